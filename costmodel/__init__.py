@@ -1,0 +1,1 @@
+"""What it costs, without a clock loop: extended rooflines."""

@@ -1,0 +1,1 @@
+"""What is zero: sparsity patterns and encodings. numpy and numba only."""

@@ -1,0 +1,90 @@
+"""What a simulation or an estimate says of one layer: counters, causes, and nothing of the configuration.
+
+``simulate()`` and ``estimate()`` return the same type. Cycles, bytes and MACs are exact integers; seconds, joules and
+ratios are floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+ModelKind = Literal["cycle", "roofline"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counters:
+    """Counts of one layer. ``macs_issued`` counts idle lanes and padding; ``dram_bytes`` both directions."""
+
+    macs_dense: int = 0
+    macs_effectual: int = 0
+    macs_issued: int = 0
+    vector_elements: int = 0
+    weight_bytes: int = 0  # stored values, padding slots included
+    index_bytes: int = 0  # stored indices and pointers
+    activation_bytes: int = 0  # inputs read and outputs written, each once
+    dram_read_bytes: int = 0
+    dram_write_bytes: int = 0
+    scratchpad_read_words: int = 0
+    scratchpad_write_words: int = 0
+    scratchpad_bytes: int = 0  # occupied at most
+    slots: int = 0  # weight slots stored, padding included
+
+    @property
+    def dram_bytes(self) -> int:
+        return self.dram_read_bytes + self.dram_write_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cycles:
+    """Cycles of the cycle-level model (DESIGN sections 5 and 7); ``lost`` maps a cause to the cycles it costs.
+
+    ``lost`` and ``effectual`` add up to ``total`` exactly (``effectual`` = macs_effectual / (lanes x vector)).
+    """
+
+    total: int
+    compute: int
+    gather: int
+    conflict: int
+    stall: int
+    waiting_words: int
+    effectual: float
+    lost: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerResult:
+    """One layer on one device. ``bounds_s``: the time each bound alone would take; ``bound`` names the largest."""
+
+    layer: str
+    kind: str
+    m: int
+    k: int
+    p: int
+    groups: int
+    density: float | None  # None: no weights
+    device: str
+    device_kind: str
+    model_kind: ModelKind
+    latency_s: float
+    counters: Counters
+    cycles: Cycles | None = None
+    bound: str = ""
+    bounds_s: Mapping[str, float] = field(default_factory=dict)
+    utilization: float = 0.0
+    mapping: str = ""
+    encoding: str = ""
+    kernel: str = ""
+    energy_pj: float | None = None
+    latency_low_s: float | None = None
+    latency_high_s: float | None = None
+    validated: str = "not validated"
+    extrapolated: bool = False
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.utilization <= 1.0:
+            raise AssertionError(
+                f"layer {self.layer} on {self.device}: utilization is {self.utilization}, and must be 0 to 1"
+            )

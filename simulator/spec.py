@@ -1,0 +1,159 @@
+"""What an accelerator is: frozen data, no behaviour. Rules are in DESIGN section 5, presets in ``simulator/devices``.
+
+Models one or more cores with a banked scratchpad, a gather unit, a MAC array, a scatter unit, a vector unit, a weight
+buffer and a DMA engine in front of a DRAM. Leaves out: instruction fetch, on-chip networks, voltage and temperature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+Order = Literal["in_order", "out_of_order"]
+Hash = Literal["none", "xor"]
+
+
+class DeviceError(ValueError):
+    """A device that cannot exist: one line naming the field, the value and the rule."""
+
+
+def _at_least_one(owner: object, *names: str) -> None:
+    for name in names:
+        value = getattr(owner, name)
+        if value < 1:
+            raise DeviceError(f"{type(owner).__name__}.{name} is {value}, and must be at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scratchpad:
+    """Banks of single-cycle memory. A word of the activation side is ``vector`` values, of the output side sums."""
+
+    banks: int
+    hash: Hash = "none"
+    activation_bytes: int
+    activation_buffers: int = 2
+    output_bytes: int
+    output_buffers: int = 2
+
+    def __post_init__(self) -> None:
+        _at_least_one(self, "banks", "activation_bytes", "activation_buffers", "output_bytes", "output_buffers")
+        if self.hash not in ("none", "xor"):
+            raise DeviceError(f"Scratchpad.hash is {self.hash!r}, and must be 'none' or 'xor'")
+        if self.hash == "xor" and self.banks & (self.banks - 1):
+            raise DeviceError(f"Scratchpad.banks is {self.banks}, and must be a power of two with hash = 'xor'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatherUnit:
+    """Lanes that request words from banks. ``interval`` None: what the weight buffer allows, stream by stream."""
+
+    lanes: int
+    window: int
+    order: Order = "in_order"
+    ports: int = 1
+    coalesce: bool = False
+    latency: int
+    interval: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        _at_least_one(self, "lanes", "window", "ports", "latency")
+        if self.order not in ("in_order", "out_of_order"):
+            raise DeviceError(f"GatherUnit.order is {self.order!r}, and must be 'in_order' or 'out_of_order'")
+        if self.interval is not None and self.interval <= 0:
+            raise DeviceError(f"GatherUnit.interval is {self.interval}, and must be above 0 cycles per group")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightBuffer:
+    """Values and indices, double-buffered; ``bytes_per_cycle`` bounds the groups issued a cycle."""
+
+    bytes: int
+    buffers: int = 2
+    bytes_per_cycle: int
+
+    def __post_init__(self) -> None:
+        _at_least_one(self, "bytes", "buffers", "bytes_per_cycle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MacArray:
+    latency: int
+
+    def __post_init__(self) -> None:
+        _at_least_one(self, "latency")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScatterUnit:
+    rmw_cycles: int
+    ports: int = 1
+
+    def __post_init__(self) -> None:
+        _at_least_one(self, "rmw_cycles", "ports")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorUnit:
+    elements_per_cycle: int
+
+    def __post_init__(self) -> None:
+        _at_least_one(self, "elements_per_cycle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dram:
+    """A first DRAM: every transfer waits ``latency_cycles``, then moves whole bursts at ``bytes_per_s``."""
+
+    bytes_per_s: int
+    burst_bytes: int
+    latency_cycles: int
+
+    def __post_init__(self) -> None:
+        _at_least_one(self, "bytes_per_s", "burst_bytes", "latency_cycles")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Widths:
+    """Bytes of a stored value, of an index, of a row or bundle pointer, of a partial sum."""
+
+    value_bytes: int = 2
+    index_bytes: int = 2
+    pointer_bytes: int = 4
+    sum_bytes: int = 4
+
+    def __post_init__(self) -> None:
+        _at_least_one(self, "value_bytes", "index_bytes", "pointer_bytes", "sum_bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One accelerator. ``sources`` names, per field, where a number comes from ("assumed" where from nowhere)."""
+
+    name: str
+    summary: str
+    clock_hz: int
+    cores: int = 1
+    vector: int
+    scratchpad: Scratchpad
+    gather: GatherUnit
+    weight_buffer: WeightBuffer
+    mac: MacArray
+    scatter: ScatterUnit
+    vector_unit: VectorUnit
+    dram: Dram
+    widths: Widths = Widths()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _at_least_one(self, "clock_hz", "cores", "vector")
+
+    @property
+    def kind(self) -> str:
+        return "accelerator"
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """MACs a cycle at full use, all cores."""
+        return self.cores * self.gather.lanes * self.vector

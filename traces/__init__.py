@@ -1,0 +1,1 @@
+"""What the hardware sees: layers, tensors, masks and request streams."""

@@ -1,0 +1,45 @@
+"""A layer with its mask: what every device model starts from. Hardware-independent; no tiling here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from patterns.base import Pattern
+from traces.layer import Layer, MatrixLayer
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LayerTrace:
+    """One layer, the mask of its weights (groups, m, k) or None (no weights), and the rule that made the mask.
+
+    ``pattern`` is the rule that holds for this layer ("dense" for one that was kept); ``reason`` says why it is not
+    the one asked for, where it is not. A mask that is all True is dense.
+    """
+
+    layer: Layer
+    pattern: Pattern
+    mask: Mask | None = None
+    sparsity_target: float | None = None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.layer, MatrixLayer):
+            shape = (self.layer.groups, self.layer.m, self.layer.k)
+            if self.mask is None or self.mask.shape != shape:
+                got = None if self.mask is None else self.mask.shape
+                raise ValueError(f"layer {self.layer.name}: mask has shape {got}, and must have {shape}")
+
+    @property
+    def kept(self) -> int:
+        """Weights kept."""
+        return 0 if self.mask is None else int(np.count_nonzero(self.mask))
+
+    @property
+    def density(self) -> float | None:
+        """Fraction of weights kept; None without weights."""
+        return None if self.mask is None else self.kept / self.mask.size
