@@ -7,11 +7,10 @@ new; a view (reshape, squeeze, identity) is resolved to the buffer that it shows
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from traces.layer import (
     FloatArray,
@@ -26,6 +25,14 @@ from traces.layer import (
     VectorKind,
     VectorLayer,
     Window,
+)
+from traces.weights import (
+    DeferredMatrix,
+    DeferredWeights,
+    Weight,
+    WeightTensor,
+    check_finite,
+    weight_matrix,
 )
 
 Cell = Literal["lstm", "gru"]
@@ -42,7 +49,7 @@ class NetworkBuilder:
         self._tensors: dict[str, Tensor] = {}
         self._views: dict[str, tuple[str, tuple[int, ...]]] = {}
         self._inputs: list[str] = []
-        self._weights: dict[str, FloatArray] = {}
+        self._weights: dict[str, FloatArray | DeferredMatrix] = {}
         self._names: set[str] = set()
         self.notes: list[str] = []
 
@@ -110,7 +117,7 @@ class NetworkBuilder:
         self,
         name: str,
         x: str,
-        weight: npt.NDArray[np.floating],
+        weight: Weight,
         out: str,
         *,
         stride: Sequence[int] = (1, 1),
@@ -128,8 +135,7 @@ class NetworkBuilder:
             raise ModelError(
                 f"{self.where}: layer {name}: weight {weight.shape} meets input {shape}, and only 1-D and 2-D convolutions of a batch are lowered"
             )
-        full = weight[:, :, None, :] if one_d else weight
-        co, cig, kh, kw = full.shape
+        co, cig, kh, kw = (*weight.shape[:2], 1, weight.shape[2]) if one_d else weight.shape
         if shape[1] != cig * groups or co % groups:
             raise ModelError(
                 f"{self.where}: layer {name}: weight {weight.shape} in {groups} groups meets {shape[1]} input channels"
@@ -142,7 +148,7 @@ class NetworkBuilder:
             raise ModelError(f"{self.where}: layer {name}: a {kh} x {kw} window does not fit into {height} x {width}")
         depthwise = groups > 1 and cig == 1
         kind: MatrixKind = "depthwise" if depthwise else ("conv1d" if one_d else "conv2d")
-        matrix = np.ascontiguousarray(full.transpose(0, 2, 3, 1)).reshape(groups, co // groups, kh * kw * cig)
+        matrix = weight_matrix(weight, groups)
         window = Window(
             kernel=(kh, kw),
             stride=(int(stride[0]), int(stride[1])),
@@ -154,7 +160,7 @@ class NetworkBuilder:
         out_shape = (shape[0], co, ow) if one_d else (shape[0], co, oh, ow)
         return self._matrix(name, kind, matrix, x, out, out_shape, batch=shape[0], window=window)
 
-    def linear(self, name: str, x: str, weight: npt.NDArray[np.floating], out: str) -> str:
+    def linear(self, name: str, x: str, weight: Weight, out: str) -> str:
         """y = x W^T for weight [out, in] and x [..., in]; all but the last axis are positions, the first the batch."""
         shape = self.shape(x)
         if weight.ndim != 2 or not shape or shape[-1] != weight.shape[1]:
@@ -164,7 +170,7 @@ class NetworkBuilder:
         batch = shape[0] if len(shape) > 1 else 1
         tokens = math.prod(shape[1:-1])
         window = Window(in_hw=(1, tokens), out_hw=(1, tokens))
-        matrix = np.ascontiguousarray(weight)[None]
+        matrix = weight_matrix(weight)
         out_shape = (*shape[:-1], weight.shape[0])
         return self._matrix(
             name, "linear", matrix, x, out, out_shape, batch=batch, window=window,
@@ -175,8 +181,8 @@ class NetworkBuilder:
         self,
         name: str,
         x: str,
-        w_ih: npt.NDArray[np.floating],
-        w_hh: npt.NDArray[np.floating],
+        w_ih: Weight,
+        w_hh: Weight,
         out: str,
         *,
         cell: Cell,
@@ -187,7 +193,7 @@ class NetworkBuilder:
         """One direction of one LSTM or GRU layer: w_ih [gates H, in] and w_hh [gates H, H]; x holds all time steps.
 
         Becomes three layers: the input product for all steps at once, the hidden product, serial over time, and the
-        gates on the vector unit. ``out`` has shape [steps, batch, H]. ``parameters``: bias elements.
+        gates on the vector unit, step by step (one step's products are live). ``out`` has shape [steps, batch, H]. ``parameters``: bias elements.
         """
         gates = GATES[cell]
         hidden = w_hh.shape[1]
@@ -198,12 +204,12 @@ class NetworkBuilder:
         all_steps = Window(in_hw=(1, steps), out_hw=(1, steps))
         product = (steps, batch, gates * hidden)
         self._matrix(
-            f"{name}.ih", "lstm_input" if cell == "lstm" else "gru_input", np.ascontiguousarray(w_ih)[None],
+            f"{name}.ih", "lstm_input" if cell == "lstm" else "gru_input", weight_matrix(w_ih),
             x, f"{out}.ih", product, batch=batch, window=all_steps,
         )  # fmt: skip
         self._matrix(
-            f"{name}.hh", "lstm_hidden" if cell == "lstm" else "gru_hidden", np.ascontiguousarray(w_hh)[None],
-            f"{out}.ih", f"{out}.hh", product, batch=batch, window=all_steps, serial=True,
+            f"{name}.hh", "lstm_hidden" if cell == "lstm" else "gru_hidden", weight_matrix(w_hh),
+            f"{out}.ih", f"{out}.hh", (1, batch, gates * hidden), batch=batch, window=all_steps, serial=True,
         )  # fmt: skip
         # a gate's activation each, then the state update: LSTM f*c + i*g and o*tanh(c), GRU (1-z)*n + z*h and r*(.)
         element_operations = steps * batch * hidden * (gates + 4)
@@ -224,7 +230,7 @@ class NetworkBuilder:
         self,
         name: str,
         kind: MatrixKind,
-        matrix: npt.NDArray[np.floating],
+        matrix: WeightTensor | DeferredMatrix,
         x: str,
         out: str,
         out_shape: Sequence[int],
@@ -234,11 +240,11 @@ class NetworkBuilder:
         serial: bool = False,
         columns_per_channel: int = 1,
     ) -> str:
-        if not np.isfinite(matrix).all():
-            bad = "NaN" if np.isnan(matrix).any() else "infinite"
-            raise ModelError(f"{self.where}: layer {name}: a weight is {bad}, and weights must be finite")
+        if not isinstance(matrix, DeferredMatrix):  # those are checked when they are made
+            check_finite(matrix, f"{self.where}: layer {name}")
+            matrix = np.asarray(matrix, dtype=np.float32)
         unique = self._unique(name)
-        self._weights[unique] = np.asarray(matrix, dtype=np.float32)
+        self._weights[unique] = matrix
         self._layers.append(
             MatrixLayer(
                 name=unique,
@@ -284,17 +290,22 @@ class NetworkBuilder:
         out_shape: Sequence[int],
         *,
         elements: int | None = None,
+        input_elements: int | None = None,
         weight_elements: int = 0,
         stored_weight_elements: int | None = None,
         channelwise: bool = False,
     ) -> str:
-        """Element work; ``elements`` defaults to one operation per output element."""
+        """Element work; ``elements`` defaults to one operation per output element, ``input_elements`` to all inputs."""
+        if input_elements is None:
+            input_elements = sum(math.prod(self.shape(read)) for read in inputs)
         self._layers.append(
             VectorLayer(
                 name=self._unique(name),
                 kind=kind,
                 op=op,
                 elements=math.prod(out_shape) if elements is None else elements,
+                input_elements=input_elements,
+                output_elements=math.prod(out_shape),
                 weight_elements=weight_elements,
                 stored_weight_elements=weight_elements if stored_weight_elements is None else stored_weight_elements,
                 channelwise=channelwise,
@@ -323,11 +334,15 @@ class NetworkBuilder:
             )  # fmt: skip
         )
 
+    def _table(self) -> Mapping[str, FloatArray]:
+        ready = {name: matrix for name, matrix in self._weights.items() if not isinstance(matrix, DeferredMatrix)}
+        return ready if len(ready) == len(self._weights) else DeferredWeights(self._weights, self.where)
+
     def build(self, outputs: Sequence[str], *, source: str = "", digest: str = "", synthetic: bool = False) -> Network:
         if not any(isinstance(layer, MatrixLayer | ProductLayer) for layer in self._layers):
             raise ModelError(f"{self.where}: no layer with a matrix product was found, so there is nothing to run")
         return Network(
             name=self.name, layers=tuple(self._layers), tensors=dict(self._tensors), inputs=tuple(self._inputs),
-            outputs=self._reads([name for name in outputs if self.known(name)]), weights=dict(self._weights),
+            outputs=self._reads([name for name in outputs if self.known(name)]), weights=self._table(),
             synthetic=synthetic, source=source, digest=digest, notes=tuple(self.notes),
         )  # fmt: skip

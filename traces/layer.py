@@ -102,6 +102,26 @@ class MatrixLayer:
         return self.groups * self.m * self.k * self.p
 
     @property
+    def input_elements(self) -> int:
+        """Activation elements read, each once; a hidden product reads the input product's results, step by step."""
+        if self.serial:
+            return self.m * self.p
+        return self.batch * self.groups * self.ci * self.window.in_hw[0] * self.window.in_hw[1]
+
+    @property
+    def output_elements(self) -> int:
+        """Activation elements written; a hidden product writes the state after its gates."""
+        return self.k * self.p if self.serial else self.groups * self.m * self.p
+
+    @property
+    def gate_elements(self) -> int:
+        """Element operations of the gates in one step of time; 0 for a layer that is not recurrent.
+
+        Each gate has an activation, and the state update takes four more operations a unit (assumed for both cells).
+        """
+        return self.batch * self.k * (self.m // self.k + 4) if self.serial else 0
+
+    @property
     def weight_elements(self) -> int:
         return self.groups * self.m * self.k
 
@@ -123,6 +143,14 @@ class ProductLayer:
     def macs(self) -> int:
         return self.instances * self.m * self.k * self.p
 
+    @property
+    def input_elements(self) -> int:
+        return self.instances * (self.m + self.p) * self.k
+
+    @property
+    def output_elements(self) -> int:
+        return self.instances * self.m * self.p
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorLayer:
@@ -131,6 +159,7 @@ class VectorLayer:
     ``elements``: element operations that a vector unit does (a 3 x 3 pool does 9 for each output).
     ``weight_elements``: parameters read (a norm's scale and shift, the rows of an embedding that are looked up).
     ``stored_weight_elements``: parameters kept in memory, where more than those read (an embedding table).
+    ``input_elements`` and ``output_elements``: activation elements read and written, each once.
     ``channelwise``: output channel c depends on input channel c alone (so channel pruning passes through).
     """
 
@@ -138,6 +167,8 @@ class VectorLayer:
     kind: VectorKind
     op: str
     elements: int
+    input_elements: int = 0
+    output_elements: int = 0
     weight_elements: int = 0
     stored_weight_elements: int = 0
     channelwise: bool = False

@@ -125,6 +125,8 @@ def check_stream(stream: RequestStream, lanes: int | None = None) -> None:
         low = int(stream.scatter_address.min())
         if low < 0 or low + (stream.repeats - 1) * stream.scatter_stride < 0:
             fail(f"scatter_address is {low} at stride {stream.scatter_stride}, and must be at least 0 in every repeat")
+    if stream.macs is not None and len(stream.macs) != stream.groups:
+        fail(f"macs has {len(stream.macs)} entries for {stream.groups} groups")
     if stream.tile_end is not None and (
         len(stream.tile_end) < 1
         or not np.isin(stream.tile_end, ends).all()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from patterns.base import Pattern
-from traces.layer import Layer, MatrixLayer
+from traces.layer import Layer, MatrixLayer, ProductLayer
 
 Mask = npt.NDArray[np.bool_]
 
@@ -18,13 +18,16 @@ class LayerTrace:
     """One layer, the mask of its weights (groups, m, k) or None (no weights), and the rule that made the mask.
 
     ``pattern`` is the rule that holds for this layer ("dense" for one that was kept); ``reason`` says why it is not
-    the one asked for, where it is not. A mask that is all True is dense.
+    the one asked for, where it is not. A mask that is all True is dense. ``dense_weights`` and ``dense_macs``: those
+    of the layer before its channels were removed, where a smaller layer took its place.
     """
 
     layer: Layer
     pattern: Pattern
     mask: Mask | None = None
     sparsity_target: float | None = None
+    dense_weights: int | None = None
+    dense_macs: int | None = None
     reason: str = ""
 
     def __post_init__(self) -> None:
@@ -41,5 +44,12 @@ class LayerTrace:
 
     @property
     def density(self) -> float | None:
-        """Fraction of weights kept; None without weights."""
-        return None if self.mask is None else self.kept / self.mask.size
+        """Fraction of the dense layer's weights kept; None without weights."""
+        return None if self.mask is None else self.kept / (self.dense_weights or self.mask.size)
+
+    @property
+    def macs_dense(self) -> int:
+        """MACs of the layer with all its weights; 0 without a matrix product."""
+        if self.dense_macs is not None:
+            return self.dense_macs
+        return self.layer.macs if isinstance(self.layer, MatrixLayer | ProductLayer) else 0

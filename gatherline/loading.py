@@ -1,0 +1,66 @@
+"""From a model's name or path to a Network: a file, a built-in network or the model that the package carries."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from simulator.device_file import nearest
+from traces.layer import ModelError, Network
+
+EMBEDDED = {"digits": "digits.onnx"}  # name: file in gatherline/models
+Shapes = dict[str, tuple[int, ...]] | tuple[int, ...] | None
+
+
+def parse_input_shape(text: str | None) -> Shapes:
+    """Return "1,3,224,224" as a tuple, "a=1,8;b=1,4" as a mapping by input. Raises ModelError."""
+    if text is None:
+        return None
+    named: dict[str, tuple[int, ...]] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(";"))):
+        name, equals, sizes = part.rpartition("=")
+        try:
+            shape = tuple(int(size) for size in sizes.split(","))
+        except ValueError:
+            shape = (0,)
+        if min(shape) < 1:
+            raise ModelError(f"input shape {part!r} must read 1,3,224,224 or name=1,3,224,224, every extent at least 1")
+        if not equals:
+            if ";" in text:
+                raise ModelError(f"input shape {part!r} names no input, and several shapes need names")
+            return shape
+        named[name] = shape
+    if not named:
+        raise ModelError(f"input shape {text!r} must read 1,3,224,224 or name=1,3,224,224")
+    return named
+
+
+def resolve_model(
+    model: str,
+    *,
+    arch: str | None = None,
+    seed: int = 0,
+    batch: int | None = None,
+    input_shape: str | None = None,
+    strict: bool = False,
+) -> Network:
+    """Return the network that ``model`` names. Raises ModelError, with the nearest name for an unknown one."""
+    from traces.lower.read import SUFFIXES, read_model
+    from traces.workloads.catalog import ALL_WORKLOADS, built_in
+
+    shapes = parse_input_shape(input_shape)
+    if model in EMBEDDED:
+        with as_file(files("gatherline") / "models" / EMBEDDED[model]) as path:
+            return read_model(path, input_shapes=shapes, batch=batch, strict=strict)
+    path = Path(model)
+    if path.suffix in SUFFIXES or path.exists() or "/" in model:
+        return read_model(path, arch=arch, input_shapes=shapes, batch=batch, strict=strict)
+    names = [workload.name for workload in ALL_WORKLOADS]
+    if model not in names:
+        hint = nearest(model, [*EMBEDDED, *names])
+        raise ModelError(f"model {model!r} is neither a file ({', '.join(SUFFIXES)}) nor a built-in network{hint}")
+    if arch is not None:
+        raise ModelError(f"arch is {arch}, and model {model} is built in: only .safetensors files need one")
+    if isinstance(shapes, dict):
+        raise ModelError(f"input shape {input_shape!r} names an input, and the built-in {model} takes a bare shape")
+    return built_in(model, seed=seed, batch=batch or 1, input_shape=shapes)

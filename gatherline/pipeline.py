@@ -1,0 +1,303 @@
+"""From a request to a report: lower the model, mask it, run every layer on every device, sum up.
+
+The one place that sees all packages. ``run`` is what both the command and the Python API call. Left out: sweeps.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from costmodel.devices.catalog import ALL_DEVICES as COST_DEVICES
+from costmodel.estimate import estimate
+from costmodel.spec import RooflineDevice
+from gatherline.digest import device_digest
+from gatherline.loading import resolve_model
+from gatherline.pipeline_types import Report
+from gatherline.inspection import inspect_rows
+from gatherline.progress import Progress, SilentProgress
+from gatherline.replay_report import replay_report
+from gatherline.rows import LayerOutcome, RunFacts, layer_row, outcome, total_row
+from patterns.catalog import parse_pattern
+from patterns.dense import Dense
+from patterns.encodings.catalog import encoding as encoding_named
+from patterns.unstructured import Unstructured
+from simulator.device_file import load_device, nearest
+from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
+from simulator.replay import write_programs
+from simulator.result import LayerResult
+from simulator.schedule.program import Program
+from simulator.simulate import compile_layer, layer_facts, simulate
+from simulator.spec import Device, DeviceError
+from traces.layer import Network, UnsupportedLayer
+from traces.liveness import peak_activation_elements
+from traces.masks import Level, TracedNetwork, trace_network
+from traces.trace import LayerTrace
+
+DEFAULT_DEVICES = ("gs-tcm", "snapdragon-855", "adreno-640", "a100", "zcu102")  # one of each kind
+VALUE_BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
+Target = Device | RooflineDevice
+
+
+class RequestError(ValueError):
+    """An argument of a request that cannot be: one line naming it, its value and the rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What is asked. ``sparsities`` empty: the zeros that the model already has. Defaults are DESIGN section 7's."""
+
+    model: str = ""
+    arch: str | None = None
+    patterns: tuple[str, ...] = ()
+    sparsities: tuple[float, ...] = ()
+    devices: tuple[str, ...] = ()
+    seed: int = 0
+    batch: int | None = None
+    input_shape: str | None = None
+    dtype: str = "fp16"
+    threads: int = 1
+    encoding: str | None = None
+    order: str = "packed"
+    match: str = "density"
+    prune_all: bool = False
+    mapping: str | None = None
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        for sparsity in self.sparsities:
+            if not 0.0 <= sparsity < 1.0:
+                raise RequestError(f"sparsity is {sparsity}, and must be at least 0 and below 1")
+        for name, least in (("batch", 1), ("threads", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise RequestError(f"{name} is {value}, and must be at least {least}")
+        for name, known in (
+            ("dtype", tuple(VALUE_BYTES)),
+            ("order", ("packed", "csr")),
+            ("match", ("density", "slots")),
+        ):
+            if getattr(self, name) not in known:
+                raise RequestError(f"{name} is {getattr(self, name)!r}, and must be one of {', '.join(known)}")
+        if self.encoding is not None:
+            encoding_named(self.encoding)
+
+
+def device_named(name: str) -> Target:
+    """Return the preset ``name``, or the device that a TOML file describes. Raises DeviceError."""
+    if name.endswith(".toml"):
+        return load_device(Path(name))
+    every: tuple[Target, ...] = (*CYCLE_DEVICES, *COST_DEVICES)
+    known = {device.name: device for device in every}
+    if name not in known:
+        raise DeviceError(f"device {name!r} is not known{nearest(name, list(known))}")
+    return known[name]
+
+
+def _levels(network: Network, request: RunRequest) -> list[Level]:
+    """Patterns x sparsities in the order asked for; dense once, whatever the sparsities."""
+    patterns = [parse_pattern(text) for text in request.patterns]
+    own_zeros = any((network.weights[layer.name] == 0).any() for layer in network.matrix_layers)
+    if not patterns:
+        if not request.sparsities:
+            return [Level(pattern=Unstructured() if own_zeros else Dense(), sparsity=None)]
+        patterns = [Unstructured()]
+    levels: list[Level] = []
+    for pattern in patterns:
+        if isinstance(pattern, Dense):
+            levels.append(Level(pattern=pattern, sparsity=None))
+        elif not request.sparsities:
+            if not own_zeros and pattern.spelling != "dense":
+                raise RequestError(
+                    f"pattern {pattern.spelling} without a sparsity means the zeros of the model, and {network.name} has none"
+                )
+            levels.append(Level(pattern=pattern, sparsity=None))
+        else:
+            levels += [Level(pattern=pattern, sparsity=sparsity) for sparsity in request.sparsities]
+    unique: dict[tuple[str, float | None], Level] = {}
+    for level in levels:
+        unique.setdefault((level.pattern.spelling, level.sparsity), level)
+    return list(unique.values())
+
+
+def _with_dtype(device: Target, dtype: str) -> Target:
+    if isinstance(device, Device):
+        return replace(device, widths=replace(device.widths, value_bytes=VALUE_BYTES[dtype]))
+    return device
+
+
+def lower(request: RunRequest) -> Network:
+    """Return the network that a request names: a file, a built-in or an embedded model. Raises ModelError."""
+    return resolve_model(
+        request.model,
+        arch=request.arch,
+        seed=request.seed,
+        batch=request.batch,
+        input_shape=request.input_shape,
+        strict=request.strict,
+    )
+
+
+def run(request: RunRequest, progress: Progress | None = None, *, network: Network | None = None) -> Report:
+    """Return latency and memory of every layer and total, per pattern, sparsity and device.
+
+    Raises the errors of the packages, all of them ValueError: ModelError, PatternError, DeviceError, EncodingError.
+    """
+    shown = progress or SilentProgress()
+    devices = [_with_dtype(device_named(name), request.dtype) for name in request.devices or DEFAULT_DEVICES]
+    for text in request.patterns:
+        parse_pattern(text)
+    network = network if network is not None else lower(request)
+    levels = _levels(network, request)
+    rows: list[dict[str, object]] = []
+    shown.start(len(levels) * len(network.layers), f"{network.name}: {len(devices)} devices")
+    try:
+        for level in levels:
+            traced = trace_network(network, level, prune_all=request.prune_all, match=request.match)  # type: ignore[arg-type]
+            rows += _run_level(request, traced, level, devices, shown)
+    finally:
+        shown.stop()
+    return Report(manifest=manifest(request, network, devices), rows=rows)
+
+
+def _run_level(
+    request: RunRequest, traced: TracedNetwork, level: Level, devices: Sequence[Target], shown: Progress
+) -> list[dict[str, object]]:
+    results: list[list[LayerOutcome]] = [[] for _ in devices]
+    for trace in traced.traces:
+        programs: dict[object, Program] = {}
+        for found, device in zip(results, devices, strict=True):
+            found.append(outcome(trace, _run_layer(request, trace, device, programs)))
+        shown.step(f"{level.pattern.spelling} {trace.layer.name}")
+    rows: list[dict[str, object]] = []
+    for found, device in zip(results, devices, strict=True):
+        facts = _facts(request, traced.network, level, device)
+        rows += [layer_row(facts, layer) for layer in found]
+        rows.append(total_row(facts, found))
+    return rows
+
+
+def _run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs: dict[object, Program]) -> LayerResult:
+    if isinstance(device, Device):
+        return simulate(
+            trace, device, encoding=request.encoding, order=request.order, mapping=request.mapping, programs=programs
+        )
+    return estimate(trace, device, dtype=request.dtype, threads=request.threads, encoding=request.encoding)
+
+
+def _facts(request: RunRequest, network: Network, level: Level, device: Target) -> RunFacts:
+    value_bytes = VALUE_BYTES[request.dtype]
+    return RunFacts(
+        model=network.name,
+        pattern=level.pattern.spelling,
+        sparsity_target=level.sparsity,
+        device=device,
+        dtype=request.dtype,
+        batch=network.tensors[network.inputs[0]].shape[0],
+        threads=request.threads if device.kind == "mobile_cpu" else 1,
+        synthetic=network.synthetic,
+        activation_peak_bytes=peak_activation_elements(network) * value_bytes,
+        unsupported=tuple(
+            f"{layer.op} ({layer.name})" for layer in network.layers if isinstance(layer, UnsupportedLayer)
+        ),
+    )
+
+
+def manifest(request: RunRequest, network: Network | None, devices: Iterable[Target]) -> dict[str, object]:
+    """Return what a reader needs to get the same bytes again: versions, seed, digests and the request itself."""
+    from importlib.metadata import version
+
+    packages = ("numpy", "numba", "simpy", "onnx", "onnxslim", "safetensors", "pandas", "matplotlib")
+    return {
+        "version": version("gatherline"),
+        "seed": request.seed,
+        "model": network.name if network else request.model,
+        "model_source": network.source if network else request.model,
+        "model_hash": network.digest if network else None,
+        "model_macs": network.macs if network else None,
+        "synthetic": network.synthetic if network else None,
+        "notes": list(network.notes) if network else [],
+        "devices": {device.name: {"hash": device_digest(device), "summary": device.summary} for device in devices},
+        "packages": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "request": asdict(request),
+    }
+
+
+def inspect(
+    model: str,
+    *,
+    arch: str | None = None,
+    seed: int = 0,
+    batch: int | None = None,
+    input_shape: str | None = None,
+    strict: bool = False,
+) -> Report:
+    """Return layers, shapes, MACs, density, and how much of each layer's mask the known patterns explain."""
+    request = RunRequest(model=model, arch=arch, seed=seed, batch=batch, input_shape=input_shape, strict=strict)
+    network = lower(request)
+    return Report(manifest=manifest(request, network, ()), rows=inspect_rows(network))
+
+
+def write_traces(request: RunRequest, directory: Path, *, network: Network | None = None) -> list[str]:
+    """Write the request streams of one model, pattern, sparsity and device; return the streams' names.
+
+    Raises RequestError where the request names several.
+    """
+    for name in ("patterns", "sparsities", "devices"):
+        values = getattr(request, name)
+        if len(values) > 1:
+            raise RequestError(f"{name} are {', '.join(map(str, values))}, and a trace is of one")
+    device = _with_dtype(device_named((request.devices or DEFAULT_DEVICES)[0]), request.dtype)
+    if not isinstance(device, Device):
+        raise DeviceError(f"device {device.name} is a roofline, and request streams are of a cycle-level device")
+    network = network if network is not None else lower(request)
+    (level,) = _levels(network, request)
+    traced = trace_network(network, level, prune_all=request.prune_all, match=request.match)  # type: ignore[arg-type]
+    facts = _facts(request, traced.network, level, device)
+
+    def programs() -> Iterable[tuple[Any, Program, dict[str, Any]]]:
+        for trace in traced.traces:
+            program = compile_layer(
+                trace, device, encoding=request.encoding, order=request.order, mapping=request.mapping
+            )
+            yield layer_facts(trace, device), program, {"pattern": trace.pattern.spelling}
+
+    extra = {
+        "manifest": manifest(request, network, (device,)),
+        "run": {
+            "model": facts.model,
+            "pattern": facts.pattern,
+            "sparsity_target": facts.sparsity_target,
+            "dtype": facts.dtype,
+            "batch": facts.batch,
+            "synthetic": facts.synthetic,
+            "activation_peak_bytes": facts.activation_peak_bytes,
+            "unsupported": list(facts.unsupported),
+        },
+    }
+    return write_programs(directory, programs(), extra)
+
+
+def replay(directory: Path, device_name: str, per_group: Path | None = None) -> Report:
+    """Simulate from request streams alone; ``per_group`` receives granted(g) of each stream's first repeat (npy)."""
+    device = device_named(device_name)
+    if not isinstance(device, Device):
+        raise DeviceError(f"device {device.name} is a roofline, and a trace replays on a cycle-level device")
+    return replay_report(directory, device, per_group)
+
+
+__all__ = [
+    "DEFAULT_DEVICES",
+    "Report",
+    "RequestError",
+    "RunRequest",
+    "device_named",
+    "inspect",
+    "lower",
+    "replay",
+    "run",
+    "write_traces",
+]

@@ -1,0 +1,77 @@
+"""Replays a trace directory: cycles from request streams alone, as rows, and granted(g) as a file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from gatherline.digest import device_digest
+from gatherline.pipeline_types import Report
+from gatherline.rows import LayerOutcome, RunFacts, layer_row, total_row
+from simulator.machine import granted
+from simulator.replay import read_programs
+from simulator.schedule.program import Program
+from simulator.simulate import run_program, stream_interval
+from simulator.spec import Device
+from traces.store import read_index
+
+
+def replay_report(directory: Path, device: Device, per_group: Path | None) -> Report:
+    """Return a row per layer and a total. Raises TraceError for a trace that breaks a rule."""
+    index = read_index(directory)
+    run = index.extra.get("run", {})
+    facts = RunFacts(
+        model=str(run.get("model", directory.name)),
+        pattern=str(run.get("pattern", "trace")),
+        sparsity_target=run.get("sparsity_target"),
+        device=device,
+        dtype=str(run.get("dtype", "fp16")),
+        batch=int(run.get("batch", 1)),
+        threads=1,
+        synthetic=bool(run.get("synthetic", False)),
+        activation_peak_bytes=int(run.get("activation_peak_bytes", 0)),
+        unsupported=tuple(run.get("unsupported", ())),
+    )
+    outcomes: list[LayerOutcome] = []
+    grants: list[np.ndarray] = []
+    for layer, program in read_programs(directory, device):
+        result = run_program(layer, program, device)
+        outcomes.append(LayerOutcome(result=result, pattern=facts.pattern, kept=0, dense_weights=0))
+        if per_group is not None:
+            grants += _grants(program, device)
+    rows = [layer_row(facts, outcome) for outcome in outcomes] + [total_row(facts, outcomes)]
+    if per_group is not None:
+        _save(per_group, np.concatenate(grants) if grants else np.zeros(0, np.int64))
+    manifest: dict[str, object] = {
+        "version": version("gatherline"),
+        "model": facts.model,
+        "trace": str(directory),
+        "devices": {device.name: {"hash": device_digest(device), "summary": device.summary}},
+        "written_by": index.extra.get("manifest"),
+    }
+    return Report(manifest=manifest, rows=rows)
+
+
+def _grants(program: Program, device: Device) -> list[np.ndarray]:
+    return [
+        granted(visit.stream, device.gather, device.scratchpad, interval=stream_interval(visit.stream, device))
+        for visit in program.visits
+        if visit.stream is not None
+    ]
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    """Write aside, then rename."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+        Path(name).chmod(0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

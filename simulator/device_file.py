@@ -1,0 +1,85 @@
+"""Reads a device from TOML: ``base`` names a preset, tables override its fields. DESIGN section 7.
+
+Unknown keys are errors that name the nearest known one. Left out: devices without a base, devices of cost models.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from dataclasses import fields, is_dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from simulator.devices.catalog import ALL_DEVICES
+from simulator.spec import Device, DeviceError
+
+_FIXED = ("sources", "summary")
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Return "; the nearest is X" for an unknown name, or all names where none is near."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; the nearest is {close[0]}" if close else f"; known are {', '.join(known)}"
+
+
+def load_device(path: Path) -> Device:
+    """Return the device that a TOML file describes. Raises DeviceError, naming file, table and key."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DeviceError(f"{path}: no such device file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DeviceError(f"{path}: not a readable TOML file: {error}") from None
+    base_name = data.pop("base", None)
+    presets = {device.name: device for device in ALL_DEVICES}
+    if base_name not in presets:
+        raise DeviceError(
+            f"{path}: base is {base_name!r}, and must name a preset{nearest(str(base_name), list(presets))}"
+        )
+    data.setdefault("name", path.stem)
+    try:
+        device: Device = _override(presets[base_name], data, "")
+    except DeviceError as error:
+        raise DeviceError(f"{path}: {error}") from None
+    return device
+
+
+def _override(spec: Any, data: dict[str, Any], prefix: str) -> Any:
+    known = {field.name: getattr(spec, field.name) for field in fields(spec) if field.name not in _FIXED}
+    changed: dict[str, Any] = {}
+    for key, value in data.items():
+        if key not in known:
+            raise DeviceError(f"unknown key {prefix}{key}{nearest(key, list(known))}")
+        current = known[key]
+        if is_dataclass(current):
+            if not isinstance(value, dict):
+                raise DeviceError(f"{prefix}{key} is {value!r}, and must be a table")
+            changed[key] = _override(current, value, f"{prefix}{key}.")
+        elif key == "interval":
+            changed[key] = parse_interval(value, f"{prefix}{key}")
+        else:
+            changed[key] = _scalar(value, current, f"{prefix}{key}")
+    return replace(spec, **changed)
+
+
+def _scalar(value: Any, current: Any, name: str) -> Any:
+    if isinstance(value, bool) != isinstance(current, bool) or not isinstance(value, type(current)):
+        raise DeviceError(f"{name} is {value!r}, and must be of type {type(current).__name__}")
+    return value
+
+
+def parse_interval(value: Any, name: str) -> Fraction:
+    """Return cycles per group from a whole number, "num/den", or [num, den]. Raises DeviceError."""
+    if isinstance(value, list) and len(value) == 2 and all(type(part) is int for part in value):
+        value = f"{value[0]}/{value[1]}"
+    if type(value) is int:
+        value = str(value)
+    if not isinstance(value, str) or not re.fullmatch(r"\d+(/\d+)?", value) or value.endswith("/0"):
+        raise DeviceError(f'{name} is {value!r}, and must be a whole number, "num/den" or [num, den]')
+    interval = Fraction(value)
+    if interval <= 0:
+        raise DeviceError(f"{name} is {value}, and must be above 0 cycles per group")
+    return interval

@@ -1,0 +1,201 @@
+"""Which stream an encoding makes of a mask, and what it stores. DESIGN sections 4 and 5a.
+
+``packed`` picks the best k and row order for the whole layer; a part of its columns is packed again with the same
+choice. Sizes are those of ``patterns.encodings``, whole layer, whatever the tiling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from patterns.block import Block
+from patterns.encodings.base import ByteWidths
+from patterns.encodings.catalog import encoding as encoding_named
+from patterns.gs import GatherScatter
+from patterns.gs_scatter import GatherScatterPermuted
+from patterns.n_of_m import NOfM
+from patterns.packing import best_packing, group_counts, row_order
+from simulator.schedule.grouping import (
+    GroupSource,
+    StoredWidths,
+    block_source,
+    dense_source,
+    pack_part,
+    packed_source,
+    row_source,
+)
+from simulator.spec import Device
+from traces.layer import MatrixLayer
+from traces.layout import column_banks
+from traces.stream import IntArray
+from traces.trace import LayerTrace, Mask
+
+GS = GatherScatter | GatherScatterPermuted
+
+
+class EncodingMismatch(ValueError):
+    """An encoding that cannot hold a layer's mask: one line naming layer, encoding and rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StreamPlan:
+    """How a layer is stored and cut into groups. ``source(group, columns)``: columns None means all of them.
+
+    ``row_bytes`` [m]: the largest over convolution groups, in the order in which bundles take the rows.
+    ``uniform``: every row asks for the same columns, so that a stream depends on the number of rows alone.
+    """
+
+    encoding: str
+    weight_bytes: int
+    index_bytes: int
+    slots: int
+    row_bytes: npt.NDArray[np.float64]
+    uniform: bool
+    source: Callable[[int, IntArray | None], GroupSource]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Shape:
+    """What every plan needs: the mask, the banks of its columns, widths and lanes."""
+
+    layer: MatrixLayer
+    mask: Mask
+    banks: IntArray
+    device: Device
+    stored: StoredWidths
+
+    def part(self, group: int, columns: IntArray | None) -> Mask:
+        whole: Mask = self.mask[group]
+        return whole if columns is None else whole[:, columns]
+
+
+def default_encoding(trace: LayerTrace, order: str) -> str:
+    """Return the encoding a layer runs in unless the user asks for one; ``order`` as in ``--order``."""
+    if trace.mask is not None and trace.mask.all():
+        return "dense"
+    if trace.pattern.default_encoding in ("csr", "packed", "n_of_m"):
+        return "csr" if order == "csr" else "packed"
+    return trace.pattern.default_encoding
+
+
+def pack_width(device: Device) -> int:
+    """Return the slots of a packed group: the most that lanes and banks allow, a divisor of the banks.
+
+    Columns in different classes modulo a divisor of B lie in different banks.
+    """
+    banks = device.scratchpad.banks
+    return max(width for width in range(1, min(device.gather.lanes, banks) + 1) if banks % width == 0)
+
+
+def plan_streams(trace: LayerTrace, device: Device, encoding: str | None, order: str) -> StreamPlan:
+    """Return how ``trace`` is stored and cut on ``device``. Raises EncodingMismatch and EncodingError."""
+    layer = trace.layer
+    assert isinstance(layer, MatrixLayer)
+    assert trace.mask is not None
+    widths = device.widths
+    shape = _Shape(
+        layer=layer,
+        mask=trace.mask,
+        banks=column_banks(layer, device.scratchpad.banks),
+        device=device,
+        stored=StoredWidths(value=widths.value_bytes, index=widths.index_bytes, pointer=widths.pointer_bytes),
+    )
+    name = "dense" if trace.mask.all() else encoding or default_encoding(trace, order)
+    if name == "gs" and not isinstance(trace.pattern, GS):
+        raise EncodingMismatch(f"layer {layer.name}: encoding gs needs pattern gs, and has {trace.pattern.spelling}")
+    if name in ("packed", "gs"):
+        return _packed_plan(trace, shape, name)
+    return _direct_plan(trace, shape, name)
+
+
+def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
+    """Plans whose groups follow the mask as it lies: dense, CSR, bitmap, N:M and blocks."""
+    layer, lanes, stored, pattern = shape.layer, shape.device.gather.lanes, shape.stored, trace.pattern
+    store = encoding_named(name)
+    byte_widths = ByteWidths(value=stored.value, index=stored.index, pointer=stored.pointer)
+    sizes = [store.size(mask, pattern, byte_widths, banks) for mask, banks in zip(shape.mask, shape.banks, strict=True)]
+
+    def source(group: int, columns: IntArray | None) -> GroupSource:
+        width = layer.k if columns is None else len(columns)
+        if name == "dense":
+            return dense_source(layer.m, width, lanes, stored)
+        mask = shape.part(group, columns)
+        if name == "bsr":
+            assert isinstance(pattern, Block)
+            return block_source(mask, pattern.height, pattern.width, lanes, stored)
+        bits = {"csr": 8 * stored.index, "bitmap": 0, "n_of_m": 0}[name]
+        if name == "n_of_m":
+            assert isinstance(pattern, NOfM)
+            bits = max(1, (pattern.m - 1).bit_length())
+        group_bytes = lanes * stored.value + -(-lanes * bits // 8)
+        if name == "bitmap":  # a group's share of the bits
+            group_bytes += -(-lanes * mask.size // (8 * max(1, int(np.count_nonzero(mask)))))
+        return row_source(
+            mask, lanes, stored, group_bytes=group_bytes, index_bits=bits, pointers=name == "csr",
+            bitmap=name == "bitmap",
+        )  # fmt: skip
+
+    return StreamPlan(
+        encoding=name,
+        weight_bytes=sum(size.weight_bytes for size in sizes),
+        index_bytes=sum(size.index_bytes for size in sizes),
+        slots=sum(size.slots for size in sizes),
+        row_bytes=np.max([source(group, None).row_bytes for group in range(layer.groups)], axis=0),
+        uniform=name == "dense",
+        source=source,
+    )
+
+
+def _packed_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
+    """Konig-packed groups: GS at its own B and k, anything else at the best k and row order of this device."""
+    layer, stored, pattern = shape.layer, shape.stored, trace.pattern
+    width = pack_width(shape.device)
+    reason = ""
+    if name == "gs":
+        assert isinstance(pattern, GS)
+        if pattern.banks > width or shape.device.scratchpad.banks % pattern.banks:
+            reason = f"GS({pattern.banks},{pattern.k}) packed again for groups of {width} lanes and banks"
+            name = "packed"
+    choices: list[tuple[int, bool]] = []
+    for group in range(layer.groups):
+        if name == "gs":
+            assert isinstance(pattern, GS)
+            width = pattern.banks
+            choices.append((pattern.k, isinstance(pattern, GatherScatterPermuted)))
+        else:
+            choices.append(best_packing(shape.mask[group], shape.banks[group] % width, width))
+    orders = [row_order(mask, sort) for mask, (_, sort) in zip(shape.mask, choices, strict=True)]
+
+    def source(group: int, columns: IntArray | None) -> GroupSource:
+        k, sort = choices[group]
+        banks = shape.banks[group] if columns is None else shape.banks[group][columns]
+        mask = shape.part(group, columns)
+        packing = pack_part(mask, banks % width, width, k, orders[group])
+        return packed_source(packing, mask, stored, row_index=sort)
+
+    slots = index_bytes = 0
+    row_bytes = np.zeros(layer.m, dtype=np.float64)
+    for group, (k, sort) in enumerate(choices):
+        counts = group_counts(shape.mask[group], shape.banks[group] % width, width, k, orders[group])
+        groups = int(counts.sum())
+        slots += groups * width
+        index_bytes += groups * width * stored.index + (len(counts) + 1) * stored.pointer
+        index_bytes += layer.m * stored.index if sort else 0
+        per_bundle = counts * width * (stored.value + stored.index) + stored.pointer
+        high = width // k
+        np.maximum(row_bytes, np.repeat(per_bundle / high, high)[: layer.m], out=row_bytes)
+    return StreamPlan(
+        encoding=name,
+        weight_bytes=slots * stored.value,
+        index_bytes=index_bytes,
+        slots=slots,
+        row_bytes=row_bytes,
+        uniform=False,
+        source=source,
+        reason=reason,
+    )

@@ -1,0 +1,183 @@
+"""From a network, a pattern and a target to one trace per layer: which layers are pruned, and with what mask.
+
+By default the first layer with weights, the classifier (the last) and depthwise layers stay dense. A model's own
+zeros keep score 0 and are never brought back. Left out: schedules, scores other than |w|.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from patterns.base import Pattern, Scores
+from patterns.block import Block
+from patterns.channel import Channel
+from patterns.dense import Dense
+from patterns.gs import GatherScatter
+from patterns.gs_scatter import GatherScatterPermuted
+from patterns.n_of_m import NOfM
+from patterns.packing import best_packing, group_counts, row_order
+from patterns.unstructured import Unstructured, global_threshold, project_with_threshold
+from traces.channels import ChannelPlan, prune_channels
+from traces.layer import Layer, MatrixLayer, Network, ProductLayer
+from traces.layout import column_banks
+from traces.trace import LayerTrace, Mask
+
+Match = Literal["density", "slots"]
+LAYOUT_BANKS = 16  # the banks that a mask assumes where its pattern names none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One question about a network: a pattern and a target sparsity (None: the zeros that the model has)."""
+
+    pattern: Pattern
+    sparsity: float | None
+
+
+def kept_dense(network: Network, prune_all: bool) -> dict[str, str]:
+    """Return the layers that are not pruned, with the reason."""
+    matrices = network.matrix_layers
+    if prune_all or not matrices:
+        return {}
+    reasons = {layer.name: "depthwise layers stay dense" for layer in matrices if layer.kind == "depthwise"}
+    reasons[matrices[0].name] = "the first layer stays dense"
+    reasons[matrices[-1].name] = "the classifier stays dense"
+    return reasons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedNetwork:
+    """The network that runs (smaller after channel pruning) and its traces, made one at a time as they are read."""
+
+    network: Network
+    traces: Iterator[LayerTrace]
+
+
+def trace_network(
+    network: Network, level: Level, *, prune_all: bool = False, match: Match = "density"
+) -> TracedNetwork:
+    """Return one trace per layer, in order. Raises PatternError where a layer cannot take the pattern."""
+    keep = kept_dense(network, prune_all)
+    if isinstance(level.pattern, Channel) and level.sparsity is not None:
+        plan = prune_channels(network, level.sparsity, keep=frozenset(keep))
+        return TracedNetwork(network=plan.network, traces=_channel_traces(network, plan, level))
+    return TracedNetwork(network=network, traces=_masked_traces(network, level, keep, match))
+
+
+def _masked_traces(network: Network, level: Level, keep: dict[str, str], match: Match) -> Iterator[LayerTrace]:
+    project = _projector(network, level, keep, match)
+    for layer in network.layers:
+        if not isinstance(layer, MatrixLayer):
+            yield LayerTrace(layer=layer, pattern=Dense(), sparsity_target=None)
+            continue
+        yield trace_layer(layer, network.weights[layer.name], level, keep.get(layer.name, ""), project)
+
+
+Projector = Callable[[MatrixLayer, Scores], Mask]
+
+
+def trace_layer(layer: MatrixLayer, weight: Scores, level: Level, reason: str, project: Projector) -> LayerTrace:
+    """Return the trace of one layer with weights; with a ``reason`` it stays as it is."""
+    scores = np.abs(weight)
+    own = scores > 0
+    if isinstance(level.pattern, Dense):
+        mask = np.ones(scores.shape, dtype=np.bool_)
+        return LayerTrace(layer=layer, pattern=Dense(), mask=mask, sparsity_target=level.sparsity)
+    if level.sparsity is None or reason:
+        pattern = Dense() if own.all() else level.pattern
+        if reason and not own.all():
+            pattern = Unstructured()
+        return LayerTrace(layer=layer, pattern=pattern, mask=own, sparsity_target=level.sparsity, reason=reason)
+    mask = project(layer, scores)
+    if not isinstance(level.pattern, Block | Channel):
+        mask &= own  # a block keeps its zeros, any other rule does without
+    return LayerTrace(layer=layer, pattern=level.pattern, mask=mask, sparsity_target=level.sparsity)
+
+
+def _projector(network: Network, level: Level, keep: dict[str, str], match: Match) -> Projector:
+    pattern, sparsity = level.pattern, level.sparsity
+    if sparsity is None or isinstance(pattern, Dense):
+        return lambda layer, scores: scores > 0
+    if isinstance(pattern, Unstructured) and pattern.scope == "global":
+        pruned = [layer for layer in network.matrix_layers if layer.name not in keep]
+        threshold = global_threshold([np.abs(network.weights[layer.name]) for layer in pruned], sparsity)
+        return lambda layer, scores: project_with_threshold(scores, threshold)
+    if match == "slots":
+        return lambda layer, scores: _match_slots(pattern, layer, scores, sparsity)
+    return lambda layer, scores: _match_density(pattern, layer, scores, sparsity)
+
+
+def pattern_banks(pattern: Pattern) -> int:
+    """Return the banks whose layout a pattern's masks assume."""
+    return pattern.banks if isinstance(pattern, GatherScatter | GatherScatterPermuted) else LAYOUT_BANKS
+
+
+def _match_density(pattern: Pattern, layer: MatrixLayer, scores: Scores, sparsity: float) -> Mask:
+    """Project at the target; where whole groups overshoot it, the smallest weights leave and their slots are padding."""
+    mask = pattern.project(scores, sparsity, column_banks(layer, pattern_banks(pattern)))
+    if isinstance(pattern, Block | Channel | NOfM):
+        return mask  # the rule fixes what is kept
+    wanted = round((1.0 - sparsity) * mask.size)
+    if np.count_nonzero(mask) <= wanted:
+        return mask
+    held = np.where(mask, scores, np.float32(-1.0))
+    return Unstructured().project(held + np.float32(1.0), sparsity) & mask
+
+
+def _match_slots(pattern: Pattern, layer: MatrixLayer, scores: Scores, sparsity: float) -> Mask:
+    """Project at the sparsity whose slots, padding included, come nearest below the target's share of all weights."""
+    budget = (1.0 - sparsity) * scores.size
+    banks = column_banks(layer, pattern_banks(pattern))
+    low, high = sparsity, 1.0
+    best = pattern.project(scores, sparsity, banks)
+    if slots(pattern, best, banks) <= budget:
+        return best
+    for _ in range(12):
+        middle = (low + high) / 2
+        mask = pattern.project(scores, middle, banks)
+        if slots(pattern, mask, banks) <= budget:
+            high, best = middle, mask
+        else:
+            low = middle
+    return best
+
+
+def slots(pattern: Pattern, mask: Mask, banks: np.ndarray) -> int:
+    """Return the weight slots that a mask pays for where its pattern runs: packed groups, or what it keeps."""
+    if isinstance(pattern, Block | Channel | NOfM | Dense):
+        return int(np.count_nonzero(mask))
+    width = pattern_banks(pattern)
+    ways = (
+        [(pattern.k, isinstance(pattern, GatherScatterPermuted))]
+        if isinstance(pattern, GatherScatter | GatherScatterPermuted)
+        else None
+    )
+    total = 0
+    for part, lanes in zip(mask, banks, strict=True):
+        k, sort = ways[0] if ways else best_packing(part, lanes, width)
+        total += int(group_counts(part, lanes, width, k, row_order(part, sort)).sum()) * width
+    return total
+
+
+def _channel_traces(network: Network, plan: ChannelPlan, level: Level) -> Iterator[LayerTrace]:
+    """Layers of the network that channel pruning leaves: smaller and dense."""
+    before: dict[str, Layer] = {layer.name: layer for layer in network.layers}
+    for layer in plan.network.layers:
+        old = before[layer.name]
+        if not isinstance(layer, MatrixLayer) or not isinstance(old, MatrixLayer):
+            dense_macs = old.macs if isinstance(old, ProductLayer) else None
+            yield LayerTrace(layer=layer, pattern=Dense(), dense_macs=dense_macs)
+            continue
+        yield LayerTrace(
+            layer=layer,
+            pattern=level.pattern,
+            mask=np.ones((layer.groups, layer.m, layer.k), dtype=np.bool_),
+            sparsity_target=level.sparsity,
+            dense_weights=old.weight_elements,
+            dense_macs=old.macs,
+            reason=plan.reasons.get(layer.name, ""),
+        )
