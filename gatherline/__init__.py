@@ -1,0 +1,54 @@
+"""Gatherline: latency and memory of a pruned network on the device it ships to, from its real masks.
+
+``import gatherline as gl`` is the user's API and does everything the command does. Names are imported when first
+used, so that ``simulate --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from costmodel.estimate import estimate as estimate
+    from gatherline.api import inspect as inspect
+    from gatherline.api import load as load
+    from gatherline.api import replay as replay
+    from gatherline.api import run as run
+    from gatherline.api import trace as trace
+    from gatherline.pipeline_types import Report as Report
+    from patterns.catalog import parse_pattern as parse_pattern
+    from patterns.encodings.catalog import encoding as encoding
+    from simulator.device_file import load_device as load_device
+    from simulator.result import LayerResult as LayerResult
+    from simulator.simulate import simulate as simulate
+    from traces.layer import Network as Network
+    from traces.trace import LayerTrace as LayerTrace
+
+_HOME = {
+    "Report": "gatherline.pipeline_types",
+    "LayerResult": "simulator.result",
+    "LayerTrace": "traces.trace",
+    "Network": "traces.layer",
+    "encoding": "patterns.encodings.catalog",
+    "estimate": "costmodel.estimate",
+    "inspect": "gatherline.api",
+    "load": "gatherline.api",
+    "load_device": "simulator.device_file",
+    "parse_pattern": "patterns.catalog",
+    "replay": "gatherline.api",
+    "run": "gatherline.api",
+    "simulate": "simulator.simulate",
+    "trace": "gatherline.api",
+}
+__all__ = sorted(_HOME)  # noqa: PLE0605 - a list of the lazy names above
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'gatherline' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

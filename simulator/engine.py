@@ -11,7 +11,7 @@ from typing import Any
 
 import simpy
 
-from simulator.memory.dram import transfer_cycles
+from simulator.memory.dram import bus_cycles
 from simulator.spec import Dram
 
 
@@ -25,7 +25,10 @@ class Step:
 
 
 def run_steps(steps: Sequence[Step], dram: Dram, clock_hz: int, buffers_in: int, buffers_out: int) -> int:
-    """Return the cycle in which the last step has been stored; tiles are double-buffered at both ends."""
+    """Return the cycle in which the last step has been stored; tiles are double-buffered at both ends.
+
+    A load is there a DRAM latency after its bursts; a store is done with its bursts.
+    """
     if not any(step.load_bytes or step.store_bytes for step in steps):
         return sum(step.compute_cycles for step in steps)
     env = simpy.Environment()
@@ -37,19 +40,20 @@ def run_steps(steps: Sequence[Step], dram: Dram, clock_hz: int, buffers_in: int,
         if size_bytes:
             with port.request() as turn:
                 yield turn
-                yield env.timeout(transfer_cycles(dram, size_bytes, clock_hz))
+                yield env.timeout(bus_cycles(dram, size_bytes, clock_hz))
 
     def load() -> Generator[Any, Any, None]:
         for step in steps:
             yield free_in.get(1)
             yield from move(step.load_bytes)
-            yield loaded.put(step)
+            arrival = env.now + (dram.latency_cycles if step.load_bytes else 0)
+            yield loaded.put((step, arrival))
 
     def compute() -> Generator[Any, Any, None]:
         for _ in steps:
-            step = yield loaded.get()
+            step, arrival = yield loaded.get()
             yield free_out.get(1)
-            yield env.timeout(step.compute_cycles)
+            yield env.timeout(max(0, arrival - env.now) + step.compute_cycles)
             yield free_in.put(1)
             yield computed.put(step)
 

@@ -17,7 +17,7 @@ import numpy as np
 from simulator.engine import Step, run_steps
 from simulator.machine import StreamCycles, run_stream
 from simulator.result import Counters, Cycles, LayerResult
-from simulator.schedule.mapping import mappings, parse_mapping
+from simulator.schedule.mapping import check_mapping, mappings, parse_mapping
 from simulator.schedule.program import (
     Program,
     TileTooLarge,
@@ -114,6 +114,9 @@ def compile_layer(
             return Program(reason=f"unsupported operator {layer.op}, not counted: {layer.reason}")
         case VectorLayer(kind="gates"):
             return Program(reason="runs as the gap of the hidden product")
+        case VectorLayer() if layer.fused_into:
+            program = Program(weight_bytes=layer.stored_weight_elements * value)
+            return replace(program, reason=f"fused into {layer.fused_into}: applied while its outputs leave")
         case VectorLayer():
             load = (layer.input_elements + layer.weight_elements) * value
             program = vector_program(device, layer.elements, load, layer.output_elements * value)
@@ -132,6 +135,7 @@ def _matrix_program(
     plan = plan_streams(trace, device, encoding, order)
     if mapping is not None:
         forced = parse_mapping(mapping)
+        check_mapping(layer, device, forced)
         try:
             return compile_matrix(trace, device, forced, plan)
         except TileTooLarge:

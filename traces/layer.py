@@ -161,6 +161,7 @@ class VectorLayer:
     ``stored_weight_elements``: parameters kept in memory, where more than those read (an embedding table).
     ``input_elements`` and ``output_elements``: activation elements read and written, each once.
     ``channelwise``: output channel c depends on input channel c alone (so channel pruning passes through).
+    ``fused_into``: the layer while whose outputs leave this one is applied (``traces.fusion``); no bytes move for it.
     """
 
     name: str
@@ -172,6 +173,7 @@ class VectorLayer:
     weight_elements: int = 0
     stored_weight_elements: int = 0
     channelwise: bool = False
+    fused_into: str = ""
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
 

@@ -27,6 +27,7 @@ from traces.layout import column_banks
 from traces.trace import LayerTrace, Mask
 
 Match = Literal["density", "slots"]
+NEARLY_DENSE = 0.95  # assumed: a layer left as it is runs dense from this density on, since no sparse format gains there
 LAYOUT_BANKS = 16  # the banks that a mask assumes where its pattern names none
 
 
@@ -88,9 +89,9 @@ def trace_layer(layer: MatrixLayer, weight: Scores, level: Level, reason: str, p
         mask = np.ones(scores.shape, dtype=np.bool_)
         return LayerTrace(layer=layer, pattern=Dense(), mask=mask, sparsity_target=level.sparsity)
     if level.sparsity is None or reason:
-        pattern = Dense() if own.all() else level.pattern
-        if reason and not own.all():
-            pattern = Unstructured()
+        pattern = Unstructured() if reason else level.pattern
+        if np.count_nonzero(own) >= NEARLY_DENSE * own.size:
+            pattern = Dense()
         return LayerTrace(layer=layer, pattern=pattern, mask=own, sparsity_target=level.sparsity, reason=reason)
     mask = project(layer, scores)
     if not isinstance(level.pattern, Block | Channel):

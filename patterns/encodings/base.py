@@ -1,4 +1,4 @@
-"""What an encoding is: (mask, values) to byte arrays and back, exactly, with a size known in advance. DESIGN section 4."""
+"""What an encoding is: (mask, values) to byte arrays and back, exactly, its size known in advance. DESIGN section 4."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -87,8 +88,9 @@ class Axis:
         if last <= first:
             return 0
         if self.kernel == 1:
-            starts = np.arange(first, last) * self.source_stride - self.pad
-            return int(((starts >= 0) & (starts < self.size_in)).sum())
+            skipped = -(-max(0, self.pad - first * self.source_stride) // self.source_stride)
+            beyond = -(-(self.size_in + self.pad) // self.source_stride)  # first output past the map
+            return max(0, min(last, beyond) - (first + skipped))
         low = first * self.source_stride - self.pad
         high = (last - 1) * self.source_stride - self.pad + (self.kernel - 1) * self.dilation
         return max(0, min(high, self.size_in - 1) - max(low, 0) + 1)
@@ -187,6 +189,29 @@ def tile_words(layer: MatrixLayer, mapping: Mapping, banks: int) -> int:
 def output_words(rows: int, positions: int, banks: int) -> int:
     """Return the output words of a tile; a position's rows are padded to whole turns of the banks."""
     return -(-rows // banks) * banks * positions
+
+
+def check_mapping(layer: MatrixLayer, device: Device, mapping: Mapping) -> None:
+    """Raise DeviceError unless a mapping that the user forces can run this layer on this device."""
+    room = capacity(device)
+    samples, gh, gw = mapping.strips
+    needed = {
+        "strips": (samples * gh * gw, device.vector, "positions of a word"),
+        "tile and channels": (tile_words(layer, mapping, room.banks), room.activation_words, "activation words"),
+        "rows and tile": (
+            output_words(min(mapping.rows, layer.m), mapping.tile[0] * mapping.tile[1], room.banks),
+            room.output_words,
+            "output words",
+        ),
+    }
+    for what, (wanted, held, unit) in needed.items():
+        if wanted > held:
+            raise DeviceError(f"layer {layer.name}: mapping {mapping}: {what} need {wanted} {unit}, and there are {held}")
+    if layer.serial and (mapping.order[0] != "p" or (gh, gw) != (1, 1) or mapping.tile != (1, 1)):
+        raise DeviceError(
+            f"layer {layer.name}: mapping {mapping}: a recurrence runs one step of time after another, with tile=1x1, "
+            f"strips=Sx1x1 and order=prc"
+        )
 
 
 def _tiles_that_fit(
@@ -316,12 +341,15 @@ def strip_pixels(layer: MatrixLayer, mapping: Mapping, direction: int) -> list[i
     """Return, for each tile along a direction, the real pixels that its strips load, summed over the strips."""
     axis = axes(layer)[direction]
     strip = strip_size(layer, mapping.strips)[direction]
-    tile = mapping.tile[direction]
-    grid = mapping.strips[1 + direction]
-    return [
+    return list(_loaded_by_tile(axis, mapping.strips[1 + direction], strip, mapping.tile[direction]))
+
+
+@lru_cache(maxsize=1 << 14)  # the same layers come back for every pattern and sparsity
+def _loaded_by_tile(axis: Axis, grid: int, strip: int, tile: int) -> tuple[int, ...]:
+    return tuple(
         sum(axis.loaded(i * strip + first, min(tile, strip - first)) for i in range(grid))
         for first in range(0, strip, tile)
-    ]
+    )
 
 
 def strip_outputs(layer: MatrixLayer, mapping: Mapping, direction: int) -> list[int]:

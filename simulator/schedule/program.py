@@ -89,9 +89,14 @@ class _PositionTile:
 
 
 def _position_tiles(layer: MatrixLayer, mapping: Mapping) -> list[_PositionTile]:
-    if layer.serial:
-        step = _PositionTile(height=1, width=1, pixels=layer.batch, outputs=layer.batch)
-        return [step] * (layer.window.out_hw[0] * layer.window.out_hw[1])
+    if layer.serial:  # each round of samples runs through all of time before the next
+        steps = layer.window.out_hw[0] * layer.window.out_hw[1]
+        rounds = [min(mapping.strips[0], layer.batch - first) for first in range(0, layer.batch, mapping.strips[0])]
+        return [
+            _PositionTile(height=1, width=1, pixels=samples, outputs=samples)
+            for samples in rounds
+            for _ in range(steps)
+        ]
     sh, sw = strip_size(layer, mapping.strips)
     th, tw = mapping.tile
     rows_in, columns_in = strip_pixels(layer, mapping, 0), strip_pixels(layer, mapping, 1)
@@ -290,9 +295,11 @@ def _serial_visits(compiler: _GroupCompiler) -> list[Visit]:
     steps = len(compiler.tiles)
     tiles = [(r, c) for r in range(compiler.count["r"]) for c in range(compiler.count["c"])]
     resident = len(tiles) == 1
-    gap = -(-layer.gate_elements // device.vector_unit.elements_per_cycle)
-    load = layer.input_elements // steps * device.widths.value_bytes
-    store = layer.output_elements // steps * device.widths.value_bytes
+    # the gates of the largest round: a repeat of a stream has one gap
+    gates = layer.gate_elements // layer.batch * min(compiler.mapping.strips[0], layer.batch)
+    gap = -(-gates // device.vector_unit.elements_per_cycle)
+    loads = [tile.pixels * layer.m * device.widths.value_bytes for tile in compiler.tiles]
+    stores = [tile.outputs * layer.k * device.widths.value_bytes for tile in compiler.tiles]
     visits = []
     for index, (row_tile, part) in enumerate(tiles):
         made = compiler.part(row_tile, part)
@@ -303,8 +310,8 @@ def _serial_visits(compiler: _GroupCompiler) -> list[Visit]:
         runs = tuple(
             TileRun(
                 repeats=1,
-                load_bytes=(made.weight_bytes if step == 0 or not resident else 0) + (load if index == 0 else 0),
-                store_bytes=store if is_last else 0,
+                load_bytes=(made.weight_bytes if step == 0 or not resident else 0) + (loads[step] if index == 0 else 0),
+                store_bytes=stores[step] if is_last else 0,
             )
             for step in range(steps)
         )

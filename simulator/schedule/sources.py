@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from patterns.block import Block
+from patterns.dense import Dense
 from patterns.encodings.base import ByteWidths
 from patterns.encodings.catalog import encoding as encoding_named
 from patterns.gs import GatherScatter
@@ -76,8 +77,6 @@ class _Shape:
 
 def default_encoding(trace: LayerTrace, order: str) -> str:
     """Return the encoding a layer runs in unless the user asks for one; ``order`` as in ``--order``."""
-    if trace.mask is not None and trace.mask.all():
-        return "dense"
     if trace.pattern.default_encoding in ("csr", "packed", "n_of_m"):
         return "csr" if order == "csr" else "packed"
     return trace.pattern.default_encoding
@@ -105,7 +104,8 @@ def plan_streams(trace: LayerTrace, device: Device, encoding: str | None, order:
         device=device,
         stored=StoredWidths(value=widths.value_bytes, index=widths.index_bytes, pointer=widths.pointer_bytes),
     )
-    name = "dense" if trace.mask.all() else encoding or default_encoding(trace, order)
+    runs_dense = trace.mask.all() or isinstance(trace.pattern, Dense)
+    name = "dense" if runs_dense else encoding or default_encoding(trace, order)
     if name == "gs" and not isinstance(trace.pattern, GS):
         raise EncodingMismatch(f"layer {layer.name}: encoding gs needs pattern gs, and has {trace.pattern.spelling}")
     if name in ("packed", "gs"):

@@ -13,7 +13,7 @@ from traces.lower.aten_constant import fold
 from traces.lower.aten_product import addmm, attention, convolution, einsum, linear, matmul, recurrent
 from traces.lower.aten_scope import Scope, operators
 from traces.lower.aten_vector import lower_vector
-from traces.lower.pt2_graph import Node, Ref, read_graph
+from traces.lower.pt2_graph import MALFORMED, Node, Ref, read_graph
 
 PRODUCTS: Mapping[str, Callable[[Scope, Node], None]] = {
     "conv1d": convolution, "conv2d": convolution, "convolution": convolution,
@@ -45,7 +45,7 @@ def lower_graph(scope: Scope, *, strict: bool) -> None:
             _lower_node(scope, node, strict=strict)
         except ModelError:
             raise
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        except MALFORMED as error:
             raise ModelError(f"{where}: its arguments do not fit the operator: {error!r}") from error
         if strict and len(scope.unsupported_nodes) > before:
             raise ModelError(f"{where}: {scope.unsupported_nodes[-1]}, and strict forbids leaving it out")

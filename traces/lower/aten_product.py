@@ -251,7 +251,10 @@ def recurrent(scope: Scope, node: Node) -> None:
     stem = _stem(scope, node, weights[0])
     for index, name in enumerate(node.writes[1:], start=1):  # the last hidden and cell states
         if name in scope.used:
-            scope.vector(node, "move", [Ref(node.writes[0])], index=index, name=f"{stem}.state")
+            elements = math.prod(scope.shape(name))
+            scope.vector(
+                node, "move", [Ref(node.writes[0])], index=index, name=f"{stem}.state", input_elements=elements
+            )
     return None
 
 

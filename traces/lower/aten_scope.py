@@ -130,6 +130,7 @@ class Scope:
         refs: Sequence[Any],
         *,
         elements: int | None = None,
+        input_elements: int | None = None,
         channelwise: bool = False,
         index: int = 0,
         name: str | None = None,
@@ -139,7 +140,8 @@ class Scope:
         out, shape = self.out(node, index), self.shape(node.writes[index])
         self.builder.vector(
             name or self.layer_name(node), kind, node.op, tensors, out, shape,
-            elements=elements, weight_elements=weights, channelwise=channelwise,
+            elements=elements, input_elements=input_elements if tensors else None,
+            weight_elements=weights, channelwise=channelwise,
         )  # fmt: skip
         self.define(node, out, index)
 

@@ -89,17 +89,33 @@ def lower_vector(scope: Scope, node: Node, op: str) -> bool:
     elif op in REDUCTIONS:
         _reduction(scope, node)
     elif op in ELEMENT_WORK:
-        kind = ELEMENT_WORK[op]
-        scope.vector(node, kind, [Ref(name) for name in node.reads], channelwise=kind == "activation" and op != "glu")
-        _side_outputs(scope, node)
+        _element_work(scope, node, op)
     elif op in JOINS:
         scope.vector(node, "concat", node.argument("tensors", ()))
     elif op in MOVES or op in FILLS or op in GIVEN_FILLS:
-        if node.writes:
-            scope.vector(node, "move", [Ref(name) for name in node.reads])
+        _move(scope, node, op)
     else:
         return False
     return True
+
+
+def _element_work(scope: Scope, node: Node, op: str) -> None:
+    """One operation for each output; channel by channel where one tensor and at most single numbers come in."""
+    reads = [Ref(name) for name in node.reads]
+    tensors, weights = scope.operands(reads)
+    same = len(tensors) == 1 and scope.builder.shape(tensors[0]) == scope.shape(node.writes[0])
+    single = weights <= len(reads) - len(tensors) or op == "prelu"
+    scope.vector(node, ELEMENT_WORK[op], reads, channelwise=same and single and ELEMENT_WORK[op] != "softmax")
+    _side_outputs(scope, node)
+
+
+def _move(scope: Scope, node: Node, op: str) -> None:
+    """Data written elsewhere; a pad by nothing is a view."""
+    reads = [Ref(name) for name in node.reads]
+    if op in ("pad", "constant_pad_nd") and scope.shape(reads[0]) == scope.shape(node.writes[0]):
+        scope.view(node, reads[0])
+    elif node.writes:
+        scope.vector(node, "move", reads)
 
 
 def _side_outputs(scope: Scope, node: Node) -> None:
@@ -167,7 +183,8 @@ def _gather(scope: Scope, node: Node, op: str) -> None:
     others = [Ref(name) for name in node.reads if name != table.name]
     shape, out = scope.shape(node.writes[0]), scope.out(node)
     if stored is None:
-        scope.vector(node, "move", [table, *others])
+        read = math.prod(shape) + sum(math.prod(scope.shape(other)) for other in others)
+        scope.vector(node, "move", [table, *others], input_elements=read)
         return
     tensors, indices = scope.operands(others)
     rows = math.prod(shape)
@@ -188,9 +205,11 @@ def _norm(scope: Scope, node: Node, op: str) -> None:
             scope.view(node, source)
             return
     named = scope.constant(node.argument("weight"))
-    parameters = sum(constant.array.size for name in ("weight", "bias")
+    given = sum(constant.array.size for name in ("weight", "bias")
                      if (constant := scope.constant(node.argument(name))) is not None)  # fmt: skip
     shape, out = scope.shape(node.writes[0]), scope.out(node)
+    # what is left of a channel norm at inference is a scale and a shift, with or without parameters of its own
+    parameters = given if op not in CHANNEL_NORMS or op == "instance_norm" else 2 * shape[1]
     tensors, _ = scope.operands([source])
     scope.builder.vector(
         scope.layer_name(node, named), "norm", node.op, tensors, out, shape,

@@ -41,6 +41,24 @@ def read_onnx(
     Raises ModelError for a broken file, an open dimension and, if ``strict``, an unknown operator.
     """
     file = Path(path)
+    progress = [str(file)]
+    try:
+        return _read(file, progress, input_shapes, batch, strict)
+    except ModelError as error:  # names in the file may hold any character
+        raise ModelError(_one_line(str(error))) from error.__cause__
+    except Exception as error:  # a damaged file can break any field that a node, or onnx itself, relies on
+        what = _one_line(f"{type(error).__name__}: {error}")[:200]
+        raise ModelError(f"{_one_line(progress[-1])}: it cannot be read as ONNX: {what}") from error
+
+
+def _read(
+    file: Path,
+    progress: list[str],
+    input_shapes: Mapping[str, tuple[int, ...]] | tuple[int, ...] | None,
+    batch: int | None,
+    strict: bool,
+) -> Network:
+    """Lower the file; the last entry of ``progress`` says which node is being lowered."""
     reader = TensorReader(file)
     model = _open(file, reader)
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
@@ -50,12 +68,16 @@ def read_onnx(
     _declare(graph, model.graph)
     bind_inputs(graph, model.graph, input_shapes, batch)
     _index_readers(graph, model.graph)
-    _walk(graph, model.graph)
+    _walk(graph, model.graph, progress)
     outputs = [output.name for output in model.graph.output]
     for name in outputs:
         if name in graph.unknown:
             graph.builder.notes.append(f"output {name} has no known shape: it comes from {graph.unknown[name]}")
     return graph.builder.build(outputs, source=str(file), digest=reader.hash.hexdigest())
+
+
+def _one_line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _open(file: Path, reader: TensorReader) -> Any:
@@ -138,8 +160,9 @@ def _index_readers(graph: Graph, proto: Any) -> None:
         graph.readers.setdefault(output.name, []).append(None)
 
 
-def _walk(graph: Graph, proto: Any) -> None:
+def _walk(graph: Graph, proto: Any, progress: list[str]) -> None:
     for node_proto in proto.node:
+        progress.append(f"{graph.where}: node {node_proto.name or list(node_proto.output)} ({node_proto.op_type})")
         node = _node(graph, node_proto)
         blocked = next((name for name in node.inputs if name in graph.unknown), "")
         if blocked:
@@ -153,7 +176,7 @@ def _walk(graph: Graph, proto: Any) -> None:
         elif graph.foldable(node):
             graph.fold(node)
         elif node.op == "If" and node.domain == "" and graph.is_constant(node.input(0)):
-            _take_branch(graph, node)
+            _take_branch(graph, node, progress)
         else:
             _lower(graph, node)
 
@@ -213,11 +236,11 @@ def _fold_shape(graph: Graph, node: Node) -> None:
     graph.set_constant(node.outputs[0], np.asarray(shape[start:end], dtype=np.int64))
 
 
-def _take_branch(graph: Graph, node: Node) -> None:
+def _take_branch(graph: Graph, node: Node, progress: list[str]) -> None:
     """Walk the branch that a constant condition takes; its outputs are the node's."""
     branch = subgraph(node.attributes["then_branch" if graph.constant(node.input(0)).item() else "else_branch"])
     _declare(graph, branch)
-    _walk(graph, branch)
+    _walk(graph, branch, progress)
     for ours, theirs in zip(node.outputs, (output.name for output in branch.output), strict=True):
         if graph.is_constant(theirs):
             graph.set_constant(ours, graph.constant(theirs), graph.origins.get(theirs, ""))
@@ -233,7 +256,7 @@ def _node(graph: Graph, proto: Any) -> Node:
     label = proto.name or (outputs[0] if outputs else proto.op_type)
     return Node(
         label=label,
-        name=_layer_name(graph, proto, label),
+        name=_one_line(_layer_name(graph, proto, label)),
         op=proto.op_type,
         domain="" if proto.domain == "ai.onnx" else proto.domain,
         inputs=tuple(proto.input),

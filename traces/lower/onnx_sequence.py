@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from traces.builder import GATES, Cell
+from traces.layer import ModelError
 from traces.lower.onnx_graph import Graph, Node, Unlowered
 from traces.lower.onnx_matrix import Lowering, Shapes, weight_of
 from traces.lower.onnx_tensors import Array
@@ -34,6 +35,11 @@ def _recurrent(graph: Graph, node: Node, cell: Cell) -> None:
     shape = graph.shape(x)
     steps, batch = (shape[1], shape[0]) if batch_first else (shape[0], shape[1])
     directions, hidden = w.shape[0], r.shape[2]
+    if directions != (2 if node.attributes.get("direction") == "bidirectional" else 1) or w.shape[2] != shape[2]:
+        raise ModelError(
+            f"{graph.where}: node {node.label} ({node.op}): weights {w.shape} do not fit input {shape} and "
+            "its direction"
+        )
     parameters = math.prod(graph.shape(node.input(3))) if node.input(3) else 0
     first = "_reverse" if node.attributes.get("direction") == "reverse" else ""
     stem = graph.recurrent_name(node.name)

@@ -99,22 +99,23 @@ def open_pt2(path: Path) -> Pt2Archive:
 
 
 def _arrays(archive: zipfile.ZipFile, stored: Mapping[str, StoredTensor]) -> dict[str, Array]:
-    """Read every entry once (its checksum is checked by zipfile) and show each tensor in it."""
-    raw = {entry: archive.read(entry) for entry in sorted({tensor.entry for tensor in stored.values()})}
-    return {fqn: _array(tensor, raw[tensor.entry]) for fqn, tensor in stored.items()}
+    """Read every entry once (its checksum is checked by zipfile) and show each tensor in it, without a copy."""
+    flat: dict[tuple[str, int], Array] = {}
+    for tensor in stored.values():
+        key = (tensor.entry, tensor.dtype)
+        if key not in flat:
+            values = np.frombuffer(archive.read(tensor.entry), dtype=DTYPES[tensor.dtype])
+            flat[key] = (values.astype("<u4") << 16).view("<f4") if tensor.dtype == BFLOAT16 else values
+    return {fqn: _view(tensor, flat[tensor.entry, tensor.dtype]) for fqn, tensor in stored.items()}
 
 
-def _array(tensor: StoredTensor, raw: bytes) -> Array:
-    flat = np.frombuffer(raw, dtype=DTYPES[tensor.dtype])
-    if tensor.dtype == BFLOAT16:
-        flat = (flat.astype("<u4") << 16).view("<f4")
+def _view(tensor: StoredTensor, flat: Array) -> Array:
+    """Show a tensor in the values of its entry; ``_check_reach`` has seen that it stays inside."""
     if not tensor.elements:
         return np.empty(tensor.shape, dtype=flat.dtype)
     step_bytes = tuple(stride * flat.itemsize for stride in tensor.strides)
-    view = np.lib.stride_tricks.as_strided(
-        flat[tensor.offset :], shape=tensor.shape, strides=step_bytes, writeable=False
-    )
-    return view if view.flags.c_contiguous else view.copy()
+    start = flat[tensor.offset :]
+    return np.lib.stride_tricks.as_strided(start, shape=tensor.shape, strides=step_bytes, writeable=False)
 
 
 def _checked_entries(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
@@ -224,19 +225,22 @@ def _stored(fqn: str, payload: Any, base: str, entries: Mapping[str, zipfile.Zip
     entry = f"{base}/{path_name}"
     if entry not in entries:
         raise ModelError(f"{where}: its entry {entry} is missing")
-    if meta.get("dtype") not in DTYPES:
-        raise ModelError(f"{where}: data type {meta.get('dtype')} of the export schema is not read")
+    dtype = meta.get("dtype")
+    if type(dtype) is not int or dtype not in DTYPES:
+        raise ModelError(f"{where}: data type {dtype} of the export schema is not read")
     if meta.get("layout") != 7:
         raise ModelError(f"{where}: layout {meta.get('layout')} is not strided (7), and only strided tensors are read")
     shape, strides = (_extents(meta.get(key), key, where) for key in ("sizes", "strides"))
     (offset,) = _extents([meta.get("storage_offset")], "storage_offset", where)
     if len(shape) != len(strides):
         raise ModelError(f"{where}: {len(shape)} sizes and {len(strides)} strides, and they must be as many")
-    return StoredTensor(fqn=fqn, entry=entry, dtype=meta["dtype"], shape=shape, strides=strides, offset=offset)
+    return StoredTensor(fqn=fqn, entry=entry, dtype=dtype, shape=shape, strides=strides, offset=offset)
 
 
 def _extents(values: Any, field: str, where: str) -> tuple[int, ...]:
-    numbers = [value.get("as_int") if isinstance(value, dict) else None for value in values or ()]
+    if not isinstance(values, list):
+        raise ModelError(f"{where}: {field} is {values!r}, and must be a list")
+    numbers = [value.get("as_int") if isinstance(value, dict) else None for value in values]
     for number in numbers:
         if type(number) is not int or not 0 <= number < 1 << 48:
             raise ModelError(f"{where}: {field} holds {number!r}, and must hold whole numbers from 0 to 2^48")

@@ -16,7 +16,7 @@ from traces.layer import ModelError, Network
 from traces.lower.aten import lower_graph
 from traces.lower.aten_scope import Constant, Scope
 from traces.lower.pt2_archive import Array, Pt2Archive, open_pt2
-from traces.lower.pt2_graph import read_graph, symbol_name
+from traces.lower.pt2_graph import MALFORMED, read_graph, symbol_name
 
 Shape = tuple[int, ...]
 
@@ -60,11 +60,13 @@ def lower_archive(
         _check_ranges(archive.model.get("range_constraints", {}), symbols, where)
         graph = read_graph(module["graph"], symbols, where)
         outputs = [
-            spec["user_output"]["arg"]["as_tensor"]["name"]
+            str(spec["user_output"]["arg"]["as_tensor"]["name"])
             for spec in module["signature"]["output_specs"]
             if "as_tensor" in spec.get("user_output", {}).get("arg", {})
         ]
-    except (KeyError, TypeError, AttributeError) as error:
+    except ModelError:
+        raise
+    except MALFORMED as error:
         raise ModelError(f"{where}: models/model.json does not follow the export schema: {error!r}") from error
     builder = NetworkBuilder(name, where)
     scope = Scope(graph, builder, symbols=symbols)
@@ -92,7 +94,7 @@ def _split_inputs(
         ((kind, content),) = spec.items()
         if kind == "user_input":
             if "as_tensor" in content["arg"]:
-                inputs.append(content["arg"]["as_tensor"]["name"])
+                inputs.append(str(content["arg"]["as_tensor"]["name"]))
             elif "as_sym_int" in content["arg"] or "as_sym_float" in content["arg"]:
                 raise ModelError(f"{where}: input {content['arg']} is a number, and every input must be a tensor")
         elif kind in STORED_INPUTS:

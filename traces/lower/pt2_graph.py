@@ -17,6 +17,18 @@ from traces.layer import ModelError
 MAX_EXPRESSION_CHARACTERS = 100_000
 LARGEST_EXTENT = 1 << 48
 
+# what Python raises where JSON from a file does not have the form that the export schema promises
+MALFORMED = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+    StopIteration,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -83,7 +95,9 @@ def read_graph(graph: Mapping[str, Any], symbols: Mapping[str, int], where: str)
         nodes = tuple(_node(node, scalars) for node in graph["nodes"])
         inputs = tuple(_name(argument) for argument in graph["inputs"])
         outputs = tuple(ref.name for argument in graph["outputs"] for ref in _refs(_value(argument, scalars)))
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except ModelError:
+        raise
+    except MALFORMED as error:
         raise ModelError(f"{where}: the graph does not follow the export schema: {error!r}") from error
     return Graph(nodes=nodes, inputs=inputs, outputs=outputs, shapes=sizes)
 

@@ -98,7 +98,7 @@ def _entry(where: str, fields: Any, first_bytes: int) -> TensorEntry:
     dtype: Any = fields.get("dtype")
     shape: Any = fields.get("shape")
     offsets: Any = fields.get("data_offsets")
-    if dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ModelError(f"{where}: data type {dtype!r} is not read, only {', '.join(DTYPES)}")
     if not _whole_numbers(shape) or not _whole_numbers(offsets) or len(offsets) != 2:
         raise ModelError(f"{where}: shape {shape} and data_offsets {offsets} must be lists of whole numbers from 0")

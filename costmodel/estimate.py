@@ -1,0 +1,239 @@
+"""Front door of the cost models: one layer with its mask on one device, without a clock loop. DESIGN section 6.
+
+An extended roofline: time = the slowest of compute, gather, issue and each memory level, plus an overhead for each
+operator; the binding bound is named. Leaves out: Winograd (DEVIATIONS 1), energy, error bands (nothing is validated
+yet), overlap between operators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from costmodel.dense import dense_size, depthwise_cost, tile_cost
+from costmodel.fpga import engine_cost
+from costmodel.problem import Problem, problem_of
+from costmodel.roofline import Cost, Run
+from costmodel.selection import choose, dense_kernel
+from costmodel.sparse import block_cost, row_cost
+from costmodel.spec import (
+    VALUE_BYTES,
+    BlockKernel,
+    DepthwiseKernel,
+    EngineKernel,
+    Kernel,
+    RooflineDevice,
+    RowKernel,
+    TileKernel,
+)
+from costmodel.vector import estimate_vector
+from patterns.base import Pattern
+from patterns.block import Block
+from patterns.encodings.base import ByteWidths, EncodedSize
+from patterns.encodings.catalog import encoding as encoding_called
+from patterns.gs import GatherScatter
+from patterns.gs_scatter import GatherScatterPermuted
+from patterns.n_of_m import NOfM
+from simulator.result import Counters, LayerResult
+from simulator.spec import DeviceError
+from traces.layer import MatrixLayer, ProductLayer, UnsupportedLayer, VectorLayer
+from traces.layout import column_banks
+from traces.trace import LayerTrace
+
+
+def estimate(
+    trace: LayerTrace,
+    device: RooflineDevice,
+    *,
+    dtype: str = "fp16",
+    threads: int = 1,
+    encoding: str | None = None,
+) -> LayerResult:
+    """Return what ``trace`` costs on ``device``.
+
+    ``threads``: units of a CPU; other devices always use all. ``encoding``: instead of the pattern's own, where a
+    kernel of the device reads it.
+    Raises DeviceError for a dtype, a thread count or an encoding that the device does not have.
+    """
+    run, note = _run(device, dtype, threads)
+    layer = trace.layer
+    match layer:
+        case MatrixLayer():
+            result = _matrix(trace, layer, run, encoding)
+        case ProductLayer():
+            result = _product(layer, run)
+        case VectorLayer():
+            result = estimate_vector(layer, run)
+        case UnsupportedLayer():
+            result = _unsupported(layer, device)
+        case _:
+            assert_never(layer)
+    reasons = "; ".join(part for part in (trace.reason, result.reason, note) if part)
+    return replace(result, reason=reasons)
+
+
+def _run(device: RooflineDevice, dtype: str, threads: int) -> tuple[Run, str]:
+    if dtype not in device.dtypes:
+        raise DeviceError(f"dtype is {dtype!r}, and {device.name} has {', '.join(device.dtypes)}")
+    if threads < 1:
+        raise DeviceError(f"threads is {threads}, and must be at least 1")
+    if not device.static_threads:
+        note = f"threads has no meaning on {device.name}" if threads > 1 else ""
+        return Run(device=device, dtype=dtype, units=device.unit_count), note
+    if threads > device.unit_count:
+        raise DeviceError(f"threads is {threads}, and {device.name} has {device.unit_count} cores in its model")
+    return Run(device=device, dtype=dtype, units=threads), ""
+
+
+def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | None) -> LayerResult:
+    dtype = run.dtype
+    problem = problem_of(layer, VALUE_BYTES[dtype])
+    dense = dense_kernel(layer, run.device, dtype)
+    kernel, reason = choose(trace, layer, run.device, dtype, encoding)
+    cost = _cost(trace, layer, problem, kernel, run)
+    if kernel is not dense:
+        other = _cost(trace, layer, problem, dense, run)
+        if other.latency_s < cost.latency_s:
+            reason = f"the dense kernel would take {other.latency_s * 1e3:.4g} ms, less than this sparse one"
+    effectual = trace.kept * layer.p
+    return _result(layer, problem, cost, run, effectual=effectual, density=trace.density, reason=reason)
+
+
+def _product(layer: ProductLayer, run: Run) -> LayerResult:
+    problem = problem_of(layer, VALUE_BYTES[run.dtype])
+    kernel = dense_kernel(layer, run.device, run.dtype)
+    cost = _dense_cost(problem, kernel, run)
+    return _result(layer, problem, cost, run, effectual=layer.macs, density=None, reason="")
+
+
+def _dense_cost(problem: Problem, kernel: Kernel, run: Run) -> Cost:
+    size = dense_size(problem)
+    match kernel:
+        case TileKernel():
+            return tile_cost(problem, kernel, run, size)
+        case DepthwiseKernel():
+            return depthwise_cost(problem, kernel, run, size)
+        case EngineKernel(lanes=lanes):
+            return engine_cost(problem, kernel, run, size, lanes)
+        case _:
+            raise AssertionError(f"kernel {kernel.name} of {run.device.name} is no dense kernel")
+
+
+def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kernel, run: Run) -> Cost:
+    mask = trace.mask
+    if not kernel.serves or mask is None:
+        return _dense_cost(problem, kernel, run)
+    size = _encoded_size(trace, layer, problem, kernel)
+    match kernel:
+        case TileKernel():
+            return tile_cost(problem, kernel, run, size)
+        case RowKernel():
+            return row_cost(problem, kernel, run, size, mask)
+        case BlockKernel():
+            pattern = _stored_pattern(trace.pattern, kernel)
+            if not isinstance(pattern, Block):
+                raise AssertionError(f"kernel {kernel.name} was chosen for {pattern.spelling}")
+            return block_cost(problem, kernel, run, size, mask, (pattern.height, pattern.width))
+        case EngineKernel():
+            return engine_cost(problem, kernel, run, size, _lanes(trace.pattern, kernel))
+        case _:
+            raise AssertionError(f"kernel {kernel.name} of {run.device.name} is no sparse kernel")
+
+
+def _stored_pattern(pattern: Pattern, kernel: Kernel) -> Pattern:
+    """The rule whose encoding the kernel reads, where it is not the mask's own."""
+    match kernel:
+        case RowKernel(row_block=rows) if rows > 1:
+            return Block(height=rows, width=1)
+        case TileKernel(kept=(kept, of)) if kept < of:
+            return NOfM(n=kept, m=of)
+        case _:
+            return pattern
+
+
+def _lanes(pattern: Pattern, kernel: EngineKernel) -> int:
+    """Lanes of the engine: a gather engine is built with the pattern's own B."""
+    if kernel.encoding in ("gs", "packed") and isinstance(pattern, GatherScatter | GatherScatterPermuted):
+        return pattern.banks
+    return kernel.lanes
+
+
+def _encoded_size(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kernel) -> EncodedSize:
+    if trace.mask is None:
+        raise AssertionError(f"layer {layer.name} has no mask to encode")
+    pattern = _stored_pattern(trace.pattern, kernel)
+    widths = ByteWidths(value=problem.value_bytes, index=kernel.index_bytes, pointer=kernel.pointer_bytes)
+    store = encoding_called(kernel.encoding)
+    banks = column_banks(layer, _lanes(pattern, kernel)) if isinstance(kernel, EngineKernel) else None
+    sizes = [
+        store.size(matrix, pattern, widths, None if banks is None else banks[group])
+        for group, matrix in enumerate(trace.mask)
+    ]
+    return EncodedSize(
+        weight_bytes=sum(size.weight_bytes for size in sizes),
+        index_bytes=sum(size.index_bytes for size in sizes),
+        slots=sum(size.slots for size in sizes),
+    )
+
+
+def _result(
+    layer: MatrixLayer | ProductLayer,
+    problem: Problem,
+    cost: Cost,
+    run: Run,
+    *,
+    effectual: int,
+    density: float | None,
+    reason: str,
+) -> LayerResult:
+    device = run.device
+    peak = device.peak_macs_per_s(run.dtype, run.units)
+    return LayerResult(
+        layer=layer.name,
+        kind=layer.kind,
+        m=layer.m,
+        k=layer.k,
+        p=layer.p,
+        groups=problem.groups if isinstance(layer, MatrixLayer) else 1,
+        density=density,
+        device=device.name,
+        device_kind=device.kind,
+        model_kind="roofline",
+        latency_s=cost.latency_s,
+        counters=Counters(
+            macs_dense=layer.macs,
+            macs_effectual=effectual,
+            macs_issued=cost.macs_issued,
+            weight_bytes=cost.size.weight_bytes,
+            index_bytes=cost.size.index_bytes,
+            activation_bytes=problem.input_bytes + problem.output_bytes,
+            dram_read_bytes=cost.dram_read_bytes,
+            dram_write_bytes=cost.dram_write_bytes,
+            slots=cost.size.slots,
+        ),
+        bound=cost.bound,
+        bounds_s=dict(cost.bounds_s),
+        utilization=effectual / (peak * cost.latency_s),
+        mapping=cost.mapping,
+        encoding=cost.kernel.encoding,
+        kernel=cost.kernel.name,
+        reason=reason,
+    )
+
+
+def _unsupported(layer: UnsupportedLayer, device: RooflineDevice) -> LayerResult:
+    return LayerResult(
+        layer=layer.name,
+        kind=layer.kind,
+        m=0,
+        k=0,
+        p=0,
+        groups=0,
+        density=None,
+        device=device.name,
+        device_kind=device.kind,
+        model_kind="roofline",
+        latency_s=0.0,
+        counters=Counters(),
+        reason=f"operator {layer.op} is not counted: {layer.reason}",
+    )

@@ -1,0 +1,102 @@
+"""Bounds to a latency: the slowest of compute, issue and every memory level, plus the operator's overhead.
+
+DESIGN section 6. A level's time is the bytes it serves over what it can achieve. Activations that fit, input and output
+together, into the last on-chip level do not reach the main memory; weights always come from it, once per run of the
+network (between two runs the other layers have pushed them out). Leaves out: overlap of one operator with the next,
+bandwidth shared with other clients, and cache conflicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, isqrt
+
+from costmodel.problem import Problem
+from costmodel.spec import Dtype, Kernel, RooflineDevice
+from patterns.encodings.base import EncodedSize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The part of a device that runs a layer: how many units, at the slowest clock among them."""
+
+    device: RooflineDevice
+    dtype: Dtype
+    units: int
+
+    @property
+    def clock_hz(self) -> int:
+        return min(self.device.clocks_hz(self.units))
+
+    def macs_per_cycle(self, kernel: Kernel) -> int:
+        """Return the multiply-adds a cycle of one unit, on the side of it that ``kernel`` uses."""
+        table = self.device.matrix_macs_per_cycle if kernel.unit == "matrix" else self.device.vector_macs_per_cycle
+        return dict(table)[self.dtype]
+
+    @property
+    def chip_bytes(self) -> int:
+        """Capacity of the last on-chip level."""
+        return self.device.levels[-2].bytes or 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """One kernel on one layer. ``bounds_s`` holds every bound, "overhead" too; ``mapping`` says what was chosen."""
+
+    kernel: Kernel
+    size: EncodedSize
+    macs_issued: int
+    bounds_s: Mapping[str, float]
+    dram_read_bytes: int
+    dram_write_bytes: int
+    mapping: str
+
+    @property
+    def latency_s(self) -> float:
+        return max(value for name, value in self.bounds_s.items() if name != "overhead") + self.bounds_s["overhead"]
+
+    @property
+    def bound(self) -> str:
+        return max(self.bounds_s, key=lambda name: self.bounds_s[name])
+
+
+def restream_bytes(macs: int, value_bytes: int, capacity_bytes: int) -> int:
+    """Return the bytes that a dense product must move into a memory of ``capacity_bytes``: 2 macs / sqrt(elements).
+
+    Reference: Hong and Kung, I/O complexity: the red-blue pebble game, STOC 1981; the constant 2 after Kwasniewski et
+    al., Red-blue pebbling revisited, SC 2019.
+    """
+    elements = max(capacity_bytes // value_bytes, 1)
+    return ceil(2 * macs * value_bytes / max(isqrt(elements), 1))
+
+
+def main_memory_bytes(
+    problem: Problem, run: Run, stored_bytes: int, *, passes: int = 1, blocked_macs: int = 0
+) -> tuple[int, int]:
+    """Return bytes read from and written to the main memory.
+
+    ``passes`` over weights that no on-chip level holds; ``blocked_macs``: multiply-adds of a step whose loops are
+    blocked for the last on-chip level, which streams operands again where they don't fit.
+    """
+    held = stored_bytes <= run.chip_bytes
+    weights = stored_bytes * (1 if held else passes * problem.steps)
+    if problem.input_bytes + problem.output_bytes <= run.chip_bytes:
+        return weights, 0
+    compulsory = stored_bytes + problem.input_bytes + problem.output_bytes
+    moved = problem.steps * restream_bytes(blocked_macs, problem.value_bytes, run.chip_bytes)
+    again = max(moved - compulsory, 0)
+    return weights + problem.input_bytes + again, problem.output_bytes
+
+
+def overhead_s(device: RooflineDevice, problem: Problem) -> float:
+    """Return the time of starting the operator and each further step of a serial one."""
+    return device.overhead_s + (problem.steps - 1) * device.step_overhead_s
+
+
+def level_bounds_s(run: Run, kernel: Kernel, level_bytes: Sequence[int]) -> dict[str, float]:
+    """Return the seconds that each level needs for the bytes it serves, [levels], innermost first."""
+    return {
+        level.name: count / (level.bytes_per_s(run.units) * kernel.memory_share)
+        for level, count in zip(run.device.levels, level_bytes, strict=True)
+    }

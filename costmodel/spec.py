@@ -1,0 +1,260 @@
+"""What a roofline device is: frozen data, no behaviour. Rules: DESIGN section 6, presets: ``costmodel/devices``.
+
+A device is units with clocks, multiply-adds a cycle by data type, memory levels from the inside out, an overhead for
+each operator, and the kernel families that a runtime brings to it. Every number has an entry in ``sources`` ("assumed"
+where nothing backs it), or the device cannot be built. Leaves out: frequency scaling, thermal limits, other tenants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal, get_args
+
+from simulator.spec import DeviceError
+
+Dtype = Literal["fp32", "fp16", "int8"]
+DeviceKind = Literal["mobile_cpu", "mobile_gpu", "server_gpu", "fpga"]
+VALUE_BYTES: dict[str, int] = {"fp32": 4, "fp16": 2, "int8": 1}
+PER_DTYPE = tuple[tuple[Dtype, int], ...]  # a mapping that can be hashed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """``count`` equal units at one clock: cores of a CPU, multiprocessors of a GPU; a CPU lists its fastest first."""
+
+    count: int
+    clock_hz: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryLevel:
+    """``bytes_per_s`` that one unit reaches alone and all units reach together; ``bytes`` None: the main memory.
+
+    ``bytes`` of a private level are those of one unit.
+    """
+
+    name: str
+    bytes: int | None
+    unit_bytes_per_s: int
+    total_bytes_per_s: int
+
+    def bytes_per_s(self, units: int) -> int:
+        return min(units * self.unit_bytes_per_s, self.total_bytes_per_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipes:
+    """What one unit issues a cycle: vector loads and instructions of any kind, ``vector_bytes`` wide."""
+
+    vector_bytes: int
+    loads_per_cycle: int
+    instructions_per_cycle: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """What every kernel says: whose it is, what it takes, what it reads, and the share of the peak it reaches.
+
+    ``serves``: pattern families (the spelling before its colon) that are sent to it; ``kinds``: layer kinds it takes;
+    ``pointwise``: convolutions only with a 1 x 1 window, stride 1. ``memory_share``: share of the achievable
+    bandwidth that its access pattern reaches.
+    """
+
+    name: str
+    runtime: str
+    encoding: str
+    serves: tuple[str, ...]
+    kinds: tuple[str, ...]
+    pointwise: bool = False
+    dtypes: tuple[Dtype, ...]
+    unit: Literal["matrix", "vector"]
+    efficiency: float
+    memory_share: float = 1.0
+    index_bytes: int = 2
+    pointer_bytes: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """Rows x positions that one unit works on, cut into register tiles that reuse each loaded operand."""
+
+    rows: int
+    positions: int
+    register_rows: int
+    register_positions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileKernel(Kernel):
+    """A dense product in tiles, and N:M with ``kept`` = (N, M), whose hardware skips the rest.
+
+    ``blocking``: "cache": loops are blocked for each level (traffic of the I/O-optimal matrix product); "tile": each
+    tile streams its operands from the second level. ``k_tile``: columns are padded to it. ``split_k``: parts into
+    which K may be cut to fill all units, at the price of 32-bit partial sums.
+    """
+
+    tiles: tuple[Tile, ...]
+    blocking: Literal["cache", "tile"]
+    k_tile: int = 1
+    split_k: tuple[int, ...] = (1,)
+    kept: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthwiseKernel(Kernel):
+    """A depthwise convolution on vector units, channels in lanes; each input load serves ``window_reuse`` taps."""
+
+    window_reuse: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstructionMix:
+    """Instructions of a row kernel beside the multiply-adds and the activation loads, one of each a vector.
+
+    For each kept column of a row block and each position block: ``weight_loads``, ``index_loads`` and
+    ``integer_operations`` (index decode, address, loop). For each row and vector of positions: ``epilogue``.
+    """
+
+    weight_loads: int
+    index_loads: int
+    integer_operations: int
+    epilogue: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowKernel(Kernel):
+    """Sparse rows times a block of positions, as in CSR: the activations of each kept column are gathered.
+
+    ``row_block``: rows that share a gathered column (a column of the block is stored if any of its rows keeps it).
+    ``position_block``: positions at a time; a rest runs in halves of it. ``split``: how units share the work:
+    "positions" (whole blocks, static), "rows" (contiguous and static), "dynamic" (row by row as units become free).
+    ``gather_level``: index of the memory level that serves gathers, None: the innermost that holds K x block;
+    ``sector_bytes``: the least that level moves for one gather.
+    """
+
+    row_block: int
+    position_block: int
+    mix: InstructionMix
+    split: Literal["positions", "rows", "dynamic"]
+    gather_level: int | None = None
+    sector_bytes: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockKernel(Kernel):
+    """Kept h x w blocks as small dense products on the matrix unit; both sides at least ``smallest_block``."""
+
+    smallest_block: int
+    position_tile: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineKernel(Kernel):
+    """An engine built from FPGA fabric: ``rows`` x ``lanes`` columns x as many positions as the fabric allows.
+
+    With one row it is a gather engine: a lane reads any of ``lanes`` banks, groups of slots go in one a cycle, and for
+    ``gs`` the engine is built with the pattern's own B.
+    """
+
+    rows: int
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fabric:
+    """What an FPGA has and which share of it an engine may take. BRAM36 words are ``bram_word_bytes`` wide."""
+
+    dsp: int
+    bram36: int
+    bram_word_bytes: int
+    dsp_share: float
+    bram_share: float
+    dsp_per_mac: PER_DTYPE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RooflineDevice:
+    """One device. ``levels`` from the innermost to the main memory; ``kernels`` in order of preference.
+
+    ``matrix_macs_per_cycle`` and ``vector_macs_per_cycle``: one unit, by data type. ``static_threads``: the caller
+    chooses how many units run (a CPU); others always use all. ``step_overhead_s``: each step of a serial layer.
+    """
+
+    name: str
+    summary: str
+    kind: DeviceKind
+    units: tuple[Units, ...]
+    static_threads: bool = False
+    matrix_macs_per_cycle: PER_DTYPE
+    vector_macs_per_cycle: PER_DTYPE
+    levels: tuple[MemoryLevel, ...]
+    overhead_s: float
+    step_overhead_s: float = 0.0
+    vector_efficiency: float
+    pipes: Pipes | None = None
+    fabric: Fabric | None = None
+    kernels: tuple[Kernel, ...]
+    sources: Mapping[str, str] = field(hash=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(DeviceKind):
+            raise DeviceError(f"device {self.name}: kind is {self.kind!r}, and must be one of {get_args(DeviceKind)}")
+        if len(self.levels) < 2 or self.levels[-1].bytes is not None or any(x.bytes is None for x in self.levels[:-1]):
+            raise DeviceError(f"device {self.name}: levels must end with the main memory, and no other level is one")
+        for path, value in numbers(self).items():
+            if value < 0:
+                raise DeviceError(f"device {self.name}: {path} is {value}, and must not be negative")
+            if source_of(self, path) is None:
+                raise DeviceError(f"device {self.name}: {path} is {value} without a source ('assumed' is one)")
+        for path in self.sources:
+            if not any(number == path or number.startswith(path + ".") for number in numbers(self)):
+                raise DeviceError(f"device {self.name}: sources names {path}, and the device has no such number")
+
+    @property
+    def dtypes(self) -> tuple[Dtype, ...]:
+        return tuple(dtype for dtype, _ in self.matrix_macs_per_cycle)
+
+    @property
+    def unit_count(self) -> int:
+        return sum(group.count for group in self.units)
+
+    def clocks_hz(self, count: int) -> tuple[int, ...]:
+        """Return the clocks of the first ``count`` units."""
+        return tuple(group.clock_hz for group in self.units for _ in range(group.count))[:count]
+
+    def peak_macs_per_s(self, dtype: Dtype, count: int) -> int:
+        """Return the multiply-adds a second of the first ``count`` units, matrix unit, at full use."""
+        return dict(self.matrix_macs_per_cycle)[dtype] * sum(self.clocks_hz(count))
+
+
+def numbers(device: RooflineDevice) -> dict[str, float]:
+    """Return every number of ``device`` by its dotted path; members of a tuple by their name, dtype or position."""
+    found: dict[str, float] = {}
+
+    def walk(path: str, value: Any) -> None:
+        if isinstance(value, bool) or value is None or isinstance(value, str | Mapping):
+            return
+        if isinstance(value, int | float):
+            found[path] = value
+        elif is_dataclass(value):
+            for part in fields(value):
+                walk(f"{path}.{part.name}" if path else part.name, getattr(value, part.name))
+        elif isinstance(value, tuple):
+            for position, part in enumerate(value):
+                if isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], str):
+                    walk(f"{path}.{part[0]}", part[1])
+                else:
+                    walk(f"{path}.{getattr(part, 'name', position)}", part)
+
+    walk("", device)
+    return found
+
+
+def source_of(device: RooflineDevice, path: str) -> str | None:
+    """Return the source of the number at ``path``: its own entry or that of the nearest enclosing part."""
+    while path:
+        if path in device.sources:
+            return device.sources[path]
+        path = path.rpartition(".")[0]
+    return None

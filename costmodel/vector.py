@@ -1,0 +1,60 @@
+"""Layers without a matrix product: element work on vector units, and traffic.
+
+A layer that is fused (``traces.fusion``) costs its element work only. The operations of an element are
+assumed, one for additions and moves, ten where an exponential or a hyperbolic tangent is evaluated. Leaves out:
+layout conversions that a runtime inserts, and strided access.
+"""
+
+from __future__ import annotations
+
+from costmodel.roofline import Run
+from costmodel.spec import VALUE_BYTES
+from simulator.result import Counters, LayerResult
+from traces.layer import VectorKind, VectorLayer
+
+OPERATIONS: dict[VectorKind, int] = {"softmax": 10, "gates": 10, "norm": 4}  # assumed; 1 for every other kind
+
+
+def estimate_vector(layer: VectorLayer, run: Run) -> LayerResult:
+    """Return what ``layer`` costs."""
+    device = run.device
+    value_bytes = VALUE_BYTES[run.dtype]
+    read, written = layer.input_elements * value_bytes, layer.output_elements * value_bytes
+    parameters = layer.weight_elements * value_bytes
+    rate = dict(device.vector_macs_per_cycle)[run.dtype] * run.units
+    operations = max(layer.elements, 1) * OPERATIONS.get(layer.kind, 1)
+    bounds = {"compute": operations / (rate * device.vector_efficiency * run.clock_hz)}
+    dram_read = dram_written = 0
+    if not layer.fused_into:
+        held = read + written <= run.chip_bytes
+        dram_read, dram_written = parameters + (0 if held else read), 0 if held else written
+        for level in device.levels[1:-1]:
+            bounds[level.name] = (parameters + read + written) / level.bytes_per_s(run.units)
+        main = device.levels[-1]
+        bounds[main.name] = (dram_read + dram_written) / main.bytes_per_s(run.units)
+        bounds["overhead"] = device.overhead_s
+    latency_s = max(value for name, value in bounds.items() if name != "overhead") + bounds.get("overhead", 0.0)
+    return LayerResult(
+        layer=layer.name,
+        kind=layer.kind,
+        m=0,
+        k=0,
+        p=0,
+        groups=0,
+        density=None,
+        device=device.name,
+        device_kind=device.kind,
+        model_kind="roofline",
+        latency_s=latency_s,
+        counters=Counters(
+            vector_elements=layer.elements,
+            weight_bytes=max(layer.stored_weight_elements, layer.weight_elements) * value_bytes,
+            activation_bytes=read + written,
+            dram_read_bytes=dram_read,
+            dram_write_bytes=dram_written,
+        ),
+        bound=max(bounds, key=lambda name: bounds[name]),
+        bounds_s=bounds,
+        kernel="fused" if layer.fused_into else "vector",
+        reason=f"fused into {layer.fused_into}: no traffic and no launch of its own" if layer.fused_into else "",
+    )

@@ -1,0 +1,99 @@
+"""What a Python user calls: the commands of ``simulate`` as functions, and a live ``nn.Module`` as a model.
+
+``model`` is a path, the name of a built-in, a ``Network`` or a torch module (then with ``example_inputs``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gatherline import pipeline
+from gatherline.pipeline import RunRequest
+from gatherline.pipeline_types import Report
+from traces.fusion import fuse
+from traces.layer import ModelError, Network
+
+
+def load(
+    model: Any,
+    *,
+    example_inputs: tuple[Any, ...] | None = None,
+    arch: str | None = None,
+    seed: int = 0,
+    batch: int | None = None,
+    input_shape: str | None = None,
+    strict: bool = False,
+) -> Network:
+    """Return the network of a path, a built-in name or a torch module. Raises ModelError."""
+    if isinstance(model, Network):
+        return model
+    if isinstance(model, str | Path):
+        request = RunRequest(
+            model=str(model), arch=arch, seed=seed, batch=batch, input_shape=input_shape, strict=strict
+        )
+        return pipeline.lower(request)
+    if example_inputs is None:
+        raise ModelError(f"model is a {type(model).__name__}, and a torch module needs example_inputs, a tuple")
+    from traces.lower.torch_module import lower_module
+
+    return fuse(lower_module(model, example_inputs))
+
+
+def run(
+    model: Any,
+    *,
+    patterns: Sequence[str] = (),
+    sparsities: Sequence[float] = (),
+    devices: Sequence[str] = (),
+    example_inputs: tuple[Any, ...] | None = None,
+    **options: Any,
+) -> Report:
+    """Return latency and memory per layer and in total; ``options`` are the other fields of ``RunRequest``.
+
+    Raises ModelError, PatternError, DeviceError, EncodingError and RequestError, all of them ValueError.
+    """
+    request = _request(model, patterns, sparsities, devices, options)
+    return pipeline.run(request, network=_network(model, example_inputs))
+
+
+def trace(
+    model: Any,
+    directory: str | Path,
+    *,
+    pattern: str | None = None,
+    sparsity: float | None = None,
+    device: str = "gs-tcm",
+    example_inputs: tuple[Any, ...] | None = None,
+    **options: Any,
+) -> list[str]:
+    """Write the request streams of one model, pattern, sparsity and device; return the streams' names."""
+    request = _request(
+        model, [] if pattern is None else [pattern], [] if sparsity is None else [sparsity], [device], options
+    )
+    return pipeline.write_traces(request, Path(directory), network=_network(model, example_inputs))
+
+
+def replay(directory: str | Path, device: str, per_group: str | Path | None = None) -> Report:
+    """Return the cycles of a trace directory on a device: a preset's name or a TOML file."""
+    return pipeline.replay(Path(directory), device, None if per_group is None else Path(per_group))
+
+
+def inspect(model: str | Path, **options: Any) -> Report:
+    """Return layers, shapes, MACs, densities and the patterns that masks obey."""
+    return pipeline.inspect(str(model), **options)
+
+
+def _network(model: Any, example_inputs: tuple[Any, ...] | None) -> Network | None:
+    """A path or a name is lowered by the pipeline; anything else is lowered here."""
+    return None if isinstance(model, str | Path) else load(model, example_inputs=example_inputs)
+
+
+def _request(
+    model: Any, patterns: Sequence[str], sparsities: Sequence[float], devices: Sequence[str], options: dict[str, Any]
+) -> RunRequest:
+    name = str(model) if isinstance(model, str | Path) else getattr(model, "name", type(model).__name__)
+    return RunRequest(
+        model=str(name), patterns=tuple(patterns), sparsities=tuple(sparsities), devices=tuple(devices), **options
+    )

@@ -1,0 +1,336 @@
+"""The command ``simulate``: arguments in, the pipeline's report out, exit status 0, 1 or 2. DESIGN section 7.
+
+Only typer is imported at start, so that ``--help`` answers at once. Errors are one line on standard error: status 2
+for a wrong input or argument, 1 for a run that failed, 130 for Ctrl-C. Nothing here computes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from gatherline.options import (
+    Arch,
+    ArgumentError,
+    Batch,
+    Debug,
+    DeviceText,
+    DeviceTexts,
+    Dtype,
+    EncodingText,
+    InputShape,
+    Json,
+    Listing,
+    Mapping,
+    Match,
+    MatchBy,
+    Model,
+    Order,
+    PatternText,
+    PatternTexts,
+    PruneAll,
+    Seed,
+    Sparsities,
+    Sparsity,
+    StreamOrder,
+    Strict,
+    Threads,
+    at_least,
+    joined_shapes,
+)
+
+if TYPE_CHECKING:
+    from gatherline.pipeline import Report, RunRequest
+
+SUCCESS, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+_MACHINE_ERRNOS = {errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+
+app = typer.Typer(
+    name="simulate",
+    help="How fast a pruned network runs and how much memory it takes, for every pattern, sparsity and device.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"simulate {version('gatherline')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Latency and memory of a pruned network, for every pattern, sparsity and device."""
+
+
+@app.command()
+def run(
+    model: Model,
+    arch: Arch = None,
+    pattern: PatternTexts = None,
+    sparsity: Sparsities = None,
+    device: DeviceTexts = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for rows (CSV, SQLite, JSON) and pictures.")
+    ] = None,
+    json: Json = False,
+    seed: Seed = 0,
+    batch: Batch = None,
+    input_shape: InputShape = None,
+    dtype: Dtype = "fp16",
+    threads: Threads = 1,
+    encoding: EncodingText = None,
+    order: StreamOrder = Order.PACKED,
+    match: MatchBy = Match.DENSITY,
+    prune_all: PruneAll = False,
+    mapping: Mapping = None,
+    strict: Strict = False,
+    debug: Debug = False,
+) -> None:
+    """Tell latency and memory of a network on devices."""
+    request = _request(
+        model, arch, pattern or [], sparsity or [], device or [], seed, batch, input_shape, dtype, threads, encoding,
+        order, match, prune_all, mapping, strict,
+    )  # fmt: skip
+    from gatherline import pipeline
+    from gatherline.progress import terminal_progress
+    from gatherline.report.files import check_target
+
+    if out is not None:
+        check_target(out)
+    progress = terminal_progress()
+    try:
+        report = pipeline.run(request, progress)
+    finally:
+        progress.stop()
+    _publish(report, out, json)
+
+
+@app.command()
+def inspect(
+    model: Model,
+    arch: Arch = None,
+    json: Json = False,
+    seed: Seed = 0,
+    batch: Batch = None,
+    input_shape: InputShape = None,
+    strict: Strict = False,
+    debug: Debug = False,
+) -> None:
+    """Show layers, MACs, densities and the patterns they obey."""
+    at_least("--seed", seed, 0)
+    at_least("--batch", batch, 1)
+    shape = joined_shapes(input_shape)
+    from gatherline import pipeline
+    from gatherline.report.files import report_json
+    from gatherline.report.table import print_layers
+
+    report = pipeline.inspect(model, arch=arch, seed=seed, batch=batch, input_shape=shape, strict=strict)
+    if json:
+        _write(report_json(report.manifest, report.rows))
+    else:
+        print_layers(report.rows, report.manifest, sys.stdout)
+
+
+@app.command()
+def trace(
+    model: Model,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for trace.json and one .npz for each stream.")
+    ],
+    arch: Arch = None,
+    pattern: PatternText = None,
+    sparsity: Sparsity = None,
+    device: DeviceText = None,
+    seed: Seed = 0,
+    batch: Batch = None,
+    input_shape: InputShape = None,
+    dtype: Dtype = "fp16",
+    encoding: EncodingText = None,
+    order: StreamOrder = Order.PACKED,
+    match: MatchBy = Match.DENSITY,
+    prune_all: PruneAll = False,
+    mapping: Mapping = None,
+    strict: Strict = False,
+    debug: Debug = False,
+) -> None:
+    """Write the request streams of a network on a device."""
+    request = _request(
+        model, arch, [] if pattern is None else [pattern], [] if sparsity is None else [sparsity],
+        [] if device is None else [device], seed, batch, input_shape, dtype, 1, encoding, order, match, prune_all,
+        mapping, strict,
+    )  # fmt: skip
+    from gatherline import pipeline
+    from gatherline.report.files import check_target
+
+    check_target(out)
+    names = pipeline.write_traces(request, out)
+    print(f"{len(names)} streams in {out}")
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with trace.json.")],
+    device: Annotated[str, typer.Option(metavar="D", help="Name, or path of a .toml file.")],
+    json: Json = False,
+    per_group: Annotated[
+        Path | None, typer.Option("--per-group", metavar="FILE.npy", help="Write the cycle of each group's last grant.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Simulate from request streams alone, whoever wrote them."""
+    from gatherline import pipeline
+    from gatherline.report.files import check_target, report_json
+    from gatherline.report.table import print_streams
+
+    if per_group is not None:
+        check_target(per_group.parent)
+    report = pipeline.replay(folder, device, per_group)
+    if json:
+        _write(report_json(report.manifest, report.rows))
+    else:
+        print_streams(report.rows, sys.stdout)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[Listing, typer.Argument(metavar="devices|patterns|encodings|models", help="What to list.")],
+    debug: Debug = False,
+) -> None:
+    """List what there is, with its source."""
+    from gatherline.report.listing import catalog
+    from gatherline.report.table import print_catalog
+
+    print_catalog(catalog(what.value), sys.stdout)
+
+
+def _request(
+    model: str,
+    arch: str | None,
+    patterns: Sequence[str],
+    sparsities: Sequence[float],
+    devices: Sequence[str],
+    seed: int,
+    batch: int | None,
+    input_shape: list[str] | None,
+    dtype: str,
+    threads: int,
+    encoding: str | None,
+    order: Order,
+    match: Match,
+    prune_all: bool,
+    mapping: str | None,
+    strict: bool,
+) -> RunRequest:
+    """Return the request that the arguments make, after the checks that need no model."""
+    at_least("--seed", seed, 0)
+    at_least("--batch", batch, 1)
+    at_least("--threads", threads, 1)
+    for value in sparsities:
+        if not 0 <= value < 1:
+            raise ArgumentError(f"--sparsity is {value}, and must be at least 0 and below 1")
+    shape = joined_shapes(input_shape)
+    from gatherline.pipeline import RunRequest
+
+    return RunRequest(
+        model=model, arch=arch, patterns=tuple(patterns), sparsities=tuple(sparsities), devices=tuple(devices),
+        seed=seed, batch=batch, input_shape=shape, dtype=dtype, threads=threads, encoding=encoding,
+        order=order.value, match=match.value, prune_all=prune_all, mapping=mapping, strict=strict,
+    )  # fmt: skip
+
+
+def _publish(report: Report, out: Path | None, json: bool) -> None:
+    """Print a report as a table or as JSON, then write it into ``out`` and say where."""
+    from gatherline.report.files import older_pictures, report_json, write_report
+    from gatherline.report.table import print_report
+
+    if json:
+        _write(report_json(report.manifest, report.rows))
+    else:
+        print_report(report.rows, sys.stdout)
+    sys.stdout.flush()  # a result that was computed is out before anything else can fail
+    if out is None:
+        return
+    written = write_report(out, report.manifest, report.rows)
+    for path in written:
+        print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
+    older = older_pictures(out, written)
+    if older:
+        print(f"simulate: note: {out} also holds pictures of an earlier run: {', '.join(older)}", file=sys.stderr)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit. ``arguments`` defaults to those of the process."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = typer.main.get_command(app).main(given, prog_name="simulate", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush fails no more
+        sys.exit(FAILED)  # as typer ends when the pipe breaks earlier
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    except Exception as error:
+        if "--debug" in given:  # known before any command has parsed it, and after one has failed to
+            import traceback
+
+            traceback.print_exc()
+        _fail(error, given)
+    if status == INTERRUPTED:  # newer typer returns it, older raises
+        print("simulate: interrupted", file=sys.stderr)
+    sys.exit(status if isinstance(status, int) else SUCCESS)
+
+
+def _fail(error: Exception, given: Sequence[str]) -> NoReturn:
+    """Print one line about ``error`` and exit with the status that it means."""
+    from gatherline.report.selection import printable
+
+    format_message = getattr(error, "format_message", None)  # typer's own errors
+    if callable(format_message):
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(format_message(), file=sys.stderr)
+            sys.exit(WRONG_INPUT)
+        message, status = str(format_message()), WRONG_INPUT
+        if isinstance(error, typer.BadParameter) and error.message:  # which doesn't always name the value
+            message += f" (in: simulate {' '.join(given)})"
+    elif isinstance(error, OSError):
+        where = "" if error.filename is None else f"{error.filename}: "
+        message = f"{where}{error.strerror or error}"
+        status = FAILED if error.errno in _MACHINE_ERRNOS else WRONG_INPUT
+    elif isinstance(error, (ArgumentError, *_input_errors())):
+        message, status = str(error), WRONG_INPUT
+    else:
+        message, status = f"{type(error).__name__}: {error} (--debug shows where)", FAILED
+    print(f"simulate: error: {printable(message)}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _input_errors() -> tuple[type[Exception], ...]:
+    from gatherline.pipeline import RequestError
+    from patterns.base import PatternError
+    from patterns.encodings.base import EncodingError
+    from simulator.spec import DeviceError
+    from traces.layer import ModelError
+    from traces.stream import TraceError
+
+    return RequestError, ModelError, PatternError, EncodingError, DeviceError, TraceError

@@ -1,0 +1,129 @@
+"""Questions asked of report rows: totals, layers, variants, and how a value reads. Computes nothing of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gatherline.report.columns import TOTAL
+
+RowLike = Mapping[str, object]
+Rows = Sequence[RowLike]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One way to prune: a pattern and the sparsity asked for (None: dense, or the zeros the model has)."""
+
+    pattern: str
+    sparsity: float | None
+
+    @property
+    def label(self) -> str:
+        if self.sparsity is None:
+            return self.pattern if self.pattern == "dense" else f"{self.pattern} (own zeros)"
+        return f"{self.pattern} at {percent(self.sparsity)}"
+
+
+def percent(fraction: float | None) -> str:
+    """Return a fraction as the user reads it, "-" where there is none."""
+    return "-" if fraction is None else f"{round(100 * fraction, 4):.3g} %"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` on one line, with control characters spelled out: names come from files that others wrote."""
+    spaced = " ".join(text.split())
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in spaced
+    )
+
+
+def text(row: RowLike, column: str) -> str:
+    """Return a text column, "" where it is empty."""
+    value = row.get(column)
+    return "" if value is None else printable(str(value))
+
+
+def number(row: RowLike, column: str) -> float | None:
+    """Return a number column, None where it is empty. Raises TypeError where it holds something else."""
+    value = row.get(column)
+    if value is None:
+        return None
+    if isinstance(value, int | float):
+        return value
+    raise TypeError(f"column {column} is {value!r}, and must be a number")
+
+
+def variant(row: RowLike) -> Variant:
+    return Variant(pattern=text(row, "pattern"), sparsity=number(row, "sparsity_target"))
+
+
+def totals(rows: Rows) -> list[RowLike]:
+    """Return the rows that sum a network."""
+    return [row for row in rows if row.get("layer") == TOTAL]
+
+
+def layers(rows: Rows) -> list[RowLike]:
+    """Return the rows of single layers."""
+    return [row for row in rows if row.get("layer") != TOTAL]
+
+
+def devices(rows: Rows) -> list[str]:
+    """Return the devices' names in the order in which they appear."""
+    return unique(text(row, "device") for row in rows)
+
+
+def of_device(rows: Rows, device: str) -> list[RowLike]:
+    return [row for row in rows if text(row, "device") == device]
+
+
+def of_variant(rows: Rows, wanted: Variant) -> list[RowLike]:
+    return [row for row in rows if variant(row) == wanted]
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """Return names once each, in order."""
+    return list(dict.fromkeys(names))
+
+
+def dense_latency_s(total_rows: Rows) -> float | None:
+    """Return the latency of the dense network among the totals of one device, None where it was not run."""
+    for row in total_rows:
+        if text(row, "pattern") == "dense":
+            return number(row, "latency_s")
+    return None
+
+
+def fastest(total_rows: Rows) -> RowLike | None:
+    """Return the total with the least latency, the first of equals, None where there is none."""
+    timed = [row for row in total_rows if number(row, "latency_s") is not None]
+    return min(timed, key=lambda row: number(row, "latency_s") or 0.0, default=None)
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Return a time in milliseconds with three digits or more, "-" where there is none."""
+    if seconds is None:
+        return "-"
+    value = seconds * 1e3
+    for floor, digits in ((100.0, 0), (10.0, 1), (1.0, 2), (0.1, 3), (0.01, 4)):
+        if value >= floor:
+            return f"{value:,.{digits}f}"
+    return f"{value:.3g}"
+
+
+def megabytes(count: float | None) -> str:
+    """Return bytes in MB (10^6), "-" where there is none."""
+    if count is None:
+        return "-"
+    value = count / 1e6
+    return f"{value:,.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
+
+
+def count(value: float | None) -> str:
+    """Return a whole number with separators, "-" where there is none."""
+    return "-" if value is None else f"{int(value):,}"
+
+
+def millions(value: float | None) -> str:
+    """Return a count, in millions where that is shorter, "-" where there is none."""
+    return count(value) if value is None or value < 100_000 else f"{value / 1e6:,.2f}M"

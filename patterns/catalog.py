@@ -1,0 +1,156 @@
+"""Every pattern of this version as data, and the spellings that the command line takes. DESIGN sections 3 and 7."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from patterns.bank_balanced import BankBalanced
+from patterns.base import Pattern, PatternError
+from patterns.block import Block
+from patterns.channel import Channel
+from patterns.dense import Dense
+from patterns.gs import GatherScatter
+from patterns.gs_scatter import GatherScatterPermuted
+from patterns.n_of_m import NOfM
+from patterns.unstructured import Unstructured
+
+NOT_YET = ("kernel_pattern",)  # in the contract, not in this version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatternKind:
+    """One family of patterns: its name, how it is spelled, an example, what it does and where it comes from.
+
+    ``arguments``: a regular expression of what may follow the colon ("" for nothing); ``make`` takes its groups.
+    """
+
+    name: str
+    syntax: str
+    example: str
+    summary: str
+    source: str
+    arguments: str
+    make: Callable[..., Pattern]
+
+
+def _unstructured(scope: str) -> Pattern:
+    return Unstructured(scope="global" if scope else "layer")
+
+
+def _n_of_m(n: str, m: str) -> Pattern:
+    return NOfM(n=int(n), m=int(m))
+
+
+def _block(height: str, width: str) -> Pattern:
+    return Block(height=int(height), width=int(width))
+
+
+def _gs(banks: str, k: str) -> Pattern:
+    return GatherScatter(banks=int(banks), k=int(k))
+
+
+def _gs_scatter(banks: str, k: str) -> Pattern:
+    return GatherScatterPermuted(banks=int(banks), k=int(k))
+
+
+def _bank_balanced(segments: str) -> Pattern:
+    return BankBalanced(segments=int(segments))
+
+
+ALL_PATTERNS: tuple[PatternKind, ...] = (
+    PatternKind(
+        name="dense",
+        syntax="dense",
+        example="dense",
+        summary="every weight kept",
+        source="definition",
+        arguments="",
+        make=Dense,
+    ),
+    PatternKind(
+        name="unstructured",
+        syntax="unstructured[:global]",
+        example="unstructured",
+        summary="the largest weights of each layer, or of the whole model (:global)",
+        source="Han et al., Learning both weights and connections, NeurIPS 2015, arXiv 1506.02626",
+        arguments="(global)?",
+        make=_unstructured,
+    ),
+    PatternKind(
+        name="n_of_m",
+        syntax="n_of_m:N,M",
+        example="n_of_m:2,4",
+        summary="the N largest of every M consecutive weights of a row; N and M fix the density",
+        source="Mishra et al., Accelerating sparse deep neural networks, 2021, arXiv 2104.08378",
+        arguments=r"(\d{1,9}),(\d{1,9})",
+        make=_n_of_m,
+    ),
+    PatternKind(
+        name="block",
+        syntax="block:HxW",
+        example="block:4x1",
+        summary="whole blocks of H rows by W columns, by L2 norm (1xB horizontal, Bx1 vertical)",
+        source="Narang et al., Block-sparse recurrent neural networks, 2017, arXiv 1711.02782",
+        arguments=r"(\d{1,9})x(\d{1,9})",
+        make=_block,
+    ),
+    PatternKind(
+        name="channel",
+        syntax="channel",
+        example="channel",
+        summary="whole output channels by L2 norm; layers become smaller and dense",
+        source="Li et al., Pruning filters for efficient ConvNets, ICLR 2017, arXiv 1608.08710",
+        arguments="",
+        make=Channel,
+    ),
+    PatternKind(
+        name="bank_balanced",
+        syntax="bank_balanced:S",
+        example="bank_balanced:16",
+        summary="each row cut in S equal segments, the same count kept in each",
+        source="Cao et al., Bank-balanced sparsity, FPGA 2019, doi 10.1145/3289602.3293898",
+        arguments=r"(\d{1,9})",
+        make=_bank_balanced,
+    ),
+    PatternKind(
+        name="gs",
+        syntax="gs:B,k",
+        example="gs:16,1",
+        summary="conflict-free groups of B weights from B banks, at most k of a row, B/k rows a bundle",
+        source="Sun et al., Load-balanced gather-scatter patterns, 2021, arXiv 2112.10898",
+        arguments=r"(\d{1,9}),(\d{1,9})",
+        make=_gs,
+    ),
+    PatternKind(
+        name="gs_scatter",
+        syntax="gs_scatter:B,k",
+        example="gs_scatter:16,1",
+        summary="gs:B,k after sorting the rows by what they keep",
+        source="Sun et al., Load-balanced gather-scatter patterns, 2021, arXiv 2112.10898",
+        arguments=r"(\d{1,9}),(\d{1,9})",
+        make=_gs_scatter,
+    ),
+)
+
+
+def parse_pattern(text: str) -> Pattern:
+    """Return the pattern that ``text`` spells, as in ``gs:16,1``. Raises PatternError."""
+    name, colon, arguments = text.strip().partition(":")
+    kind = next((kind for kind in ALL_PATTERNS if kind.name == name), None)
+    if kind is None:
+        if name in NOT_YET:
+            raise PatternError(f"pattern {text}: {name} is not in this version yet; it has {_known()}")
+        near = difflib.get_close_matches(name, [kind.name for kind in ALL_PATTERNS] + list(NOT_YET), n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"known are {_known()}"
+        raise PatternError(f"pattern {text!r} is not known; {hint}")
+    found = re.fullmatch(kind.arguments, arguments, flags=re.ASCII)
+    if found is None or bool(colon) != bool(arguments):
+        raise PatternError(f"pattern {text!r}: must be spelled {kind.syntax}, as in {kind.example}")
+    return kind.make(*found.groups(default=""))
+
+
+def _known() -> str:
+    return ", ".join(kind.name for kind in ALL_PATTERNS)

@@ -1,0 +1,38 @@
+"""Every encoding of this version, by name. DESIGN section 4."""
+
+from __future__ import annotations
+
+import difflib
+
+from patterns.encodings.base import Encoding, EncodingError
+from patterns.encodings.bitmap import BitmapEncoding
+from patterns.encodings.bsr import BsrEncoding
+from patterns.encodings.csr import CsrEncoding
+from patterns.encodings.dense import DenseEncoding
+from patterns.encodings.gs import GsEncoding
+from patterns.encodings.n_of_m import NOfMEncoding
+from patterns.encodings.packed import PackedEncoding
+
+ALL_ENCODINGS: tuple[Encoding, ...] = (
+    DenseEncoding(),
+    CsrEncoding(),
+    PackedEncoding(),
+    BsrEncoding(),
+    BitmapEncoding(),
+    NOfMEncoding(),
+    GsEncoding(),
+)
+
+
+def encoding(name: str) -> Encoding:
+    """Return the encoding called ``name``. Raises EncodingError with the nearest name.
+
+    ``packed`` packs for 16 banks; ``PackedEncoding(banks=...)`` for another number.
+    """
+    found = next((member for member in ALL_ENCODINGS if member.name == name), None)
+    if found is not None:
+        return found
+    names = [member.name for member in ALL_ENCODINGS]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+    raise EncodingError(f"encoding {name!r} is not known; {hint}")

@@ -1,0 +1,68 @@
+"""Banks of addresses, lockstep costs and lane order of a request stream, request by request.
+
+Arrays only. Leaves out time: what the gather unit does with the banks is in ``gather.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+IntArray = npt.NDArray[np.int64]
+BankArray = npt.NDArray[Any]  # uint16, or uint32 above 65,536 banks
+
+
+@njit(cache=True, nogil=True)
+def bank_numbers(address: IntArray, offset: int, banks: int, xor: bool, out: BankArray) -> None:
+    """Write the bank of ``address + offset`` into ``out``; ``xor`` needs a power of two."""
+    low = banks - 1
+    if xor:
+        bits = 0
+        while (1 << bits) < banks:
+            bits += 1
+        for i in range(len(address)):
+            moved = address[i] + offset
+            out[i] = (moved ^ (moved >> bits)) & low
+    elif banks & low == 0:
+        for i in range(len(address)):
+            out[i] = (address[i] + offset) & low
+    else:
+        divisor = np.uint32(banks)
+        small = np.int64(1) << 32
+        for i in range(len(address)):
+            moved = address[i] + offset
+            if moved < small:  # a 32-bit division takes half the time
+                out[i] = np.uint32(moved) % divisor
+            else:
+                out[i] = moved % banks
+
+
+@njit(cache=True, nogil=True)
+def lockstep_costs(pointer: IntArray, bank: BankArray, banks: int, ports: int, out: IntArray) -> None:
+    """Write max over banks of ceil(count / ports) per set of requests, at least 1, into ``out``."""
+    filled = np.zeros(banks, np.int64)  # base + requests of this set on the bank
+    base = np.int64(0)
+    for s in range(len(out)):
+        top = base
+        for i in range(pointer[s], pointer[s + 1]):
+            count = max(filled[bank[i]], base) + 1
+            filled[bank[i]] = count
+            top = max(top, count)
+        cost = (top - base + ports - 1) // ports
+        out[s] = cost if cost > 1 else 1
+        base = top
+
+
+@njit(cache=True, nogil=True)
+def lanes_rise(pointer: IntArray, lane: npt.NDArray[np.int16]) -> bool:
+    """Return whether the lanes rise inside each group."""
+    for g in range(len(pointer) - 1):
+        falls = 0
+        for i in range(pointer[g] + 1, pointer[g + 1]):
+            falls += lane[i] <= lane[i - 1]
+        if falls:
+            return False
+    return True

@@ -1,0 +1,195 @@
+"""What every pattern owes, whichever it is: the suite that each new member passes unmodified."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from patterns.base import Pattern, PatternError
+from patterns.catalog import ALL_PATTERNS, parse_pattern
+
+SPELLINGS = (
+    *(kind.example for kind in ALL_PATTERNS),
+    "unstructured:global",
+    "n_of_m:1,4",
+    "n_of_m:3,7",
+    "block:1x16",
+    "block:6x3",
+    "bank_balanced:3",
+    "gs:16,4",
+    "gs:16,16",
+    "gs:12,3",
+    "gs_scatter:8,2",
+)
+FITTING = (2, 48, 96)  # divides by every B, block and segment above, but for 3 of 7
+RAGGED = ((1, 1, 21), (1, 7, 33), (3, 19, 50), (1, 50, 19))
+FIXED_DENSITY = ("n_of_m",)
+
+
+def scores_of(shape: tuple[int, ...], seed: int = 0, zeros: float = 0.0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    scores = np.abs(rng.standard_normal(shape)).astype(np.float32)
+    scores[rng.random(shape) < zeros] = 0
+    return scores
+
+
+@pytest.fixture(params=SPELLINGS)
+def pattern(request: pytest.FixtureRequest) -> Pattern:
+    return parse_pattern(request.param)
+
+
+def density_step(pattern: Pattern, shape: tuple[int, int, int]) -> float:
+    """The most that a rule may round the density by: one unit of what it keeps or drops at once, in each part."""
+    rows, columns = shape[1:]
+    name = pattern.spelling.partition(":")[0]
+    unit = {
+        "unstructured": 1 / (shape[0] * rows * columns),
+        "block": 1 / (-(-rows // getattr(pattern, "height", 1)) * -(-columns // getattr(pattern, "width", 1))),
+        "channel": 1 / rows,
+        "bank_balanced": 1 / -(-columns // getattr(pattern, "segments", 1)),
+        "gs": getattr(pattern, "k", 1) / columns,
+        "gs_scatter": getattr(pattern, "k", 1) / columns,
+    }
+    return unit[name]
+
+
+def test_its_spelling_parses_back_to_the_same_pattern(pattern: Pattern) -> None:
+    assert parse_pattern(pattern.spelling) == pattern
+    assert hash(parse_pattern(pattern.spelling)) == hash(pattern)
+
+
+def test_its_projection_is_a_mask_of_the_same_shape_and_the_same_every_time(pattern: Pattern) -> None:
+    for shape in (FITTING, *RAGGED):
+        scores = scores_of(shape)
+        before = scores.copy()
+        mask = pattern.project(scores, 0.75)
+        assert mask.shape == shape
+        assert mask.dtype == np.bool_
+        assert mask.flags.c_contiguous
+        assert np.array_equal(mask, pattern.project(scores, 0.75))
+        assert np.array_equal(scores, before)
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.5, 0.75, 0.9])
+def test_its_density_is_the_target_within_one_rounding(pattern: Pattern, sparsity: float) -> None:
+    mask = pattern.project(scores_of(FITTING), sparsity)
+    name = pattern.spelling.partition(":")[0]
+    if name == "dense":
+        assert mask.all()
+    elif name in FIXED_DENSITY:
+        slots = sum(min(pattern.n, FITTING[2] - start) for start in range(0, FITTING[2], pattern.m))  # type: ignore[attr-defined]
+        assert np.array_equal(mask.sum(axis=2), np.full(FITTING[:2], slots))
+    else:
+        assert mask.mean() == pytest.approx(1 - sparsity, abs=density_step(pattern, FITTING))
+
+
+def test_sparsity_0_keeps_everything(pattern: Pattern) -> None:
+    if pattern.spelling.startswith(FIXED_DENSITY):
+        pytest.skip("N and M fix the density")
+    for shape in (FITTING, *RAGGED):
+        assert pattern.project(scores_of(shape, zeros=0.2), 0.0).all()
+
+
+def test_its_own_projection_passes_its_check_and_is_explained_in_full(pattern: Pattern) -> None:
+    for sparsity in (0.3, 0.5, 0.9):
+        mask = pattern.project(scores_of(FITTING), sparsity)
+        assert pattern.check(mask) is None
+        assert pattern.explained(mask) == 1
+
+
+def test_a_ragged_layer_projects_and_is_explained_at_most_in_full(pattern: Pattern) -> None:
+    for shape in RAGGED:
+        for sparsity in (0.0, 0.5, 0.9, 0.99):
+            mask = pattern.project(scores_of(shape), sparsity)
+            explained = pattern.explained(mask)
+            assert 0 < explained <= 1
+            assert (pattern.check(mask) is None) == (explained == 1)
+
+
+def test_all_zero_scores_project_without_a_complaint(pattern: Pattern) -> None:
+    for sparsity in (0.0, 0.5, 0.9):
+        mask = pattern.project(np.zeros(FITTING, dtype=np.float32), sparsity)
+        assert np.array_equal(mask, pattern.project(np.full(FITTING, -0.0, dtype=np.float32), sparsity))
+
+
+def test_a_zero_is_never_kept_where_the_same_swap_could_keep_a_weight(pattern: Pattern) -> None:
+    """Swapping any kept zero for a dropped weight must break the rule (the check), or move no weight into the mask."""
+    if pattern.spelling.startswith(("block", "channel", "dense")):
+        pytest.skip("keeps or drops more than one weight at a time")
+    scores = scores_of((1, 12, 48), zeros=0.6, seed=3)
+    mask = pattern.project(scores, 0.5)
+    complete = pattern.check(mask) is None
+    kept_zeros = np.argwhere(mask & (scores == 0))
+    dropped = np.argwhere(~mask & (scores > 0))
+    for zero in kept_zeros[:40]:
+        for weight in dropped[:40]:
+            swapped = mask.copy()
+            swapped[tuple(zero)] = False
+            swapped[tuple(weight)] = True
+            same_row = zero[1] == weight[1]
+            swap_is_free = pattern.spelling.startswith("unstructured") or (
+                complete and same_row and pattern.check(swapped) is None
+            )
+            assert not swap_is_free, f"{zero} is a kept zero, and {weight} could be kept in its place"
+
+
+def test_the_kept_weight_is_at_least_that_of_a_random_mask_of_the_same_rule(pattern: Pattern) -> None:
+    scores = scores_of(FITTING)
+    mask = pattern.project(scores, 0.5)
+    blind = pattern.project(scores_of(FITTING, seed=1), 0.5)
+    if not mask.all():
+        assert scores[mask].sum() > scores[blind].sum()
+
+
+def test_a_mask_with_one_weight_moved_is_explained_less(pattern: Pattern) -> None:
+    if pattern.spelling.startswith("unstructured"):
+        pytest.skip("any mask is unstructured")
+    mask = pattern.project(scores_of(FITTING), 0.5)
+    row = int(np.argmax(mask[0].any(axis=1)))
+    mask[0, row, int(np.argmax(mask[0, row]))] = False
+    if pattern.spelling.startswith("n_of_m"):
+        assert pattern.check(mask) is None  # fewer than N is allowed
+    else:
+        assert pattern.check(mask) is not None
+    assert pattern.explained(mask) < 1
+
+
+def test_an_empty_mask_obeys_and_a_full_mask_only_what_it_should(pattern: Pattern) -> None:
+    empty = np.zeros(FITTING, dtype=np.bool_)
+    full = np.ones(FITTING, dtype=np.bool_)
+    if pattern.spelling != "dense":
+        assert pattern.check(empty) is None
+        assert pattern.explained(empty) == 1
+    if pattern.spelling.startswith("n_of_m"):
+        assert pattern.check(full) is not None
+        assert pattern.explained(full) == 0
+    else:
+        assert pattern.check(full) is None
+        assert pattern.explained(full) == 1
+
+
+@pytest.mark.parametrize("sparsity", [-0.1, 1.0, 1.5, float("nan"), float("inf")])
+def test_a_sparsity_outside_0_to_1_is_refused(pattern: Pattern, sparsity: float) -> None:
+    with pytest.raises(PatternError, match="sparsity is"):
+        pattern.project(scores_of(FITTING), sparsity)
+
+
+def test_scores_that_are_no_numbers_or_negative_are_refused(pattern: Pattern) -> None:
+    scores = scores_of(FITTING)
+    scores[0, 3, 4] = np.nan
+    with pytest.raises(PatternError, match="NaN"):
+        pattern.project(scores, 0.5)
+    scores[0, 3, 4] = -1
+    with pytest.raises(PatternError, match="negative"):
+        pattern.project(scores, 0.5)
+
+
+def test_infinite_scores_are_kept_first(pattern: Pattern) -> None:
+    scores = scores_of(FITTING)
+    scores[0, 3, 4] = np.inf
+    assert pattern.project(scores, 0.5)[0, 3, 4]
+
+
+def test_scores_of_another_shape_are_refused(pattern: Pattern) -> None:
+    with pytest.raises(PatternError, match="shape"):
+        pattern.project(np.ones((3, 4), dtype=np.float32), 0.5)

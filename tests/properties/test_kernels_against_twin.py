@@ -1,0 +1,232 @@
+"""The kernels and the jump over repeats equal the cycle-by-cycle machine, to the cycle, per group and per bundle."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from simulator import machine as fast
+from simulator.spec import DeviceError, GatherUnit, MacArray, ScatterUnit, Scratchpad
+from tests.reference import machine as twin
+from traces.stream import RequestStream, TraceError, check_stream
+
+BANKS = st.one_of(
+    st.tuples(st.integers(1, 9), st.just("none")), st.tuples(st.sampled_from([1, 2, 4, 8]), st.just("xor"))
+)
+INTERVALS = st.one_of(
+    st.just(Fraction(1)), st.fractions(min_value=Fraction(1, 5), max_value=7, max_denominator=9), st.just(Fraction(40))
+)
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> twin.Machine:
+    banks, hashing = draw(BANKS)
+    interval = draw(INTERVALS)
+    return twin.Machine(
+        lanes=draw(st.integers(1, 8)),
+        window=draw(st.one_of(st.just(1), st.integers(1, 12))),
+        interval_num=interval.numerator,
+        interval_den=interval.denominator,
+        order=draw(st.sampled_from(["in_order", "out_of_order"])),
+        ports=draw(st.integers(1, 3)),
+        coalesce=draw(st.booleans()),
+        latency=draw(st.integers(1, 5)),
+        banks=banks,
+        hash=hashing,
+        mac_latency=draw(st.integers(1, 5)),
+        rmw_cycles=draw(st.integers(1, 3)),
+        scatter_ports=draw(st.integers(1, 2)),
+    )
+
+
+def random_stream(random: Random, lanes: int, banks: int, groups: int, repeats: int) -> twin.Stream:
+    """Groups of any width with lanes in any order; addresses from a range that makes conflicts rare or certain."""
+    addresses = random.choice([2, banks, 3 * banks, 1000])
+    full = random.random() < 0.3
+    rows = []
+    for _ in range(groups):
+        used = random.sample(range(lanes), lanes if full else random.randint(1, lanes))
+        rows.append([(lane, random.randrange(addresses)) for lane in used])
+    ends = sorted({*random.sample(range(1, groups + 1), random.randint(1, groups)), groups})
+    outputs = random.choice([1, 3, 8])
+    scatter = [[random.randrange(64) for _ in range(random.randint(0, outputs))] for _ in ends]
+    serial = random.random() < 0.2
+    stride = random.choice([0, 0, 1, 3, banks, banks * banks, banks * banks // 2, 7])
+    offset = None
+    if random.random() < 0.4:
+        moves = random.choice([[0, 5], [banks], [0, 1, 2, 3], range(300)])
+        offset = [random.choice(moves) + j * stride for j in range(repeats)]
+    return twin.Stream(
+        groups=rows,
+        bundle_end=ends,
+        scatter=scatter,
+        repeats=repeats,
+        repeat_offset=offset,
+        repeat_stride=stride,
+        scatter_stride=random.choice([0, 0, 1, banks, 5]),
+        serial=serial,
+        gap=random.randint(0, 5) if serial else 0,
+    )
+
+
+def as_arrays(stream: twin.Stream) -> RequestStream:
+    requests = [request for group in stream.groups for request in group]
+    made = RequestStream(
+        name="s",
+        group_ptr=np.cumsum([0, *map(len, stream.groups)], dtype=np.int64),
+        lane=np.array([lane for lane, _ in requests], np.int16),
+        address=np.array([address for _, address in requests], np.int64),
+        bundle_end=np.array(stream.bundle_end, np.int64),
+        scatter_ptr=np.cumsum([0, *map(len, stream.scatter)], dtype=np.int64),
+        scatter_address=np.array([address for bundle in stream.scatter for address in bundle], np.int64),
+        repeats=stream.repeats,
+        repeat_offset=None if stream.repeat_offset is None else np.array(stream.repeat_offset, np.int64),
+        repeat_stride=stream.repeat_stride,
+        scatter_stride=stream.scatter_stride,
+        serial=stream.serial,
+        gap=stream.gap,
+        tile_end=np.array(stream.bundle_end, np.int64)[[-1]] if len(stream.groups) % 2 else None,
+    )
+    check_stream(made)
+    return made
+
+
+def units(machine: twin.Machine) -> tuple[GatherUnit, Scratchpad, MacArray, ScatterUnit]:
+    return (
+        GatherUnit(
+            lanes=machine.lanes,
+            window=machine.window,
+            order=machine.order,  # type: ignore[arg-type]
+            ports=machine.ports,
+            coalesce=machine.coalesce,
+            latency=machine.latency,
+        ),
+        Scratchpad(banks=machine.banks, hash=machine.hash, activation_bytes=1, output_bytes=1),  # type: ignore[arg-type]
+        MacArray(latency=machine.mac_latency),
+        ScatterUnit(rmw_cycles=machine.rmw_cycles, ports=machine.scatter_ports),
+    )
+
+
+def assert_equal_to_twin(machine: twin.Machine, stream: twin.Stream) -> None:
+    slow = twin.run(machine, stream)
+    interval = Fraction(machine.interval_num, machine.interval_den)
+    arrays, parts = as_arrays(stream), units(machine)
+    granted, consumed, start, end = fast.schedule(arrays, *parts, interval=interval)
+    assert granted.tolist() == slow.granted
+    assert consumed.tolist() == slow.consumed
+    assert start.tolist() == slow.start
+    assert end.tolist() == slow.end
+    result = fast.run_stream(arrays, *parts, interval=interval)
+    assert result.gather == slow.gather_cycles
+    assert result.cycles == slow.cycles
+    assert result.waiting_words == slow.waiting
+    assert result.consumed == 1 + slow.consumed[-1]
+    assert result.scatter_busy == sum(slow.cost) * machine.rmw_cycles
+    assert result.tile_ends == (() if arrays.tile_end is None else (slow.end[len(stream.bundle_end) - 1],))
+    first = fast.granted(arrays, *parts[:2], interval=interval)
+    assert first.tolist() == slow.granted[: len(stream.groups)]
+
+
+@settings(max_examples=400, deadline=None)
+@given(machines(), st.integers(0, 2**32), st.integers(1, 20), st.integers(1, 30))
+def test_kernels_and_repeats_equal_the_stepped_machine(
+    machine: twin.Machine, seed: int, groups: int, repeats: int
+) -> None:
+    assert_equal_to_twin(machine, random_stream(Random(seed), machine.lanes, machine.banks, groups, repeats))
+
+
+@settings(max_examples=60, deadline=None)
+@given(machines(), st.integers(0, 2**32), st.integers(40, 120))
+def test_long_streams_equal_the_stepped_machine(machine: twin.Machine, seed: int, groups: int) -> None:
+    assert_equal_to_twin(machine, random_stream(Random(seed), machine.lanes, machine.banks, groups, 2))
+
+
+def assert_jump_equals_replay(machine: twin.Machine, stream: twin.Stream) -> None:
+    interval = Fraction(machine.interval_num, machine.interval_den)
+    arrays, parts = as_arrays(stream), units(machine)
+    granted, consumed, _, end = fast.schedule(arrays, *parts, interval=interval)
+    result = fast.run_stream(arrays, *parts, interval=interval)
+    assert result.gather == 1 + granted.max()
+    assert result.consumed == 1 + consumed[-1]
+    assert result.cycles == end[-1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(machines(), st.integers(0, 2**32), st.integers(1, 12), st.integers(100, 400))
+def test_a_jump_over_many_repeats_equals_replaying_each(
+    machine: twin.Machine, seed: int, groups: int, repeats: int
+) -> None:
+    assert_jump_equals_replay(machine, random_stream(Random(seed), machine.lanes, machine.banks, groups, repeats))
+
+
+@settings(max_examples=40, deadline=None)
+@given(machines(), st.integers(0, 2**32), st.integers(2, 40))
+@example(twin.Machine(lanes=4, window=12, banks=3), 1, 40)
+def test_forgetting_states_changes_no_cycle(machine: twin.Machine, seed: int, repeats: int) -> None:
+    stream = random_stream(Random(seed), machine.lanes, machine.banks, 5, repeats)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast, "MEMO_BYTES", 3000)
+        assert_jump_equals_replay(machine, stream)
+
+
+def one_group(**changes: Any) -> RequestStream:
+    fields: dict[str, Any] = {
+        "name": "s",
+        "group_ptr": np.array([0, 1]),
+        "lane": np.zeros(1, np.int16),
+        "address": np.zeros(1, np.int64),
+        "bundle_end": np.array([1]),
+        "scatter_ptr": np.array([0, 0]),
+        "scatter_address": np.zeros(0, np.int64),
+    }
+    return RequestStream(**{**fields, **changes})
+
+
+def test_a_billion_repeats_of_one_group_take_a_billion_cycles_and_the_latencies() -> None:
+    parts = units(twin.Machine(lanes=1, window=4, latency=2, mac_latency=3, rmw_cycles=1))
+    repeats = 10**9
+    result = fast.run_stream(one_group(repeats=repeats), *parts, interval=Fraction(1))
+    assert result.gather == repeats
+    assert result.cycles == (repeats - 1) + 2 + 3 + 1
+
+
+def test_a_stream_that_64_bits_cannot_count_is_refused() -> None:
+    parts = units(twin.Machine(lanes=1, window=1))
+    with pytest.raises(TraceError, match=r"s: it may take \d+ cycles, and they must be below 2\^62"):
+        fast.run_stream(one_group(repeats=2**61), *parts, interval=Fraction(1))
+    with pytest.raises(TraceError, match=r"address is 4611686018427387904, and must be below 2\^62"):
+        fast.run_stream(one_group(address=np.array([1 << 62])), *parts, interval=Fraction(1))
+
+
+def test_an_interval_of_zero_and_a_window_without_end_are_refused() -> None:
+    parts = units(twin.Machine(lanes=2, window=1 << 40))
+    with pytest.raises(DeviceError, match="interval is 0, and must be above 0"):
+        fast.run_stream(one_group(), *parts, interval=Fraction(0))
+    two = one_group(
+        group_ptr=np.array([0, 2]), lane=np.array([0, 1], np.int16), address=np.zeros(2, np.int64), repeats=2**40
+    )
+    with pytest.raises(DeviceError, match=r"GatherUnit.window is 1099511627776, and with 16 banks"):
+        fast.run_stream(two, *parts, interval=Fraction(1))
+
+
+@pytest.mark.parametrize("order", ["in_order", "out_of_order"])
+def test_more_banks_than_16_bits_can_name_are_simulated(order: str) -> None:
+    banks = (1 << 16) + 1
+    machine = twin.Machine(lanes=2, window=3, order=order, banks=banks)
+    rows = [[(0, 0), (1, banks)], [(1, 1 << 16), (0, (1 << 33) + 5)], [(0, 2 * banks)], [(0, 1), (1, 1 << 16)]]
+    stream = twin.Stream(groups=rows, bundle_end=[4], scatter=[[0, banks, 1 << 16]], repeats=4, repeat_stride=1 << 16)
+    assert_equal_to_twin(machine, stream)
+
+
+def test_a_long_pipeline_holds_more_words_than_the_window() -> None:
+    machine = twin.Machine(lanes=2, window=2, latency=100, banks=2)
+    stream = twin.Stream(
+        groups=[[(1, 1), (0, 0)], [(0, 0), (1, 2)]], bundle_end=[1, 2], scatter=[[], [1, 3]], repeats=90
+    )
+    assert_equal_to_twin(machine, stream)
