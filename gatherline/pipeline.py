@@ -212,7 +212,7 @@ def manifest(request: RunRequest, network: Network | None, devices: Iterable[Tar
     """Return what a reader needs to get the same bytes again: versions, seed, digests and the request itself."""
     from importlib.metadata import version
 
-    packages = ("numpy", "numba", "simpy", "onnx", "onnxslim", "safetensors", "pandas", "matplotlib")
+    packages = ("numpy", "numba", "simpy", "onnx", "matplotlib")
     return {
         "version": version("gatherline"),
         "seed": request.seed,

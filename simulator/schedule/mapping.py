@@ -271,16 +271,43 @@ def dram_bytes(
     return weight_bytes * again("rc") + in_bytes * again("pc") + out_bytes + 2 * spills * sum_bytes
 
 
-def mappings(layer: MatrixLayer, device: Device, row_bytes: npt.NDArray[np.float64]) -> Iterator[Mapping]:
+def check_mapping(layer: MatrixLayer, device: Device, mapping: Mapping, rows_per_bundle: int) -> None:
+    """Raise DeviceError unless a mapping that somebody spelled can run on ``device`` (weights apart)."""
+    room = capacity(device)
+    where = f"layer {layer.name}: mapping '{mapping}'"
+    samples, gh, gw = mapping.strips
+    if samples * gh * gw > device.vector or samples > layer.batch:
+        raise DeviceError(
+            f"{where}: strips must be at most {device.vector}, which is device {device.name}'s vector, and of at most "
+            f"{layer.batch} samples"
+        )
+    if layer.serial and (mapping.tile != (1, 1) or (gh, gw) != (1, 1) or mapping.order != "prc"):
+        raise DeviceError(f"{where}: a recurrence runs with tile=1x1, strips=Sx1x1 and order=prc")
+    if mapping.rows % rows_per_bundle and mapping.rows < layer.m:
+        raise DeviceError(f"{where}: rows must be a multiple of the {rows_per_bundle} rows of a bundle")
+    words = tile_words(layer, mapping, room.banks)
+    if words > room.activation_words:
+        raise DeviceError(f"{where}: its tile takes {words} activation words, and {room.activation_words} fit")
+    words = output_words(min(mapping.rows, layer.m), mapping.tile[0] * mapping.tile[1], room.banks)
+    if words > room.output_words:
+        raise DeviceError(f"{where}: its tile takes {words} output words, and {room.output_words} fit")
+
+
+def mappings(
+    layer: MatrixLayer, device: Device, row_bytes: npt.NDArray[np.float64], rows_per_bundle: int
+) -> Iterator[Mapping]:
     """Yield the mappings that fit, the fewest DRAM bytes first.
 
-    ``row_bytes`` [m]: encoded bytes of each row position with all columns. Raises DeviceError where nothing fits.
+    ``row_bytes`` [m]: encoded bytes of each row position with all columns. A tile has whole bundles of
+    ``rows_per_bundle``. Raises DeviceError where nothing fits.
     """
     room = capacity(device)
     widths = device.widths
     banks = room.banks
+    high = rows_per_bundle
     whole = -(-layer.m // banks) * banks
-    row_choices = sorted({min(whole, banks << i) for i in range(32)}, reverse=True)
+    whole = -(-whole // high) * high
+    row_choices = sorted({min(whole, max(1, (banks << i) // high) * high) for i in range(32)}, reverse=True)
     channel_choices = [layer.ci]
     step = layer.ci
     while layer.groups * layer.ci >= banks and step > banks:

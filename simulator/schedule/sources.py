@@ -6,6 +6,7 @@ choice. Sizes are those of ``patterns.encodings``, whole layer, whatever the til
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,6 +48,7 @@ class StreamPlan:
     """How a layer is stored and cut into groups. ``source(group, columns)``: columns None means all of them.
 
     ``row_bytes`` [m]: the largest over convolution groups, in the order in which bundles take the rows.
+    ``rows_per_bundle``: a tile of rows must hold whole bundles, in every convolution group.
     ``uniform``: every row asks for the same columns, so that a stream depends on the number of rows alone.
     """
 
@@ -55,6 +57,7 @@ class StreamPlan:
     index_bytes: int
     slots: int
     row_bytes: npt.NDArray[np.float64]
+    rows_per_bundle: int
     uniform: bool
     source: Callable[[int, IntArray | None], GroupSource]
     reason: str = ""
@@ -140,12 +143,14 @@ def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
             bitmap=name == "bitmap",
         )  # fmt: skip
 
+    whole = [source(group, None) for group in range(layer.groups)]
     return StreamPlan(
         encoding=name,
         weight_bytes=sum(size.weight_bytes for size in sizes),
         index_bytes=sum(size.index_bytes for size in sizes),
         slots=sum(size.slots for size in sizes),
-        row_bytes=np.max([source(group, None).row_bytes for group in range(layer.groups)], axis=0),
+        row_bytes=np.max([part.row_bytes for part in whole], axis=0),
+        rows_per_bundle=math.lcm(*(part.rows_per_bundle for part in whole)),
         uniform=name == "dense",
         source=source,
     )
@@ -195,6 +200,7 @@ def _packed_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
         index_bytes=index_bytes,
         slots=slots,
         row_bytes=row_bytes,
+        rows_per_bundle=math.lcm(*(width // k for k, _ in choices)),
         uniform=False,
         source=source,
         reason=reason,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
 from typing import Any
@@ -224,9 +225,25 @@ def test_more_banks_than_16_bits_can_name_are_simulated(order: str) -> None:
     assert_equal_to_twin(machine, stream)
 
 
-def test_a_long_pipeline_holds_more_words_than_the_window() -> None:
-    machine = twin.Machine(lanes=2, window=2, latency=100, banks=2)
-    stream = twin.Stream(
-        groups=[[(1, 1), (0, 0)], [(0, 0), (1, 2)]], bundle_end=[1, 2], scatter=[[], [1, 3]], repeats=90
-    )
+@pytest.mark.parametrize("repeats", [1, 3, 90])
+@pytest.mark.parametrize("order", ["in_order", "out_of_order"])
+@pytest.mark.parametrize("ports", [1, 2])
+def test_a_long_pipeline_holds_the_words_granted_after_the_last_dispatch(order: str, repeats: int, ports: int) -> None:
+    machine = twin.Machine(lanes=3, window=9, latency=100, banks=2, order=order, ports=ports)
+    groups = [[(1, 0), (0, 2), (2, 4)], [(0, 0), (1, 2), (2, 2)]]
+    stream = twin.Stream(groups=groups, bundle_end=[1, 2], scatter=[[], [1, 3]], repeats=repeats)
     assert_equal_to_twin(machine, stream)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("hashing", ["none", "xor"])
+@pytest.mark.parametrize("order", ["in_order", "out_of_order"])
+def test_a_repeat_coalesces_with_words_that_the_one_before_still_waits_for(
+    order: str, hashing: str, stride: int
+) -> None:
+    machine = twin.Machine(lanes=6, window=8, banks=2, order=order, hash=hashing, coalesce=True)
+    group = [(lane, lane) for lane in range(6)]
+    shared = twin.Stream(groups=[group, group[:3]], bundle_end=[2], scatter=[[0]], repeats=12, repeat_stride=stride)
+    alone = replace(shared, repeat_stride=64)
+    assert_equal_to_twin(machine, shared)
+    assert twin.run(machine, shared).granted != twin.run(machine, alone).granted

@@ -23,7 +23,7 @@ from simulator.schedule.mapping import parse_mapping
 from simulator.schedule.program import Program, compile_matrix
 from simulator.schedule.sources import plan_streams
 from simulator.simulate import compile_layer
-from simulator.spec import Device
+from simulator.spec import Device, DeviceError
 from tests.reference import layer_streams as twin
 from traces.layer import MatrixLayer, Window
 from traces.layout import column_banks
@@ -258,8 +258,51 @@ def _check_banks(found: list[list[twin.Fetch]], bank: dict[int, int], banks: int
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_streams_fetch_each_kept_weight_once_and_their_sums_are_the_convolution(encoding: str) -> None:
     @given(case=cases(encoding))
-    @settings(max_examples=25, deadline=None, derandomize=True)
+    @settings(max_examples=40, deadline=None, derandomize=True)
     def check(case: Case) -> None:
         _execute(case, _program(case))
+
+    check()
+
+
+def _cramped(case: Case, weight_bytes: int, words: int, outputs: int) -> Device:
+    """The device with buffers so small that the mapper has to cut."""
+    device = case.device
+    widths = device.widths
+    return replace(
+        device,
+        weight_buffer=replace(device.weight_buffer, bytes=weight_bytes),
+        scratchpad=replace(
+            device.scratchpad,
+            activation_bytes=words * device.vector * widths.value_bytes,
+            output_bytes=outputs * device.vector * widths.sum_bytes,
+        ),
+    )
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_layer_cut_to_fit_small_buffers_still_gives_the_convolution(encoding: str) -> None:
+    @given(
+        case=cases(encoding),
+        weight_bytes=st.sampled_from([300, 1000, 4000]),
+        words=st.sampled_from([100, 400, 2000]),
+        positions=st.sampled_from([1, 2, 6]),
+    )
+    @settings(max_examples=40, deadline=None, derandomize=True)
+    def check(case: Case, weight_bytes: int, words: int, positions: int) -> None:
+        banks = case.device.scratchpad.banks
+        device = _cramped(case, weight_bytes, words, positions * banks)
+        try:
+            program = compile_layer(case.trace, device, encoding=case.encoding)
+        except DeviceError as error:
+            assert "fit" in str(error)
+            return
+        _execute(replace(case, device=device), program)
+        mapping = twin.spelled(program.mapping)
+        for tile in twin.tiles(case.layer, mapping):
+            at = twin.layout(case.layer, mapping, case.layer.groups - 1, 0, banks)
+            stored = twin.scratchpad(case.layer, np.zeros((0, 0, 0, 0), np.int64), replace(tile, starts=[]), at)
+            assert max(stored) < words
+            assert tile.height * tile.width * -(-min(mapping.rows, case.layer.m) // banks) <= positions
 
     check()

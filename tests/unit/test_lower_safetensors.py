@@ -192,6 +192,25 @@ def test_a_bert_encoder_has_the_sizes_of_its_tensors(encoder: Path) -> None:
     assert not any("not part" in note for note in network.notes)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
+def test_a_bert_encoder_does_the_macs_of_its_own_export(tmp_path: Path) -> None:
+    import torch
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(
+        vocab_size=50, hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+    )
+    model = BertModel(config).eval()
+    save_file({name: value.numpy() for name, value in model.state_dict().items()}, tmp_path / "bert.safetensors")
+    torch.export.save(torch.export.export(model, (torch.zeros(1, 32, dtype=torch.long),)), tmp_path / "bert.pt2")
+    ours = read_model(tmp_path / "bert.safetensors", arch="bert", input_shapes=(1, 32), strict=True)
+    theirs = read_model(tmp_path / "bert.pt2", strict=True)
+    assert ours.macs == theirs.macs
+    weights = [sorted(float(np.abs(weight).sum()) for weight in network.weights.values()) for network in (ours, theirs)]
+    assert weights[0] == weights[1]
+
+
 def test_more_tokens_than_positions_are_refused(encoder: Path) -> None:
     assert "128 tokens, and bert.embeddings.position_embeddings.weight has 64" in refused(encoder, "bert")
     assert "--arch bert needs embeddings.word_embeddings.weight" in refused(chain(encoder), "bert")

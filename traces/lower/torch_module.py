@@ -5,6 +5,7 @@ The only file of the package that imports torch, inside the function. The export
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,10 @@ def lower_module(
         for part, training in modes:
             part.training = training
     with tempfile.TemporaryDirectory(prefix="gatherline-") as folder:
-        file = Path(folder) / f"{label}.pt2"
+        file = Path(folder) / "module.pt2"
         torch.export.save(exported, file)
-        network = read_pt2(file, strict=strict)
-    return _labelled(network, label)
-
-
-def _labelled(network: Network, label: str) -> Network:
-    from dataclasses import replace
-
-    return replace(network, name=label, source=f"torch.nn.Module {label}")
+        try:
+            network = read_pt2(file, strict=strict)
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(file), f"model {label}")) from error
+    return dataclasses.replace(network, name=label, source=f"torch.nn.Module {label}")
