@@ -12,7 +12,6 @@ from typing import Any
 from gatherline import pipeline
 from gatherline.pipeline import RunRequest
 from gatherline.pipeline_types import Report
-from traces.fusion import fuse
 from traces.layer import ModelError, Network
 
 
@@ -38,7 +37,7 @@ def load(
         raise ModelError(f"model is a {type(model).__name__}, and a torch module needs example_inputs, a tuple")
     from traces.lower.torch_module import lower_module
 
-    return fuse(lower_module(model, example_inputs))
+    return lower_module(model, example_inputs)
 
 
 def run(

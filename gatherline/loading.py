@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -51,7 +52,8 @@ def resolve_model(
     shapes = parse_input_shape(input_shape)
     if model in EMBEDDED:
         with as_file(files("gatherline") / "models" / EMBEDDED[model]) as path:
-            return read_model(path, input_shapes=shapes, batch=batch, strict=strict)
+            network = read_model(path, input_shapes=shapes, batch=batch, strict=strict)
+        return replace(network, source=f"embedded model {model}")  # no path of this machine in a manifest
     path = Path(model)
     if path.suffix in SUFFIXES or path.exists() or "/" in model:
         return read_model(path, arch=arch, input_shapes=shapes, batch=batch, strict=strict)

@@ -32,7 +32,6 @@ from simulator.result import LayerResult
 from simulator.schedule.program import Program
 from simulator.simulate import compile_layer, layer_facts, simulate
 from simulator.spec import Device, DeviceError
-from traces.fusion import fuse
 from traces.layer import Network, UnsupportedLayer
 from traces.liveness import peak_activation_elements
 from traces.masks import Level, TracedNetwork, trace_network
@@ -132,7 +131,7 @@ def _with_dtype(device: Target, dtype: str) -> Target:
 
 def lower(request: RunRequest) -> Network:
     """Return the network that a request names: a file, a built-in or an embedded model. Raises ModelError."""
-    network = resolve_model(
+    return resolve_model(
         request.model,
         arch=request.arch,
         seed=request.seed,
@@ -140,7 +139,6 @@ def lower(request: RunRequest) -> Network:
         input_shape=request.input_shape,
         strict=request.strict,
     )
-    return fuse(network)
 
 
 def run(request: RunRequest, progress: Progress | None = None, *, network: Network | None = None) -> Report:

@@ -40,7 +40,10 @@ def replay_report(directory: Path, device: Device, per_group: Path | None) -> Re
     grants: list[np.ndarray] = []
     for layer, program in read_programs(directory, device):
         result = run_program(layer, program, device)
-        outcomes.append(LayerOutcome(result=result, pattern=facts.pattern, kept=0, dense_weights=0))
+        pattern = layer.pattern or facts.pattern
+        outcomes.append(
+            LayerOutcome(result=result, pattern=pattern, kept=layer.kept, dense_weights=layer.dense_weights)
+        )
         if per_group is not None:
             grants += _grants(program, device)
     rows = [layer_row(facts, outcome) for outcome in outcomes] + [total_row(facts, outcomes)]

@@ -60,6 +60,9 @@ class LayerFacts:
     macs_dense: int
     activation_bytes: int
     vector_elements: int = 0
+    pattern: str = ""
+    kept: int = 0
+    dense_weights: int = 0
     reason: str = ""
 
 
@@ -135,12 +138,12 @@ def _matrix_program(
     plan = plan_streams(trace, device, encoding, order)
     if mapping is not None:
         forced = parse_mapping(mapping)
-        check_mapping(layer, device, forced)
+        check_mapping(layer, device, forced, plan.rows_per_bundle)
         try:
             return compile_matrix(trace, device, forced, plan)
         except TileTooLarge:
             raise DeviceError(f"layer {layer.name}: mapping {mapping!r} overflows the weight buffer") from None
-    for choice in mappings(layer, device, plan.row_bytes):
+    for choice in mappings(layer, device, plan.row_bytes, plan.rows_per_bundle):
         try:
             return compile_matrix(trace, device, choice, plan)
         except TileTooLarge:
@@ -195,6 +198,9 @@ def layer_facts(trace: LayerTrace, device: Device) -> LayerFacts:
         macs_dense=trace.macs_dense,
         activation_bytes=moved * device.widths.value_bytes,
         vector_elements=_vector_elements(layer),
+        pattern=trace.pattern.spelling,
+        kept=trace.kept,
+        dense_weights=0 if trace.mask is None else trace.dense_weights or trace.mask.size,
         reason=trace.reason,
     )
 
@@ -228,6 +234,8 @@ def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerRes
     compute = sum(result.cycles for result in base) + vector
     total = _with_transfers(program, base, device)
     peak = device.gather.lanes * device.vector
+    if program.vector_runs:  # element work may come faster than the MAC array's
+        peak = max(peak, device.vector_unit.elements_per_cycle)
     issued = sum(
         visit.stream.groups * visit.stream.repeats * peak for visit in program.visits if visit.stream is not None
     )

@@ -6,7 +6,7 @@ zeros keep score 0 and are never brought back. Left out: schedules, scores other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +21,8 @@ from patterns.gs_scatter import GatherScatterPermuted
 from patterns.n_of_m import NOfM
 from patterns.packing import best_packing, group_counts, row_order
 from patterns.unstructured import Unstructured, global_threshold, project_with_threshold
-from traces.channels import ChannelPlan, prune_channels
+from traces.channels import prune_channels
+from traces.fusion import fuse
 from traces.layer import Layer, MatrixLayer, Network, ProductLayer
 from traces.layout import column_banks
 from traces.trace import LayerTrace, Mask
@@ -52,7 +53,7 @@ def kept_dense(network: Network, prune_all: bool) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedNetwork:
-    """The network that runs (smaller after channel pruning) and its traces, made one at a time as they are read."""
+    """The network that runs (smaller after channel pruning, activations fused) and its traces, made one at a time as they are read."""
 
     network: Network
     traces: Iterator[LayerTrace]
@@ -65,7 +66,9 @@ def trace_network(
     keep = kept_dense(network, prune_all)
     if isinstance(level.pattern, Channel) and level.sparsity is not None:
         plan = prune_channels(network, level.sparsity, keep=frozenset(keep))
-        return TracedNetwork(network=plan.network, traces=_channel_traces(network, plan, level))
+        smaller = fuse(plan.network)
+        return TracedNetwork(network=smaller, traces=_channel_traces(network, smaller, {**plan.reasons, **keep}, level))
+    network = fuse(network)
     return TracedNetwork(network=network, traces=_masked_traces(network, level, keep, match))
 
 
@@ -164,10 +167,12 @@ def slots(pattern: Pattern, mask: Mask, banks: np.ndarray) -> int:
     return total
 
 
-def _channel_traces(network: Network, plan: ChannelPlan, level: Level) -> Iterator[LayerTrace]:
+def _channel_traces(
+    network: Network, smaller: Network, reasons: Mapping[str, str], level: Level
+) -> Iterator[LayerTrace]:
     """Layers of the network that channel pruning leaves: smaller and dense."""
     before: dict[str, Layer] = {layer.name: layer for layer in network.layers}
-    for layer in plan.network.layers:
+    for layer in smaller.layers:
         old = before[layer.name]
         if not isinstance(layer, MatrixLayer) or not isinstance(old, MatrixLayer):
             dense_macs = old.macs if isinstance(old, ProductLayer) else None
@@ -175,10 +180,10 @@ def _channel_traces(network: Network, plan: ChannelPlan, level: Level) -> Iterat
             continue
         yield LayerTrace(
             layer=layer,
-            pattern=level.pattern,
+            pattern=level.pattern if layer.weight_elements < old.weight_elements else Dense(),
             mask=np.ones((layer.groups, layer.m, layer.k), dtype=np.bool_),
             sparsity_target=level.sparsity,
             dense_weights=old.weight_elements,
             dense_macs=old.macs,
-            reason=plan.reasons.get(layer.name, ""),
+            reason=reasons.get(layer.name, ""),
         )

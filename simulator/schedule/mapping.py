@@ -191,8 +191,11 @@ def output_words(rows: int, positions: int, banks: int) -> int:
     return -(-rows // banks) * banks * positions
 
 
-def check_mapping(layer: MatrixLayer, device: Device, mapping: Mapping) -> None:
-    """Raise DeviceError unless a mapping that the user forces can run this layer on this device."""
+def check_mapping(layer: MatrixLayer, device: Device, mapping: Mapping, rows_per_bundle: int) -> None:
+    """Raise DeviceError unless a mapping that the user forces can run this layer on this device.
+
+    ``rows_per_bundle``: a tile of rows must hold whole bundles, or a bundle would be run by two tiles.
+    """
     room = capacity(device)
     samples, gh, gw = mapping.strips
     needed = {
@@ -207,6 +210,10 @@ def check_mapping(layer: MatrixLayer, device: Device, mapping: Mapping) -> None:
     for what, (wanted, held, unit) in needed.items():
         if wanted > held:
             raise DeviceError(f"layer {layer.name}: mapping {mapping}: {what} need {wanted} {unit}, and there are {held}")
+    if mapping.rows < layer.m and mapping.rows % rows_per_bundle:
+        raise DeviceError(
+            f"layer {layer.name}: mapping {mapping}: rows must be a multiple of {rows_per_bundle}, the rows of a bundle"
+        )
     if layer.serial and (mapping.order[0] != "p" or (gh, gw) != (1, 1) or mapping.tile != (1, 1)):
         raise DeviceError(
             f"layer {layer.name}: mapping {mapping}: a recurrence runs one step of time after another, with tile=1x1, "
@@ -269,28 +276,6 @@ def dram_bytes(
 
     spills = again("rp") - 1
     return weight_bytes * again("rc") + in_bytes * again("pc") + out_bytes + 2 * spills * sum_bytes
-
-
-def check_mapping(layer: MatrixLayer, device: Device, mapping: Mapping, rows_per_bundle: int) -> None:
-    """Raise DeviceError unless a mapping that somebody spelled can run on ``device`` (weights apart)."""
-    room = capacity(device)
-    where = f"layer {layer.name}: mapping '{mapping}'"
-    samples, gh, gw = mapping.strips
-    if samples * gh * gw > device.vector or samples > layer.batch:
-        raise DeviceError(
-            f"{where}: strips must be at most {device.vector}, which is device {device.name}'s vector, and of at most "
-            f"{layer.batch} samples"
-        )
-    if layer.serial and (mapping.tile != (1, 1) or (gh, gw) != (1, 1) or mapping.order != "prc"):
-        raise DeviceError(f"{where}: a recurrence runs with tile=1x1, strips=Sx1x1 and order=prc")
-    if mapping.rows % rows_per_bundle and mapping.rows < layer.m:
-        raise DeviceError(f"{where}: rows must be a multiple of the {rows_per_bundle} rows of a bundle")
-    words = tile_words(layer, mapping, room.banks)
-    if words > room.activation_words:
-        raise DeviceError(f"{where}: its tile takes {words} activation words, and {room.activation_words} fit")
-    words = output_words(min(mapping.rows, layer.m), mapping.tile[0] * mapping.tile[1], room.banks)
-    if words > room.output_words:
-        raise DeviceError(f"{where}: its tile takes {words} output words, and {room.output_words} fit")
 
 
 def mappings(

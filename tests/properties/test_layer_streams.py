@@ -306,3 +306,27 @@ def test_a_layer_cut_to_fit_small_buffers_still_gives_the_convolution(encoding: 
             assert tile.height * tile.width * -(-min(mapping.rows, case.layer.m) // banks) <= positions
 
     check()
+
+
+@pytest.mark.parametrize(("height", "width"), [(3, 1), (5, 2), (12, 1), (24, 4)])
+def test_a_block_is_never_cut_between_two_tiles_of_rows(height: int, width: int) -> None:
+    rng = np.random.default_rng(3)
+    layer = MatrixLayer(name="layer", kind="linear", m=70, k=32, window=Window(in_hw=(1, 3), out_hw=(1, 3)))
+    blocks = rng.random((1, -(-70 // height), 32 // width)) < 0.6
+    mask = np.ascontiguousarray(np.repeat(np.repeat(blocks, height, axis=1), width, axis=2)[:, :70])
+    case = Case(
+        layer=layer, mask=mask, pattern=Block(height=height, width=width), encoding="bsr", device=_device(16, 16, 4),
+        mapping="",
+    )  # fmt: skip
+    cramped = replace(case, device=_cramped(case, 70 * 32, 1000, 64))
+    program = compile_layer(cramped.trace, cramped.device)
+    assert twin.spelled(program.mapping).rows < 70
+    _execute(cramped, program)
+
+
+def test_a_forced_mapping_that_cuts_a_bundle_is_refused() -> None:
+    layer = MatrixLayer(name="layer", kind="linear", m=32, k=32)
+    mask = np.eye(32, dtype=np.bool_)[None]
+    trace = LayerTrace(layer=layer, pattern=GatherScatter(banks=16, k=1), mask=mask)
+    with pytest.raises(DeviceError, match="rows must be a multiple of 16"):
+        compile_layer(trace, GS_TCM, mapping="rows=8 tile=1x1 channels=32 strips=1x1x1 order=rpc")

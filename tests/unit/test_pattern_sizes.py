@@ -161,6 +161,18 @@ def test_blocks_go_by_their_norm() -> None:
     assert Block(height=1, width=2).project(scores, 0.75).tolist() == [[[True, True, False, False], [False] * 4]]
 
 
+def test_equal_scores_go_to_the_lowest_index() -> None:
+    equal = np.ones((1, 4, 8), dtype=np.float32)
+    first_two = np.zeros((1, 4, 8), dtype=np.bool_)
+    first_two[:, :, [0, 1, 4, 5]] = True
+    assert np.array_equal(NOfM(n=2, m=4).project(equal, 0.5), first_two)
+    first_rows = np.zeros((1, 4, 8), dtype=np.bool_)
+    first_rows[:, :2] = True
+    assert np.array_equal(Channel().project(equal, 0.5), first_rows)
+    assert np.array_equal(Block(height=1, width=4).project(equal, 0.5), first_rows)
+    assert np.array_equal(Unstructured().project(equal, 0.5), first_rows)
+
+
 def test_a_channel_always_stays() -> None:
     scores = np.ones((2, 3, 4), dtype=np.float32)
     assert Channel().project(scores, 0.99).sum(axis=(1, 2)).tolist() == [4, 4]

@@ -1,0 +1,640 @@
+"""Bad input through the real command: status 2, one line that names file, layer or field, value and rule.
+
+Nothing is written, whatever the command was asked to write, and ``--debug`` adds the traceback. The hostile files are
+made by hand from the embedded model or with ``onnx.helper``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gatherline import cli
+
+MODELS = Path(str(files("gatherline") / "models"))
+SIMULATE = (sys.executable, "-c", "from gatherline.cli import main; main()")
+PT2_WEIGHTS = "archive/data/weights/model_weights_config.json"
+PT2_GRAPH = "archive/models/model.json"
+
+
+def listing(folder: Path) -> dict[str, bytes | None]:
+    """Return every path below ``folder`` with its bytes (None for a folder)."""
+    return {str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes() for path in folder.rglob("*")}
+
+
+@pytest.fixture
+def refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run the command in ``tmp_path`` and return its one line, after the checks that hold for all bad input."""
+    monkeypatch.chdir(tmp_path)
+
+    def check(*arguments: str | Path, says: tuple[str, ...] = ()) -> str:
+        before = listing(tmp_path)
+        given = [str(argument) for argument in arguments]
+        lines = []
+        for debug in ((), ("--debug",)):
+            with pytest.raises(SystemExit) as ended:
+                cli.main([*given, *debug])
+            out, err = capsys.readouterr()
+            assert ended.value.code == 2, err
+            assert out == ""
+            lines.append(err)
+        plain, traced = lines
+        assert plain.count("\n") == 1, plain
+        assert plain.startswith("simulate: error: ")
+        assert "--debug shows where" not in plain
+        assert traced.startswith("Traceback")
+        # the arguments, which one message quotes, now hold --debug
+        assert traced.splitlines()[-1].replace(" --debug)", ")") == plain.rstrip("\n")
+        assert listing(tmp_path) == before
+        for word in says:
+            assert word in plain, (word, plain)
+        return plain
+
+    return check
+
+
+# Files that are damaged, renamed or hostile
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "pt2", "safetensors"])
+def test_a_missing_file_is_named(refuse: Callable[..., str], suffix: str) -> None:
+    refuse("run", f"none.{suffix}", "--out", "out", says=(f"none.{suffix}", "no such file"))
+    refuse("inspect", f"deep/none.{suffix}", says=(f"deep/none.{suffix}", "no such file"))
+    refuse("trace", f"none.{suffix}", "-o", "out", says=(f"none.{suffix}", "no such file"))
+
+
+def safetensors_bytes(tensors: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
+    """Return the format, written by hand."""
+    header: dict[str, Any] = {}
+    data = b""
+    for name, array in tensors.items():
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(array.shape),
+            "data_offsets": [len(data), len(data) + array.nbytes],
+        }
+        data += array.astype("<f4").tobytes()
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+TENSORS = {"0.weight": np.ones((4, 6), np.float32), "2.weight": np.ones((3, 4), np.float32)}
+
+
+def genuine_bytes(suffix: str) -> bytes:
+    return safetensors_bytes(TENSORS) if suffix == "safetensors" else (MODELS / f"digits.{suffix}").read_bytes()
+
+
+def run_arguments(path: str | Path) -> list[str]:
+    extra = ["--arch", "sequential", "--input-shape", "1,6"] if str(path).endswith(".safetensors") else []
+    return ["run", str(path), *extra, "--device", "gs-tcm", "--out", "out"]
+
+
+def test_the_untouched_files_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for suffix in ("onnx", "pt2", "safetensors"):
+        path = tmp_path / f"good.{suffix}"
+        path.write_bytes(genuine_bytes(suffix))
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*run_arguments(path)[:-2], "--json"])
+        assert ended.value.code == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "pt2", "safetensors"])
+@pytest.mark.parametrize("kept", [0.0, 0.00002, 0.01, 0.5, 0.999])
+def test_a_truncated_file_is_refused(refuse: Callable[..., str], tmp_path: Path, suffix: str, kept: float) -> None:
+    whole = genuine_bytes(suffix)
+    (tmp_path / f"cut.{suffix}").write_bytes(whole[: int(len(whole) * kept)])
+    refuse(*run_arguments(f"cut.{suffix}"), says=(f"cut.{suffix}",))
+
+
+@pytest.mark.parametrize("claims", ["onnx", "pt2", "safetensors"])
+@pytest.mark.parametrize("holds", ["onnx", "pt2", "safetensors", "pickle", "text", "noise"])
+def test_a_renamed_file_is_refused(refuse: Callable[..., str], tmp_path: Path, claims: str, holds: str) -> None:
+    if claims == holds:
+        return
+    content = {
+        "pickle": pickle.dumps({"state_dict": [1.0] * 100}),
+        "text": b"<html><body>404: not found</body></html>" * 4,
+        "noise": bytes(range(7, 250)) * 9,
+    }
+    (tmp_path / f"m.{claims}").write_bytes(content[holds] if holds in content else genuine_bytes(holds))
+    refuse(*run_arguments(f"m.{claims}"), says=(f"m.{claims}",))
+
+
+def test_a_suffix_that_only_pickle_can_read_names_those_that_work(refuse: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "net.pth").write_bytes(pickle.dumps([1, 2, 3]))
+    refuse("run", "net.pth", says=("net.pth", ".pth", ".onnx", ".pt2", ".safetensors"))
+    (tmp_path / "folder.onnx").mkdir()
+    refuse("run", "folder.onnx", says=("folder.onnx", "folder"))
+
+
+def pt2(path: Path, edit: Callable[[dict[str, bytes]], None], method: int = zipfile.ZIP_STORED) -> None:
+    """Write the embedded model again, entry by entry, after ``edit``."""
+    with zipfile.ZipFile(MODELS / "digits.pt2") as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    edit(entries)
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+
+
+def edited(entries: dict[str, bytes], name: str, edit: Callable[[Any], None]) -> None:
+    value = json.loads(entries[name])
+    edit(value)
+    entries[name] = json.dumps(value).encode()
+
+
+class Bomb:
+    """Leaves a file behind if anything ever unpickles it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, ("executed.txt", "w")
+
+
+def test_pickled_weights_in_a_pt2_are_refused_and_never_opened(refuse: Callable[..., str], tmp_path: Path) -> None:
+    def edit(entries: dict[str, bytes]) -> None:
+        entries["archive/data/weights/weight_2"] = pickle.dumps(Bomb())
+        edited(entries, PT2_WEIGHTS, lambda value: value["config"]["conv2.weight"].update(use_pickle=True))
+
+    pt2(tmp_path / "p.pt2", edit)
+    refuse("run", "p.pt2", "--out", "out", says=("p.pt2", "conv2.weight", "pickle"))
+
+
+def test_the_pickled_sample_inputs_of_a_pt2_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pt2(
+        tmp_path / "p.pt2",
+        lambda entries: entries.update({"archive/data/sample_inputs/model.pt": pickle.dumps(Bomb())}),
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["inspect", "p.pt2"])
+    assert ended.value.code == 0
+    assert not (tmp_path / "executed.txt").exists()
+
+
+def test_a_compressed_pt2_entry_is_refused(refuse: Callable[..., str], tmp_path: Path) -> None:
+    pt2(tmp_path / "c.pt2", lambda entries: None, zipfile.ZIP_DEFLATED)
+    refuse("run", "c.pt2", says=("c.pt2", "compressed"))
+
+
+def test_a_pt2_weight_of_the_wrong_size_is_refused(refuse: Callable[..., str], tmp_path: Path) -> None:
+    pt2(tmp_path / "s.pt2", lambda entries: entries.update({"archive/data/weights/weight_2": b"\0" * 8}))
+    refuse("run", "s.pt2", says=("s.pt2", "conv2.weight", "73728"))
+
+
+def test_a_pt2_of_an_unknown_archive_version_is_refused(refuse: Callable[..., str], tmp_path: Path) -> None:
+    pt2(tmp_path / "v.pt2", lambda entries: entries.update({"archive/archive_version": b"99"}))
+    refuse("run", "v.pt2", says=("v.pt2", "99", "archive_version"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("suffix", ["onnx", "pt2", "safetensors"])
+def test_a_weight_that_is_not_finite_is_refused(
+    refuse: Callable[..., str], tmp_path: Path, suffix: str, value: float
+) -> None:
+    import onnx
+
+    bad = np.full((64, 32, 3, 3), 0.5, np.float32)
+    bad[3, 1, 2, 0] = value
+    name = "conv2.weight"
+    if suffix == "onnx":
+        model = onnx.load(MODELS / "digits.onnx")
+        (tensor,) = (tensor for tensor in model.graph.initializer if tensor.name == name)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(bad, name))
+        onnx.save(model, tmp_path / "w.onnx")
+    elif suffix == "pt2":
+        pt2(tmp_path / "w.pt2", lambda entries: entries.update({"archive/data/weights/weight_2": bad.tobytes()}))
+    else:
+        name = "0.weight"
+        (tmp_path / "w.safetensors").write_bytes(
+            safetensors_bytes({name: bad[:4, :6, 0, 0] * 0 + bad[3, 1, 2, 0], "2.weight": np.ones((3, 4), np.float32)})
+        )
+    # conv2, the layer, where the reader names layers; the tensor otherwise
+    refuse(*run_arguments(f"w.{suffix}"), says=(f"w.{suffix}", name.removesuffix(".weight"), str(value).lstrip("-")))
+
+
+def onnx_product(path: Path, **change: Any) -> None:
+    """Write MatMul(x [N, 32], w [32, 16]) and a Relu; ``change`` alters the initializer or the input."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    weight = onnx.numpy_helper.from_array(np.ones((32, 16), np.float32), "w")
+    if "location" in change:
+        weight.ClearField("raw_data")
+        weight.data_location = TensorProto.EXTERNAL
+        keys = {"location": change["location"], "offset": str(change.get("offset", 0)), "length": str(32 * 16 * 4)}
+        for key, value in keys.items():
+            weight.external_data.add(key=key, value=value)
+    graph = helper.make_graph(
+        [
+            helper.make_node(change.get("op", "MatMul"), ["x", "w"], ["h"], name="first"),
+            helper.make_node(change.get("then", "Relu"), ["h"], ["y"], name="second"),
+        ],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, change.get("shape", [2, 32]))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [change.get("shape", [2, 32])[0], 16])],
+        [weight],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
+
+
+@pytest.mark.parametrize(
+    "location", ["../secret.bin", "{outside}/secret.bin", "link/secret.bin", "inner/../../secret.bin"]
+)
+def test_external_data_outside_the_models_folder_is_never_read(
+    refuse: Callable[..., str], tmp_path: Path, location: str
+) -> None:
+    folder = tmp_path / "models"
+    (folder / "inner").mkdir(parents=True)
+    (tmp_path / "secret.bin").write_bytes(b"\0\0\x80?" * 32 * 16)
+    (folder / "link").symlink_to(tmp_path)
+    onnx_product(folder / "e.onnx", location=location.format(outside=tmp_path))
+    refuse("run", "models/e.onnx", "--out", "out", says=("models/e.onnx", "secret.bin", "folder"))
+
+
+def test_external_data_that_is_missing_or_short_is_refused(refuse: Callable[..., str], tmp_path: Path) -> None:
+    onnx_product(tmp_path / "e.onnx", location="e.bin")
+    refuse("run", "e.onnx", says=("e.onnx", "e.bin"))
+    (tmp_path / "e.bin").write_bytes(b"\0" * 100)
+    refuse("run", "e.onnx", says=("e.onnx", "e.bin", "2048"))
+    onnx_product(tmp_path / "e.onnx", location="e.bin", offset=1 << 60)
+    refuse("run", "e.onnx", says=("e.onnx", "e.bin"))
+
+
+def test_a_dynamic_dimension_needs_an_input_shape(
+    refuse: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx_product(tmp_path / "d.onnx", shape=["rows", 32])
+    refuse("run", "d.onnx", says=("d.onnx", "x", "rows", "--input-shape"))
+    refuse("run", "d.onnx", "--input-shape", "7,31", says=("d.onnx", "31", "32"))
+    refuse("run", "d.onnx", "--input-shape", "z=7,32", says=("d.onnx", "z", "x"))
+    refuse("run", "d.onnx", "--input-shape", "7", says=("d.onnx", "7"))
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["inspect", "d.onnx", "--input-shape", "7,32", "--json"])
+    assert ended.value.code == 0
+    assert sum(row["macs"] for row in json.loads(capsys.readouterr().out)["rows"]) == 7 * 32 * 16
+
+
+def test_an_unsupported_operator_is_an_error_when_strict(refuse: Callable[..., str], tmp_path: Path) -> None:
+    onnx_product(tmp_path / "u.onnx", then="Det")
+    refuse("run", "u.onnx", "--strict", "--out", "out", says=("u.onnx", "Det", "second"))
+    refuse("inspect", "u.onnx", "--strict", says=("u.onnx", "Det", "second"))
+    refuse("trace", "u.onnx", "-o", "out", "--strict", says=("u.onnx", "Det", "second"))
+
+
+def test_safetensors_need_an_architecture_that_their_tensors_fit(refuse: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "m.safetensors").write_bytes(safetensors_bytes(TENSORS))
+    refuse("run", "m.safetensors", says=("m.safetensors", "--arch"))
+    refuse("run", "m.safetensors", "--arch", "resnet5", says=("m.safetensors", "resnet5", "resnet50"))
+    refuse("run", "m.safetensors", "--arch", "resnet50", says=("m.safetensors", "resnet50"))
+    refuse("run", MODELS / "digits.onnx", "--arch", "resnet50", says=("digits.onnx", "resnet50", ".safetensors"))
+
+
+# Names, numbers and shapes on the command line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--pattern", "unstructred"), ("unstructred", "unstructured")),
+        (("--pattern", "gs"), ("gs", "gs:16,1")),
+        (("--pattern", "gs:16"), ("gs:16",)),
+        (("--pattern", "gs:16,3", "--sparsity", "0.5"), ("gs:16,3", "divide")),
+        (("--pattern", "gs:0,1", "--sparsity", "0.5"), ("gs:0,1", "0")),
+        (("--pattern", "gs:16,0", "--sparsity", "0.5"), ("gs:16,0", "0")),
+        (("--pattern", "gs:1e9,1", "--sparsity", "0.5"), ("gs:1e9,1",)),
+        (("--pattern", "gs_scatter:16,5", "--sparsity", "0.5"), ("gs_scatter:16,5", "divide")),
+        (("--pattern", "n_of_m:5,4", "--sparsity", "0.5"), ("n_of_m:5,4", "5", "4")),
+        (("--pattern", "n_of_m:2", "--sparsity", "0.5"), ("n_of_m:2",)),
+        (("--pattern", "block:0x4", "--sparsity", "0.5"), ("block:0x4", "0")),
+        (("--pattern", "block:4", "--sparsity", "0.5"), ("block:4",)),
+        (("--pattern", "block:-1x4", "--sparsity", "0.5"), ("block:-1x4",)),
+        (("--pattern", "bank_balanced:0", "--sparsity", "0.5"), ("bank_balanced:0", "0")),
+        (("--pattern", "bank_balanced", "--sparsity", "0.5"), ("bank_balanced",)),
+        (("--pattern", "dense:4"), ("dense:4",)),
+        (("--pattern", "unstructured:locally"), ("unstructured:locally", "global")),
+        (("--pattern", ""), ("pattern",)),
+        (("--device", "snapdragn-855"), ("snapdragn-855", "snapdragon-855")),
+        (("--device", ""), ("device",)),
+        (("--device", "none.toml"), ("none.toml", "no such")),
+        (("--encoding", "cssr"), ("cssr", "csr")),
+        (("--encoding", ""), ("encoding",)),
+        (("--dtype", "fp17"), ("fp17", "fp16")),
+        (("--dtype", "fp64"), ("fp64", "fp32")),
+        (("--sparsity", "1.0"), ("--sparsity", "1.0", "below 1")),
+        (("--sparsity", "-0.1"), ("--sparsity", "-0.1", "at least 0")),
+        (("--sparsity", "nan"), ("--sparsity", "nan")),
+        (("--sparsity", "90%"), ("--sparsity", "90%")),
+        (("--batch", "0"), ("--batch", "0", "at least 1")),
+        (("--batch", "9" * 30), ("--batch", "9" * 30)),
+        (("--batch", "3"), ("digits.onnx", "batch", "3")),
+        (("--seed", "-1"), ("--seed", "-1", "at least 0")),
+        (("--threads", "0"), ("--threads", "0", "at least 1")),
+        (("--input-shape", "wide"), ("--input-shape", "wide")),
+        (("--input-shape", "1,-3"), ("--input-shape", "1,-3", "at least 1")),
+        (("--input-shape", ""), ("--input-shape",)),
+        (("--input-shape", "1,1,8"), ("digits.onnx", "1,1,8")),
+        (("--input-shape", "a=1,1,8,8;b=1"), ("digits.onnx", "image")),
+        (("--mapping", "nonsense"), ("mapping", "nonsense", "rows=R")),
+        (("--mapping", ""), ("mapping",)),
+        (
+            ("--mapping", "rows=0 tile=1x1 channels=16 strips=1x1x1 order=rpc"),
+            ("mapping", "rows=0", "at least 1"),
+        ),
+        (
+            ("--mapping", "rows=16 tile=1x1 channels=16 strips=1x1x1 order=rrr"),
+            ("mapping", "order=rrr"),
+        ),
+        (
+            ("--mapping", "rows=16 tile=1x1 channels=16 strips=1x9x9 order=rpc"),
+            ("conv1", "strips", "16"),
+        ),
+        (
+            ("--mapping", f"rows=16 tile={10**9}x{10**9} channels=16 strips=1x1x1 order=rpc"),
+            ("conv1", "words"),
+        ),
+    ],
+)  # fmt: skip
+def test_an_argument_that_cannot_be_is_named_with_its_value_and_the_rule(
+    refuse: Callable[..., str], arguments: tuple[str, ...], says: tuple[str, ...]
+) -> None:
+    device = () if "--device" in arguments else ("--device", "gs-tcm")
+    refuse("run", MODELS / "digits.onnx", *device, *arguments, "--out", "out", says=says)
+
+
+def test_an_unknown_model_names_the_nearest_one(refuse: Callable[..., str]) -> None:
+    refuse("run", "resnet5", says=("resnet5", "resnet50"))
+    refuse("inspect", "digit", says=("digit", "digits"))
+    refuse("run", "", says=("model",))
+    refuse("run", "resnet50", "--arch", "resnet50", says=("arch", "resnet50", ".safetensors"))
+
+
+def test_a_pattern_without_a_sparsity_needs_a_model_with_zeros(refuse: Callable[..., str]) -> None:
+    refuse("run", "resnet50", "--pattern", "gs:16,1", says=("gs:16,1", "sparsity", "resnet50"))
+
+
+@pytest.mark.parametrize("encoding", ["bsr", "n_of_m", "gs"])
+def test_an_encoding_that_cannot_hold_a_mask_names_the_layer(refuse: Callable[..., str], encoding: str) -> None:
+    says = ("conv2", encoding, "unstructured")
+    for device in ("gs-tcm", "snapdragon-855"):
+        asked = ("--pattern", "unstructured", "--sparsity", "0.9", "--device", device)
+        refuse("run", "digits", *asked, "--encoding", encoding, "--out", "out", says=says)
+
+
+# Device files
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('base = "gs-tcm"\n[gather]\nwindw = 4\n', ("windw", "window")),
+        ('base = "gs-tcm"\n[gathr]\nwindow = 4\n', ("gathr", "gather")),
+        ('base = "gs-tcn"\n', ("gs-tcn", "gs-tcm")),
+        ("[gather]\nwindow = 4\n", ("base",)),
+        ('base = ["gs-tcm"]\n', ("base",)),
+        ('base = "snapdragon-855"\n', ("base", "snapdragon-855")),
+        ('base = "gs-tcm"\n[gather]\nwindow = 0\n', ("window", "0", "at least 1")),
+        ('base = "gs-tcm"\n[gather]\nwindow = "4"\n', ("window", "'4'", "int")),
+        ('base = "gs-tcm"\n[gather]\nwindow = true\n', ("window", "True", "int")),
+        ('base = "gs-tcm"\n[gather]\nlanes = -1\n', ("lanes", "-1", "at least 1")),
+        ('base = "gs-tcm"\n[gather]\norder = "random"\n', ("order", "random", "in_order")),
+        ('base = "gs-tcm"\n[gather]\ninterval = "1/0"\n', ("interval", "1/0")),
+        ('base = "gs-tcm"\n[gather]\ninterval = 0\n', ("interval", "0")),
+        ('base = "gs-tcm"\n[scratchpad]\nbanks = 12\nhash = "xor"\n', ("12", "power of two")),
+        ('base = "gs-tcm"\n[scratchpad]\nhash = "md5"\n', ("hash", "md5")),
+        ('base = "gs-tcm"\ngather = 4\n', ("gather", "4", "table")),
+        ('base = "gs-tcm"\n[scatter]\nrmw_cycles = 0\n', ("rmw_cycles", "0", "at least 1")),
+        ('base = "gs-tcm"\nclock_hz = 0\n', ("clock_hz", "0")),
+        ('base = "gs-tcm"\nvector = 0\n', ("vector", "0")),
+        ('base = "gs-tcm"\ncores = 2\n', ("cores", "2", "1")),
+        ('base = "gs-tcm"\n[dram]\nbytes_per_s = 0\n', ("bytes_per_s", "0")),
+        ('base = "gs-tcm"\nname = "gs-tcm\\u001b[31m"\n', ("name",)),
+        ("base = \n", ("TOML",)),
+        ("\udcff", ("TOML",)),
+        ("", ("base",)),
+    ],
+)
+def test_a_device_file_that_breaks_a_rule_names_file_and_key(
+    refuse: Callable[..., str], tmp_path: Path, text: str, says: tuple[str, ...]
+) -> None:
+    (tmp_path / "d.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    refuse("run", "digits", "--device", "d.toml", "--out", "out", says=("d.toml", *says))
+
+
+# Traces
+
+
+def trace(folder: Path, arrays: Mapping[str, Any] | None = None, entry: Mapping[str, Any] | None = None) -> Path:
+    """Write a trace of two groups in two bundles by hand; ``arrays`` and ``entry`` replace what they name."""
+    folder.mkdir(exist_ok=True)
+    whole = {
+        "group_ptr": np.array([0, 2, 4], np.int64),
+        "lane": np.array([0, 1, 0, 1], np.int16),
+        "address": np.array([0, 1, 2, 3], np.int64),
+        "bundle_end": np.array([1, 2], np.int64),
+        "scatter_ptr": np.array([0, 1, 2], np.int64),
+        "scatter_address": np.array([0, 1], np.int64),
+        **(arrays or {}),
+    }
+    np.savez(folder / "layer0.npz", **{name: value for name, value in whole.items() if value is not None})
+    index = {"schema": 1, "layers": [{"name": "layer0", "repeats": 1, **(entry or {})}]}
+    (folder / "trace.json").write_text(json.dumps(index))
+    return folder
+
+
+def test_the_untouched_trace_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["replay", str(trace(tmp_path / "t")), "--device", "gs-tcm", "--json"])
+    assert ended.value.code == 0
+    assert [row["layer"] for row in json.loads(capsys.readouterr().out)["rows"]] == ["layer0", "total"]
+
+
+def i64(*values: int) -> np.ndarray[Any, Any]:
+    return np.array(values, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"group_ptr": i64(0, 2, 2, 4), "bundle_end": i64(1, 3)}, ("group", "empty")),
+        ({"bundle_end": i64(0, 2)}, ("bundle", "empty")),
+        ({"bundle_end": i64(1, 1, 2), "scatter_ptr": i64(0, 1, 2, 2)}, ("bundle", "empty")),
+        ({"bundle_end": i64(1), "scatter_ptr": i64(0, 1), "scatter_address": i64(0)}, ("group", "bundle")),
+        ({"lane": np.array([0, 0, 0, 1], np.int16)}, ("lane", "group")),
+        ({"lane": np.array([0, 16, 0, 1], np.int16)}, ("lane", "16")),
+        ({"lane": np.array([0, -1, 0, 1], np.int16)}, ("lane", "-1")),
+        ({"address": i64(0, -1, 2, 3)}, ("address", "-1")),
+        ({"scatter_address": i64(0, -7)}, ("scatter_address", "-7")),
+        ({"address": i64(0, 1, 2)}, ("address",)),
+        ({"group_ptr": i64(0, 4, 2)}, ("group_ptr",)),
+        ({"group_ptr": i64(1, 2, 4)}, ("group_ptr",)),
+        ({"group_ptr": i64(0, 2, 5)}, ("group_ptr",)),
+        ({"group_ptr": i64()}, ("group_ptr",)),
+        ({"address": None}, ("address", "missing")),
+        ({"address": np.array([0.0, 1.0, 2.0, 3.0])}, ("address", "float64", "integers")),
+        ({"address": i64(0, 1, 2, 3).reshape(2, 2)}, ("address", "2 axes")),
+        ({"address": np.array([Bomb(), 1, 2, 3], dtype=object)}, ("layer0.npz",)),
+        ({"macs": np.array([1], np.int32)}, ("macs",)),
+        ({"macs": np.array([1, 99], np.int32)}, ("macs", "99")),
+        ({"repeat_offset": i64()}, ("repeat",)),
+        ({"repeat_offset": i64(0, -5)}, ("address",)),
+        ({"tile_end": i64(2, 1)}, ("tile_end",)),
+    ],
+)  # fmt: skip
+def test_a_trace_that_breaks_a_rule_names_the_stream(
+    refuse: Callable[..., str], tmp_path: Path, arrays: dict[str, Any], says: tuple[str, ...]
+) -> None:
+    offset = arrays.get("repeat_offset")
+    trace(tmp_path / "t", arrays, None if offset is None else {"repeats": len(offset)})
+    line = refuse("replay", "t", "--device", "gs-tcm", "--per-group", "granted.npy", says=("layer0", *says))
+    assert "executed" not in line
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"repeats": 0}, ("repeats", "0", "at least 1")),
+        ({"repeats": 1.5}, ("repeats", "1.5", "whole")),
+        ({"repeats": True}, ("repeats", "True", "whole")),
+        ({"repeats": None}, ("repeats", "None", "whole")),
+        ({"repeat_stride": "4"}, ("repeat_stride", "'4'", "whole")),
+        ({"repeats": 9, "repeat_stride": -1}, ("layer0", "address")),
+        ({"gap": -1}, ("gap", "-1", "at least 0")),
+        ({"serial": 1}, ("serial", "1", "true or false")),
+        ({"load_bytes": -1}, ("load_bytes", "-1", "at least 0")),
+        ({"name": "../layer0"}, ("name", "../layer0")),
+        ({"name": ""}, ("name",)),
+        ({"name": 3}, ("name", "3")),
+        ({"name": "other"}, ("other.npz", "no such file")),
+        ({"repeat_strid": 4}, ("repeat_strid", "repeat_stride")),
+    ],
+)
+def test_a_trace_entry_that_breaks_a_rule_names_the_field(
+    refuse: Callable[..., str], tmp_path: Path, entry: dict[str, Any], says: tuple[str, ...]
+) -> None:
+    trace(tmp_path / "t", entry=entry)
+    refuse("replay", "t", "--device", "gs-tcm", says=says)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", ("trace.json", "JSON")),
+        ('{"schema": 1, "layers"', ("trace.json", "JSON")),
+        ("[" * 100_000, ("trace.json",)),
+        ('{"schema": 2, "layers": [{"name": "layer0"}]}', ("schema", "2", "1")),
+        ('{"schema": true, "layers": [{"name": "layer0"}]}', ("schema", "True", "1")),
+        ('{"layers": [{"name": "layer0"}]}', ("schema",)),
+        ('{"schema": 1, "layers": []}', ("layers",)),
+        ('{"schema": 1, "layers": {"name": "layer0"}}', ("layers",)),
+        ('{"schema": 1, "layers": ["layer0"]}', ("name",)),
+        ('{"schema": 1, "layers": [{"name": "layer0"}, {"name": "layer0"}]}', ("layer0", "once")),
+        ('{"schema": 1, "layers": [{"name": "layer0"}], "programs": 3}', ("trace.json", "program")),
+        ('{"schema": 1, "layers": [{"name": "layer0"}], "programs": [{}]}', ("trace.json", "program")),
+        ('{"schema": 1, "layers": [{"name": "layer0"}], "programs": []}', ("trace.json", "program")),
+        ('{"schema": 1, "layers": [{"name": "layer0"}], "run": 3}', ("trace.json", "run")),
+        ('{"schema": 1, "layers": [{"name": "layer0"}], "run": {"batch": "many"}}', ("trace.json", "batch")),
+    ],
+)
+def test_a_trace_index_that_breaks_a_rule_is_named(
+    refuse: Callable[..., str], tmp_path: Path, text: str, says: tuple[str, ...]
+) -> None:
+    (trace(tmp_path / "t") / "trace.json").write_text(text)
+    refuse("replay", "t", "--device", "gs-tcm", says=says)
+
+
+def test_a_trace_that_is_not_there_or_not_whole_is_named(refuse: Callable[..., str], tmp_path: Path) -> None:
+    refuse("replay", "none", "--device", "gs-tcm", says=("none/trace.json", "no such file"))
+    archive = trace(tmp_path / "t") / "layer0.npz"
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[: len(whole) // 2])
+    refuse("replay", "t", "--device", "gs-tcm", says=("layer0.npz",))
+    archive.write_bytes(b"")
+    refuse("replay", "t", "--device", "gs-tcm", says=("layer0.npz",))
+    archive.unlink()
+    refuse("replay", "t", "--device", "gs-tcm", says=("layer0.npz", "no such file"))
+
+
+def test_an_array_whose_header_promises_more_than_it_holds_is_refused(
+    refuse: Callable[..., str], tmp_path: Path
+) -> None:
+    archive = trace(tmp_path / "t") / "layer0.npz"
+    with zipfile.ZipFile(archive) as source:
+        entries = {name: source.read(name) for name in source.namelist()}
+    entries["address.npy"] = (
+        entries["address.npy"]
+        .replace(b"(4,), }", b"(4000000000000,), }"[:7] + b"")
+        .replace(b"'shape': (4,)", b"'shape': (999999999999,)")
+    )
+    with zipfile.ZipFile(archive, "w") as target:
+        for name, data in entries.items():
+            target.writestr(name, data)
+    refuse("replay", "t", "--device", "gs-tcm", says=("layer0.npz",))
+
+
+def test_a_roofline_has_no_streams(refuse: Callable[..., str], tmp_path: Path) -> None:
+    trace(tmp_path / "t")
+    refuse("replay", "t", "--device", "a100", says=("a100", "cycle"))
+    refuse("replay", "t", "--device", "gs-tcn", says=("gs-tcn", "gs-tcm"))
+    refuse("trace", "digits", "-o", "out", "--device", "a100", says=("a100", "cycle"))
+
+
+# Places that cannot be written
+
+
+def test_results_are_not_written_over_a_file(refuse: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    for place in ("taken", "taken/deeper"):
+        refuse("run", "digits", "--out", place, says=("taken", "folder"))
+        refuse("trace", "digits", "-o", place, says=("taken", "folder"))
+    trace(tmp_path / "t")
+    refuse("replay", "t", "--device", "gs-tcm", "--per-group", "taken/g.npy", says=("taken", "folder"))
+    refuse("replay", "t", "--device", "gs-tcm", "--per-group", "t", says=("t", "folder"))
+    refuse("replay", "t", "--device", "gs-tcm", "--per-group", "none/g.npy", says=("none",))
+
+
+def test_a_folder_that_is_no_trace_is_never_replaced_by_one(refuse: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter1.tex").write_text("words")
+    refuse("trace", "digits", "-o", "thesis", says=("thesis", "trace.json"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_named(refuse: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    refuse("run", "digits", "--out", "locked", says=("locked", "permission"))
+
+
+# The installed process, not only the function
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*SIMULATE, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    yield start
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", "none.onnx", "--out", "out"), ("run", "resnet5", "--json"), ("replay", "none", "--device", "gs-tcm")],
+)
+def test_the_process_ends_with_status_2_and_one_line(
+    process: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    done = process(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("simulate: error: ")
+    assert list(tmp_path.iterdir()) == []
