@@ -69,7 +69,8 @@ def estimate(
         case _:
             assert_never(layer)
     reasons = "; ".join(part for part in (trace.reason, result.reason, note) if part)
-    return replace(result, reason=reasons)
+    counters = replace(result.counters, macs_dense=trace.macs_dense)  # before channels were taken away
+    return replace(result, reason=reasons, counters=counters)
 
 
 def _run(device: RooflineDevice, dtype: str, threads: int) -> tuple[Run, str]:
@@ -194,7 +195,7 @@ def _result(
         m=layer.m,
         k=layer.k,
         p=layer.p,
-        groups=problem.groups if isinstance(layer, MatrixLayer) else 1,
+        groups=problem.groups,
         density=density,
         device=device.name,
         device_kind=device.kind,

@@ -201,6 +201,8 @@ def replay(
 
     if per_group is not None:
         check_target(per_group.parent)
+        if per_group.is_dir() or not per_group.parent.is_dir():
+            raise ArgumentError(f"--per-group is {per_group}, and must name a file in a folder that is there")
     report = pipeline.replay(folder, device, per_group)
     if json:
         _write(report_json(report.manifest, report.rows))

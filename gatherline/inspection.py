@@ -8,7 +8,7 @@ from patterns.base import Pattern
 from patterns.catalog import parse_pattern
 from traces.layer import Layer, MatrixLayer, Network, ProductLayer, UnsupportedLayer
 from traces.layout import column_banks
-from traces.masks import pattern_banks
+from traces.masks import NEARLY_DENSE, layer_rule, pattern_banks
 
 # patterns that a mask is tried against, the most particular first
 CANDIDATES = (
@@ -20,6 +20,8 @@ CANDIDATES = (
     "block:1x16",
     "block:16x1",
     "block:4x4",
+    "kernel_pattern",
+    "kernel_pattern:mest",
     "channel",
 )
 SHOWN_FROM = 0.9  # a smaller share is chance
@@ -57,11 +59,14 @@ def _row(network: Network, layer: Layer) -> dict[str, object]:
 
 def obeyed(layer: MatrixLayer, mask: np.ndarray) -> dict[str, float]:
     """Return the patterns that explain most of ``mask``; dense and unstructured masks obey nothing else."""
-    if mask.all():
-        return {"dense": 1.0}
+    kept = int(np.count_nonzero(mask))
+    if kept >= NEARLY_DENSE * mask.size:  # any rule explains a few zeros
+        return {"dense": kept / mask.size}
     found: dict[str, float] = {}
     for spelling in CANDIDATES:
         pattern: Pattern = parse_pattern(spelling)
+        if layer_rule(pattern, layer)[0] is not pattern:
+            continue  # the rule is for other windows
         share = pattern.explained(mask, column_banks(layer, pattern_banks(pattern)))
         if share >= SHOWN_FROM:
             found[spelling] = share

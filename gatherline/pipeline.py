@@ -11,18 +11,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from costmodel.devices.catalog import ALL_DEVICES as COST_DEVICES
 from costmodel.estimate import estimate
 from costmodel.spec import RooflineDevice
 from gatherline.digest import device_digest
+from gatherline.inspection import inspect_rows
+from gatherline.knobs import readable, without_effect
 from gatherline.loading import resolve_model
 from gatherline.pipeline_types import Report
-from gatherline.inspection import inspect_rows
 from gatherline.progress import Progress, SilentProgress
 from gatherline.replay_report import replay_report
 from gatherline.rows import LayerOutcome, RunFacts, layer_row, outcome, total_row
 from patterns.catalog import parse_pattern
 from patterns.dense import Dense
+from patterns.encodings.base import EncodingError
 from patterns.encodings.catalog import encoding as encoding_named
 from patterns.unstructured import Unstructured
 from simulator.device_file import load_device, nearest
@@ -34,7 +38,7 @@ from simulator.simulate import compile_layer, layer_facts, simulate
 from simulator.spec import Device, DeviceError
 from traces.layer import Network, UnsupportedLayer
 from traces.liveness import peak_activation_elements
-from traces.masks import Level, TracedNetwork, trace_network
+from traces.masks import NEARLY_DENSE, Level, TracedNetwork, trace_network
 from traces.trace import LayerTrace
 
 DEFAULT_DEVICES = ("gs-tcm", "snapdragon-855", "adreno-640", "a100", "zcu102")  # one of each kind
@@ -100,7 +104,7 @@ def device_named(name: str) -> Target:
 def _levels(network: Network, request: RunRequest) -> list[Level]:
     """Patterns x sparsities in the order asked for; dense once, whatever the sparsities."""
     patterns = [parse_pattern(text) for text in request.patterns]
-    own_zeros = any((network.weights[layer.name] == 0).any() for layer in network.matrix_layers)
+    own_zeros = any(_pruned(network.weights[layer.name]) for layer in network.matrix_layers)
     if not patterns:
         if not request.sparsities:
             return [Level(pattern=Unstructured() if own_zeros else Dense(), sparsity=None)]
@@ -112,7 +116,8 @@ def _levels(network: Network, request: RunRequest) -> list[Level]:
         elif not request.sparsities:
             if not own_zeros and pattern.spelling != "dense":
                 raise RequestError(
-                    f"pattern {pattern.spelling} without a sparsity means the zeros of the model, and {network.name} has none"
+                    f"pattern {pattern.spelling} without a sparsity means the zeros of the model, and {network.name} "
+                    f"has too few"
                 )
             levels.append(Level(pattern=pattern, sparsity=None))
         else:
@@ -123,10 +128,25 @@ def _levels(network: Network, request: RunRequest) -> list[Level]:
     return list(unique.values())
 
 
+def _pruned(weight: np.ndarray) -> bool:
+    """Return whether zeros are a mask; a few happen in dense weights too."""
+    return int(np.count_nonzero(weight)) < NEARLY_DENSE * weight.size
+
+
 def _with_dtype(device: Target, dtype: str) -> Target:
     if isinstance(device, Device):
         return replace(device, widths=replace(device.widths, value_bytes=VALUE_BYTES[dtype]))
     return device
+
+
+def _devices(request: RunRequest) -> list[Target]:
+    """Return the devices asked for, each once. Raises DeviceError for two that share a name."""
+    found: dict[str, Target] = {}
+    for name in request.devices or DEFAULT_DEVICES:
+        device = _with_dtype(device_named(name), request.dtype)
+        if found.setdefault(device.name, device) != device:
+            raise DeviceError(f"device {name}: its name is {device.name}, and another device of this run has it too")
+    return list(found.values())
 
 
 def lower(request: RunRequest) -> Network:
@@ -147,7 +167,7 @@ def run(request: RunRequest, progress: Progress | None = None, *, network: Netwo
     Raises the errors of the packages, all of them ValueError: ModelError, PatternError, DeviceError, EncodingError.
     """
     shown = progress or SilentProgress()
-    devices = [_with_dtype(device_named(name), request.dtype) for name in request.devices or DEFAULT_DEVICES]
+    devices = _devices(request)
     for text in request.patterns:
         parse_pattern(text)
     network = network if network is not None else lower(request)
@@ -181,11 +201,28 @@ def _run_level(
 
 
 def _run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs: dict[object, Program]) -> LayerResult:
-    if isinstance(device, Device):
-        return simulate(
-            trace, device, encoding=request.encoding, order=request.order, mapping=request.mapping, programs=programs
-        )
-    return estimate(trace, device, dtype=request.dtype, threads=request.threads, encoding=request.encoding)
+    try:
+        if isinstance(device, Device):
+            result = simulate(
+                trace, device, encoding=request.encoding, order=request.order, mapping=request.mapping,
+                programs=programs,
+            )  # fmt: skip
+        else:
+            encoding = request.encoding if readable(request.encoding, device) else "dense"
+            result = estimate(trace, device, dtype=request.dtype, threads=request.threads, encoding=encoding)
+    except EncodingError as error:
+        raise EncodingError(f"layer {trace.layer.name}: {error}") from None
+    return replace(result, reason=_reasons(result.reason, request, trace, device, result.encoding))
+
+
+def _reasons(reason: str, request: RunRequest, trace: LayerTrace, device: Target, ran_as: str) -> str:
+    """Return ``reason``, whether the layer is gone, and a note for each option that moved nothing."""
+    notes = without_effect(
+        trace, device, threads=request.threads, order=request.order, encoding=request.encoding,
+        mapping=request.mapping, ran_as=ran_as,
+    )  # fmt: skip
+    empty = "no weight is kept" if trace.mask is not None and not trace.kept else ""
+    return "; ".join(text for text in (reason, empty, *notes) if text)
 
 
 def _facts(request: RunRequest, network: Network, level: Level, device: Target) -> RunFacts:
@@ -196,7 +233,7 @@ def _facts(request: RunRequest, network: Network, level: Level, device: Target) 
         sparsity_target=level.sparsity,
         device=device,
         dtype=request.dtype,
-        batch=network.tensors[network.inputs[0]].shape[0],
+        batch=_batch(network),
         threads=request.threads if device.kind == "mobile_cpu" else 1,
         synthetic=network.synthetic,
         activation_peak_bytes=peak_activation_elements(network) * value_bytes,
@@ -204,6 +241,13 @@ def _facts(request: RunRequest, network: Network, level: Level, device: Target) 
             f"{layer.op} ({layer.name})" for layer in network.layers if isinstance(layer, UnsupportedLayer)
         ),
     )
+
+
+def _batch(network: Network) -> int:
+    """Return the samples in flight: the first dimension, or those of a recurrence, whose input may have time first."""
+    serial = [layer.batch for layer in network.matrix_layers if layer.serial]
+    shape = network.tensors[network.inputs[0]].shape
+    return serial[0] if serial else (shape[0] if shape else 1)
 
 
 def manifest(request: RunRequest, network: Network | None, devices: Iterable[Target]) -> dict[str, object]:
@@ -260,9 +304,13 @@ def write_traces(request: RunRequest, directory: Path, *, network: Network | Non
 
     def programs() -> Iterable[tuple[Any, Program, dict[str, Any]]]:
         for trace in traced.traces:
-            program = compile_layer(
-                trace, device, encoding=request.encoding, order=request.order, mapping=request.mapping
-            )
+            try:
+                program = compile_layer(
+                    trace, device, encoding=request.encoding, order=request.order, mapping=request.mapping
+                )
+            except EncodingError as error:
+                raise EncodingError(f"layer {trace.layer.name}: {error}") from None
+            program = replace(program, reason=_reasons(program.reason, request, trace, device, program.encoding))
             yield layer_facts(trace, device), program, {"pattern": trace.pattern.spelling}
 
     extra = {
@@ -273,6 +321,7 @@ def write_traces(request: RunRequest, directory: Path, *, network: Network | Non
             "sparsity_target": facts.sparsity_target,
             "dtype": facts.dtype,
             "batch": facts.batch,
+            "vector": device.vector,
             "synthetic": facts.synthetic,
             "activation_peak_bytes": facts.activation_peak_bytes,
             "unsupported": list(facts.unsupported),

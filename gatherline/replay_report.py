@@ -6,6 +6,7 @@ import os
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,25 +18,14 @@ from simulator.replay import read_programs
 from simulator.schedule.program import Program
 from simulator.simulate import run_program, stream_interval
 from simulator.spec import Device
-from traces.store import read_index
+from traces.store import INDEX, TraceIndex, read_index
+from traces.stream import TraceError
 
 
 def replay_report(directory: Path, device: Device, per_group: Path | None) -> Report:
     """Return a row per layer and a total. Raises TraceError for a trace that breaks a rule."""
     index = read_index(directory)
-    run = index.extra.get("run", {})
-    facts = RunFacts(
-        model=str(run.get("model", directory.name)),
-        pattern=str(run.get("pattern", "trace")),
-        sparsity_target=run.get("sparsity_target"),
-        device=device,
-        dtype=str(run.get("dtype", "fp16")),
-        batch=int(run.get("batch", 1)),
-        threads=1,
-        synthetic=bool(run.get("synthetic", False)),
-        activation_peak_bytes=int(run.get("activation_peak_bytes", 0)),
-        unsupported=tuple(run.get("unsupported", ())),
-    )
+    facts = _run_facts(index, device)
     outcomes: list[LayerOutcome] = []
     grants: list[np.ndarray] = []
     for layer, program in read_programs(directory, device):
@@ -57,6 +47,38 @@ def replay_report(directory: Path, device: Device, per_group: Path | None) -> Re
         "written_by": index.extra.get("manifest"),
     }
     return Report(manifest=manifest, rows=rows)
+
+
+def _run_facts(index: TraceIndex, device: Device) -> RunFacts:
+    """Return what rows share, from the key ``run`` of a trace that a run wrote. Raises TraceError."""
+    run = index.extra.get("run", {})
+    where = index.directory / INDEX
+    if not isinstance(run, dict):
+        raise TraceError(f"{where}: run is {run!r}, and must be an object")
+
+    def entry(name: str, default: Any, *types: type) -> Any:
+        value = run.get(name, default)
+        if type(value) not in types or (type(value) in (int, float) and not 0 <= value < 1 << 62):
+            raise TraceError(f"{where}: run.{name} is {value!r}, and must be like {default!r}")
+        return value
+
+    if entry("vector", device.vector, int) != device.vector:
+        raise TraceError(
+            f"{where}: run.vector is {run['vector']}, the positions of a word, and must be {device.vector}, as on "
+            f"device {device.name}"
+        )
+    return RunFacts(
+        model=entry("model", index.directory.name, str),
+        pattern=entry("pattern", "trace", str),
+        sparsity_target=entry("sparsity_target", None, float, type(None)),
+        device=device,
+        dtype=entry("dtype", "fp16", str),
+        batch=entry("batch", 1, int),
+        threads=1,
+        synthetic=entry("synthetic", False, bool),
+        activation_peak_bytes=entry("activation_peak_bytes", 0, int),
+        unsupported=tuple(map(str, entry("unsupported", [], list))),
+    )
 
 
 def _grants(program: Program, device: Device) -> list[np.ndarray]:

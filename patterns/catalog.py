@@ -14,10 +14,9 @@ from patterns.channel import Channel
 from patterns.dense import Dense
 from patterns.gs import GatherScatter
 from patterns.gs_scatter import GatherScatterPermuted
+from patterns.kernel_pattern import KernelPattern
 from patterns.n_of_m import NOfM
 from patterns.unstructured import Unstructured
-
-NOT_YET = ("kernel_pattern",)  # in the contract, not in this version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +53,10 @@ def _gs(banks: str, k: str) -> Pattern:
 
 def _gs_scatter(banks: str, k: str) -> Pattern:
     return GatherScatterPermuted(banks=int(banks), k=int(k))
+
+
+def _kernel_pattern(last_shape: str) -> Pattern:
+    return KernelPattern(last_shape="mest" if last_shape else "centred")
 
 
 def _bank_balanced(segments: str) -> Pattern:
@@ -107,6 +110,15 @@ ALL_PATTERNS: tuple[PatternKind, ...] = (
         make=Channel,
     ),
     PatternKind(
+        name="kernel_pattern",
+        syntax="kernel_pattern[:mest]",
+        example="kernel_pattern",
+        summary="3x3 kernels keep 4 of 9 in one of 8 shapes, filters the same number of kernels; others unstructured",
+        source="Niu et al., PatDNN, ASPLOS 2020, arXiv 2001.00138; Yuan et al., MEST, NeurIPS 2021, arXiv 2110.14032",
+        arguments="(mest)?",
+        make=_kernel_pattern,
+    ),
+    PatternKind(
         name="bank_balanced",
         syntax="bank_balanced:S",
         example="bank_balanced:16",
@@ -141,9 +153,7 @@ def parse_pattern(text: str) -> Pattern:
     name, colon, arguments = text.strip().partition(":")
     kind = next((kind for kind in ALL_PATTERNS if kind.name == name), None)
     if kind is None:
-        if name in NOT_YET:
-            raise PatternError(f"pattern {text}: {name} is not in this version yet; it has {_known()}")
-        near = difflib.get_close_matches(name, [kind.name for kind in ALL_PATTERNS] + list(NOT_YET), n=1, cutoff=0.4)
+        near = difflib.get_close_matches(name, [kind.name for kind in ALL_PATTERNS], n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"known are {_known()}"
         raise PatternError(f"pattern {text!r} is not known; {hint}")
     found = re.fullmatch(kind.arguments, arguments, flags=re.ASCII)

@@ -31,15 +31,17 @@ def load_device(path: Path) -> Device:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DeviceError(f"{path}: no such device file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no text, no TOML, a number without end
         raise DeviceError(f"{path}: not a readable TOML file: {error}") from None
     base_name = data.pop("base", None)
     presets = {device.name: device for device in ALL_DEVICES}
-    if base_name not in presets:
+    if not isinstance(base_name, str) or base_name not in presets:
         raise DeviceError(
             f"{path}: base is {base_name!r}, and must name a preset{nearest(str(base_name), list(presets))}"
         )
-    data.setdefault("name", path.stem)
+    name = data.setdefault("name", path.stem)
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise DeviceError(f"{path}: name is {name!r}, and must be text of printable letters")
     try:
         device: Device = _override(presets[base_name], data, "")
     except DeviceError as error:
@@ -72,14 +74,13 @@ def _scalar(value: Any, current: Any, name: str) -> Any:
 
 
 def parse_interval(value: Any, name: str) -> Fraction:
-    """Return cycles per group from a whole number, "num/den", or [num, den]. Raises DeviceError."""
+    """Return cycles per group from a whole number, a decimal, "num/den", or [num, den]. Raises DeviceError."""
     if isinstance(value, list) and len(value) == 2 and all(type(part) is int for part in value):
         value = f"{value[0]}/{value[1]}"
-    if type(value) is int:
-        value = str(value)
-    if not isinstance(value, str) or not re.fullmatch(r"\d+(/\d+)?", value) or value.endswith("/0"):
-        raise DeviceError(f'{name} is {value!r}, and must be a whole number, "num/den" or [num, den]')
-    interval = Fraction(value)
+    text = str(value) if type(value) in (int, float) else value  # 1.5 means 3/2, not its binary neighbour
+    if not isinstance(text, str) or not re.fullmatch(r"\d+(\.\d+|/0*[1-9]\d*)?", text):
+        raise DeviceError(f'{name} is {value!r}, and must be a whole number, a decimal, "num/den" or [num, den]')
+    interval = Fraction(text)
     if interval <= 0:
         raise DeviceError(f"{name} is {value}, and must be above 0 cycles per group")
     return interval

@@ -7,8 +7,8 @@ wrote has no ``programs``: each stream is a layer of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,33 +69,115 @@ def read_programs(directory: Path, device: Device) -> Iterator[tuple[LayerFacts,
             check_stream(stream, device.gather.lanes)
             yield _foreign(stream, entry, device)
         return
+    if not isinstance(described, list) or not described:
+        raise TraceError(
+            f"{directory}: programs of trace.json is {_short(described)}, and must be a list of at least one"
+        )
     for item in described:
         yield _own(index, item, device)
 
 
 def _own(index: TraceIndex, item: Any, device: Device) -> tuple[LayerFacts, Program]:
-    try:
-        facts = LayerFacts(**item["facts"])
-        counters = {name: item[name] for name in _COUNTERS}
-        vector_runs = tuple((int(a), int(b), int(c)) for a, b, c in item["vector_runs"])
-        visits = []
-        shared: dict[str, RequestStream] = {}
-        for visit in item["visits"]:
-            runs = tuple(TileRun(repeats=int(r), load_bytes=int(a), store_bytes=int(b)) for r, a, b in visit["runs"])
-            if visit["stream"] is None:
-                visits.append(Visit(stream=None, runs=runs))
-                continue
-            stream = read_stream(index, index.layers[visit["stream"]])
+    """Return a layer that ``write_programs`` described; nothing of it is believed unchecked."""
+    where = f"{index.directory}: a program of trace.json"
+    described = _fields(item, ("facts", "vector_runs", "visits", *_COUNTERS), where)
+    facts = LayerFacts(**_typed(LayerFacts, described["facts"], f"{where}: facts"))
+    where = f"{where}, layer {facts.layer}"
+    counters = _typed(Program, {name: described[name] for name in _COUNTERS}, where)
+    vector_runs = tuple(
+        _whole_numbers(run, 3, 0, f"{where}: vector_runs") for run in _list(described, "vector_runs", where)
+    )
+    visits = []
+    shared: dict[str, RequestStream] = {}
+    for number, visit in enumerate(_list(described, "visits", where)):
+        here = f"{where}: visit {number}"
+        parts = _fields(visit, ("stream", "runs"), here)
+        numbers = [_whole_numbers(run, 3, 0, f"{here}: runs") for run in _list(parts, "runs", here)]
+        runs = tuple(TileRun(repeats=a, load_bytes=b, store_bytes=c) for a, b, c in numbers)
+        if not runs or min(run.repeats for run in runs) < 1:
+            raise TraceError(f"{here}: runs must be at least one, and each of at least one repeat")
+        stream = None
+        if parts["stream"] is not None:
+            place = parts["stream"]
+            if type(place) is not int or not 0 <= place < len(index.layers):
+                raise TraceError(f"{here}: stream is {place!r}, and must be null or below {len(index.layers)}")
+            stream = _share(read_stream(index, index.layers[place]), shared)
             check_stream(stream, device.gather.lanes)
-            visits.append(Visit(stream=_share(stream, shared), runs=runs))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        if isinstance(error, TraceError):
-            raise
-        names = ", ".join(field.name for field in fields(LayerFacts))
+            if sum(run.repeats for run in runs) != stream.repeats:
+                raise TraceError(f"{here}: runs must have the {stream.repeats} repeats of stream {stream.name} in all")
+        visits.append(Visit(stream=stream, runs=runs))
+    program = Program(visits=tuple(visits), vector_runs=vector_runs, **counters)  # type: ignore[arg-type]
+    _check_counts(program, device, where)
+    return facts, program
+
+
+def _check_counts(program: Program, device: Device, where: str) -> None:
+    """Raise TraceError for more MACs than the groups of a program can do on ``device``."""
+    if program.serial and len({len(visit.runs) for visit in program.visits}) > 1:
+        raise TraceError(f"{where}: every visit of a serial program must have as many runs")
+    streams = [visit.stream for visit in program.visits if visit.stream is not None]
+    most = sum(stream.groups * stream.repeats for stream in streams) * device.gather.lanes * device.vector
+    if not streams:
+        most = sum(elements for _, elements, _ in program.vector_runs)
+    if not program.macs_effectual <= program.slot_macs <= most:
         raise TraceError(
-            f"{index.directory}: a program of trace.json is not whole ({error!r}); its facts are {names}"
-        ) from None
-    return facts, Program(visits=tuple(visits), vector_runs=vector_runs, **counters)
+            f"{where}: macs_effectual is {program.macs_effectual} and slot_macs {program.slot_macs}, and they must "
+            f"rise to at most {most}, what its groups can do on device {device.name}"
+        )
+
+
+def _fields(item: Any, names: tuple[str, ...], where: str) -> dict[str, Any]:
+    missing = [name for name in names if not isinstance(item, dict) or name not in item]
+    if missing:
+        raise TraceError(f"{where}: {missing[0]} is missing")
+    found: dict[str, Any] = item
+    return found
+
+
+def _list(item: dict[str, Any], name: str, where: str) -> list[Any]:
+    if not isinstance(item[name], list):
+        raise TraceError(f"{where}: {name} is {_short(item[name])}, and must be a list")
+    return list(item[name])
+
+
+def _whole_numbers(value: Any, count: int, least: int, where: str) -> tuple[int, ...]:
+    if not isinstance(value, list) or len(value) != count or not all(_is_count(part, least) for part in value):
+        raise TraceError(f"{where}: {_short(value)} must be {count} whole numbers of at least {least} and below 2^62")
+    return tuple(value)
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return type(value) is int and least <= value < 1 << 62
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _typed(owner: type[LayerFacts | Program], item: Any, where: str) -> dict[str, Any]:
+    """Return the fields of ``item`` that ``owner`` has, each of its annotated type. Raises TraceError."""
+    rules: dict[str, tuple[str, Callable[[Any], bool]]] = {
+        "str": ("text", lambda value: isinstance(value, str)),
+        "int": ("a whole number of at least 0 and below 2^62", lambda value: _is_count(value, 0)),
+        "bool": ("true or false", lambda value: isinstance(value, bool)),
+        "float | None": ("0 to 1, or null", lambda value: value is None or (_is_number(value) and 0 <= value <= 1)),
+    }
+    known = {field.name: str(field.type) for field in fields(owner)}
+    unknown = [name for name in (item if isinstance(item, dict) else ()) if name not in known]
+    if unknown:
+        raise TraceError(f"{where}: {_short(unknown[0])} is not known; known are {', '.join(known)}")
+    required = tuple(field.name for field in fields(owner) if field.default is MISSING)
+    found = _fields(item, required, where)
+    for name, value in found.items():
+        rule, holds = rules[known[name]]
+        if not holds(value):
+            raise TraceError(f"{where}: {name} is {_short(value)}, and must be {rule}")
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
 
 
 def _share(stream: RequestStream, seen: dict[str, RequestStream]) -> RequestStream:

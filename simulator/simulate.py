@@ -81,7 +81,7 @@ def simulate(
     it. ``programs``: reused between calls on devices that differ in timing alone. Raises DeviceError and ValueError.
     """
     facts = layer_facts(trace, device)
-    key = (id(trace), encoding, order, mapping, _geometry(device))
+    key = (trace, encoding, order, mapping, _geometry(device))
     program = programs.get(key) if programs is not None else None
     if program is None:
         program = compile_layer(trace, device, encoding=encoding, order=order, mapping=mapping)
@@ -234,12 +234,12 @@ def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerRes
     compute = sum(result.cycles for result in base) + vector
     total = _with_transfers(program, base, device)
     peak = device.gather.lanes * device.vector
-    if program.vector_runs:  # element work may come faster than the MAC array's
+    if program.vector_runs and not program.visits:  # element work may come faster than the MAC array's
         peak = max(peak, device.vector_unit.elements_per_cycle)
     issued = sum(
         visit.stream.groups * visit.stream.repeats * peak for visit in program.visits if visit.stream is not None
     )
-    if program.vector_runs and program.macs_effectual:
+    if program.vector_runs and not program.visits and program.macs_effectual:
         issued = vector * device.vector_unit.elements_per_cycle
     lost = _attribute(runner, program, total, compute, vector, peak)
     effectual = Fraction(program.macs_effectual, peak)
@@ -377,10 +377,10 @@ def _attribute(
     ]
     gaps = sum(visit.stream.gap * (visit.stream.repeats - 1) for visit in program.visits if visit.stream is not None)
     slots = Fraction(program.slot_macs, peak)
-    lost["conflict"] = Fraction(compute - free[0])
+    lost["conflict"] = Fraction(compute - vector - free[0])
     lost["scatter"] = Fraction(free[0] - free[1])
     lost["interval"] = Fraction(free[1] - free[2])
-    lost["vector"] = Fraction(gaps)
+    lost["vector"] = Fraction(gaps + vector)
     lost["imbalance"] = free[2] - gaps - slots
     lost["padding"] = slots - ideal
     return lost
@@ -415,8 +415,6 @@ def _vector_cycles(elements: int, device: Device) -> int:
 
 
 def _steps(program: Program, results: list[StreamCycles], device: Device) -> Iterable[Step]:
-    for load, elements, store in program.vector_runs:
-        yield Step(load_bytes=load, compute_cycles=_vector_cycles(elements, device), store_bytes=store)
     left = iter(results)
     shared: list[list[Step]] = []
     for visit in program.visits:
@@ -434,3 +432,5 @@ def _steps(program: Program, results: list[StreamCycles], device: Device) -> Ite
     else:
         for steps in shared:
             yield from steps
+    for load, elements, store in program.vector_runs:
+        yield Step(load_bytes=load, compute_cycles=_vector_cycles(elements, device), store_bytes=store)

@@ -19,11 +19,19 @@ class DeviceError(ValueError):
     """A device that cannot exist: one line naming the field, the value and the rule."""
 
 
-def _at_least_one(owner: object, *names: str) -> None:
+_MOST = (1 << 48) - 1  # beyond anything built, and products of two still fit where kernels count
+_MOST_LANES = (1 << 15) - 1  # a lane is a 16-bit number in a trace
+_MOST_BANKS = 1 << 24  # a simulation keeps state for each
+_MOST_WIDTH_BYTES = 64
+
+
+def _at_least_one(owner: object, *names: str, most: int = _MOST) -> None:
     for name in names:
         value = getattr(owner, name)
         if value < 1:
             raise DeviceError(f"{type(owner).__name__}.{name} is {value}, and must be at least 1")
+        if value > most:
+            raise DeviceError(f"{type(owner).__name__}.{name} is {value}, and must be at most {most}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +46,8 @@ class Scratchpad:
     output_buffers: int = 2
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "banks", "activation_bytes", "activation_buffers", "output_bytes", "output_buffers")
+        _at_least_one(self, "banks", most=_MOST_BANKS)
+        _at_least_one(self, "activation_bytes", "activation_buffers", "output_bytes", "output_buffers")
         if self.hash not in ("none", "xor"):
             raise DeviceError(f"Scratchpad.hash is {self.hash!r}, and must be 'none' or 'xor'")
         if self.hash == "xor" and self.banks & (self.banks - 1):
@@ -58,7 +67,8 @@ class GatherUnit:
     interval: Fraction | None = None
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "lanes", "window", "ports", "latency")
+        _at_least_one(self, "lanes", most=_MOST_LANES)
+        _at_least_one(self, "window", "ports", "latency")
         if self.order not in ("in_order", "out_of_order"):
             raise DeviceError(f"GatherUnit.order is {self.order!r}, and must be 'in_order' or 'out_of_order'")
         if self.interval is not None and self.interval <= 0:
@@ -124,7 +134,7 @@ class Widths:
     sum_bytes: int = 4
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "value_bytes", "index_bytes", "pointer_bytes", "sum_bytes")
+        _at_least_one(self, "value_bytes", "index_bytes", "pointer_bytes", "sum_bytes", most=_MOST_WIDTH_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,8 @@ class NetworkBuilder:
         root, _ = self._root(source)
         if math.prod(shape) != self._tensors[root].elements:
             raise ModelError(
-                f"{self.where}: view {name} has shape {tuple(shape)}, and {source} has {self._tensors[root].elements} elements"
+                f"{self.where}: view {name} has shape {tuple(shape)}, and {source} has "
+                f"{self._tensors[root].elements} elements"
             )
         self._views[name] = (root, tuple(int(extent) for extent in shape))
         return name
@@ -133,7 +134,8 @@ class NetworkBuilder:
         one_d = weight.ndim == 3
         if weight.ndim not in (3, 4) or len(shape) != weight.ndim:
             raise ModelError(
-                f"{self.where}: layer {name}: weight {weight.shape} meets input {shape}, and only 1-D and 2-D convolutions of a batch are lowered"
+                f"{self.where}: layer {name}: weight {weight.shape} meets input {shape}, and "
+                "only 1-D and 2-D convolutions of a batch are lowered"
             )
         co, cig, kh, kw = (*weight.shape[:2], 1, weight.shape[2]) if one_d else weight.shape
         if shape[1] != cig * groups or co % groups:
@@ -165,7 +167,8 @@ class NetworkBuilder:
         shape = self.shape(x)
         if weight.ndim != 2 or not shape or shape[-1] != weight.shape[1]:
             raise ModelError(
-                f"{self.where}: layer {name}: weight {weight.shape} needs {weight.shape[-1]} input features, and its input has shape {shape}"
+                f"{self.where}: layer {name}: weight {weight.shape} needs {weight.shape[-1]} input features, and its "
+                f"input has shape {shape}"
             )
         batch = shape[0] if len(shape) > 1 else 1
         tokens = math.prod(shape[1:-1])
@@ -173,9 +176,16 @@ class NetworkBuilder:
         matrix = weight_matrix(weight)
         out_shape = (*shape[:-1], weight.shape[0])
         return self._matrix(
-            name, "linear", matrix, x, out, out_shape, batch=batch, window=window,
+            name,
+            "linear",
+            matrix,
+            x,
+            out,
+            out_shape,
+            batch=batch,
+            window=window,
             columns_per_channel=self._flattened(x),
-        )  # fmt: skip
+        )
 
     def recurrent(
         self,
@@ -193,30 +203,51 @@ class NetworkBuilder:
         """One direction of one LSTM or GRU layer: w_ih [gates H, in] and w_hh [gates H, H]; x holds all time steps.
 
         Becomes three layers: the input product for all steps at once, the hidden product, serial over time, and the
-        gates on the vector unit, step by step (one step's products are live). ``out`` has shape [steps, batch, H]. ``parameters``: bias elements.
+        gates on the vector unit, step by step (one step's products are live). ``out`` has shape
+        [steps, batch, H]. ``parameters``: bias elements.
         """
         gates = GATES[cell]
         hidden = w_hh.shape[1]
         if w_hh.shape[0] != gates * hidden or w_ih.shape[0] != gates * hidden:
             raise ModelError(
-                f"{self.where}: layer {name}: {cell} weights {w_ih.shape} and {w_hh.shape} must have {gates} x {hidden} rows"
+                f"{self.where}: layer {name}: {cell} weights {w_ih.shape} and {w_hh.shape} must have "
+                f"{gates} x {hidden} rows"
             )
         all_steps = Window(in_hw=(1, steps), out_hw=(1, steps))
         product = (steps, batch, gates * hidden)
         self._matrix(
-            f"{name}.ih", "lstm_input" if cell == "lstm" else "gru_input", weight_matrix(w_ih),
-            x, f"{out}.ih", product, batch=batch, window=all_steps,
-        )  # fmt: skip
+            f"{name}.ih",
+            "lstm_input" if cell == "lstm" else "gru_input",
+            weight_matrix(w_ih),
+            x,
+            f"{out}.ih",
+            product,
+            batch=batch,
+            window=all_steps,
+        )
         self._matrix(
-            f"{name}.hh", "lstm_hidden" if cell == "lstm" else "gru_hidden", weight_matrix(w_hh),
-            f"{out}.ih", f"{out}.hh", (1, batch, gates * hidden), batch=batch, window=all_steps, serial=True,
-        )  # fmt: skip
+            f"{name}.hh",
+            "lstm_hidden" if cell == "lstm" else "gru_hidden",
+            weight_matrix(w_hh),
+            f"{out}.ih",
+            f"{out}.hh",
+            (1, batch, gates * hidden),
+            batch=batch,
+            window=all_steps,
+            serial=True,
+        )
         # a gate's activation each, then the state update: LSTM f*c + i*g and o*tanh(c), GRU (1-z)*n + z*h and r*(.)
         element_operations = steps * batch * hidden * (gates + 4)
         return self.vector(
-            f"{name}.gates", "gates", cell, [f"{out}.ih", f"{out}.hh"], out, (steps, batch, hidden),
-            elements=element_operations, weight_elements=parameters,
-        )  # fmt: skip
+            f"{name}.gates",
+            "gates",
+            cell,
+            [f"{out}.ih", f"{out}.hh"],
+            out,
+            (steps, batch, hidden),
+            elements=element_operations,
+            weight_elements=parameters,
+        )
 
     def _flattened(self, name: str) -> int:
         """Columns per channel of the producer where ``name`` flattens (N, C, ...) to (N, C * ...), else 1."""
@@ -258,7 +289,7 @@ class NetworkBuilder:
                 columns_per_channel=columns_per_channel,
                 inputs=self._reads([x]),
                 outputs=(self._output(out, out_shape),),
-            )  # fmt: skip
+            )
         )
         return out
 
@@ -276,7 +307,7 @@ class NetworkBuilder:
                 p=p,
                 inputs=self._reads([a, b]),
                 outputs=(self._output(out, out_shape),),
-            )  # fmt: skip
+            )
         )
         return out
 
@@ -311,7 +342,7 @@ class NetworkBuilder:
                 channelwise=channelwise,
                 inputs=self._reads(inputs),
                 outputs=(self._output(out, out_shape),),
-            )  # fmt: skip
+            )
         )
         return out
 
@@ -331,7 +362,7 @@ class NetworkBuilder:
                 reason=reason,
                 inputs=self._reads([read for read in inputs if self.known(read)]),
                 outputs=tuple(self._output(written, shape) for written, shape in outputs),
-            )  # fmt: skip
+            )
         )
 
     def _table(self) -> Mapping[str, FloatArray]:
@@ -342,7 +373,14 @@ class NetworkBuilder:
         if not any(isinstance(layer, MatrixLayer | ProductLayer) for layer in self._layers):
             raise ModelError(f"{self.where}: no layer with a matrix product was found, so there is nothing to run")
         return Network(
-            name=self.name, layers=tuple(self._layers), tensors=dict(self._tensors), inputs=tuple(self._inputs),
-            outputs=self._reads([name for name in outputs if self.known(name)]), weights=self._table(),
-            synthetic=synthetic, source=source, digest=digest, notes=tuple(self.notes),
-        )  # fmt: skip
+            name=self.name,
+            layers=tuple(self._layers),
+            tensors=dict(self._tensors),
+            inputs=tuple(self._inputs),
+            outputs=self._reads([name for name in outputs if self.known(name)]),
+            weights=self._table(),
+            synthetic=synthetic,
+            source=source,
+            digest=digest,
+            notes=tuple(self.notes),
+        )

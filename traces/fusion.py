@@ -21,6 +21,7 @@ def fuse(network: Network) -> Network:
     kept = set(network.outputs) | set(network.inputs)
     maker: dict[str, int] = {}  # tensor: place of the layer that writes it
     layers: list[Layer] = []
+    fused: dict[str, list[int]] = {}  # tensor: places of the layers applied while it leaves
     gone: set[str] = set()
     for layer in network.layers:
         source = layer.inputs[0] if layer.inputs else ""
@@ -35,9 +36,13 @@ def fuse(network: Network) -> Network:
             place = maker[source]
             producer = layers[place]
             written = layer.outputs[0]
-            layers[place] = replace(producer, outputs=tuple(written if o == source else o for o in producer.outputs))
+            outputs = tuple(written if name == source else name for name in producer.outputs)
+            layers[place] = replace(producer, outputs=outputs)
             maker[written] = place
             gone.add(source)
+            fused[written] = [*fused.pop(source, []), len(layers)]
+            for earlier in fused[written][:-1]:
+                layers[earlier] = replace(layers[earlier], inputs=(written,))
             into = producer.fused_into if isinstance(producer, VectorLayer) and producer.fused_into else producer.name
             layers.append(
                 replace(layer, inputs=(written,), outputs=(), input_elements=0, output_elements=0, fused_into=into)
@@ -54,4 +59,6 @@ def _pointwise(layer: VectorLayer) -> bool:
     """Whether each output element needs one input element and constants alone."""
     if len(layer.inputs) != 1 or len(layer.outputs) != 1 or not layer.channelwise:
         return False
-    return layer.kind == "activation" or (layer.kind == "norm" and any(name in layer.op.lower() for name in BATCH_NORMS))
+    return layer.kind == "activation" or (
+        layer.kind == "norm" and any(name in layer.op.lower() for name in BATCH_NORMS)
+    )

@@ -7,17 +7,18 @@ zeros keep score 0 and are never brought back. Left out: schedules, scores other
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from patterns.base import Pattern, Scores
+from patterns.base import Pattern, PatternError, Scores
 from patterns.block import Block
 from patterns.channel import Channel
 from patterns.dense import Dense
 from patterns.gs import GatherScatter
 from patterns.gs_scatter import GatherScatterPermuted
+from patterns.kernel_pattern import KernelPattern
 from patterns.n_of_m import NOfM
 from patterns.packing import best_packing, group_counts, row_order
 from patterns.unstructured import Unstructured, global_threshold, project_with_threshold
@@ -28,7 +29,7 @@ from traces.layout import column_banks
 from traces.trace import LayerTrace, Mask
 
 Match = Literal["density", "slots"]
-NEARLY_DENSE = 0.95  # assumed: a layer left as it is runs dense from this density on, since no sparse format gains there
+NEARLY_DENSE = 0.95  # assumed: no sparse format gains on a layer that keeps so much; left as it is, it runs dense
 LAYOUT_BANKS = 16  # the banks that a mask assumes where its pattern names none
 
 
@@ -53,7 +54,10 @@ def kept_dense(network: Network, prune_all: bool) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedNetwork:
-    """The network that runs (smaller after channel pruning, activations fused) and its traces, made one at a time as they are read."""
+    """The network that runs (smaller after channel pruning, activations fused); its traces are made as they are read.
+
+    Read them once.
+    """
 
     network: Network
     traces: Iterator[LayerTrace]
@@ -78,7 +82,20 @@ def _masked_traces(network: Network, level: Level, keep: dict[str, str], match: 
         if not isinstance(layer, MatrixLayer):
             yield LayerTrace(layer=layer, pattern=Dense(), sparsity_target=None)
             continue
-        yield trace_layer(layer, network.weights[layer.name], level, keep.get(layer.name, ""), project)
+        trace = trace_layer(layer, network.weights[layer.name], level, keep.get(layer.name, ""), project)
+        yield _over_budget(trace) if match == "slots" and layer.name not in keep else trace
+
+
+def _over_budget(trace: LayerTrace) -> LayerTrace:
+    """Say so where even the sparsest mask of a rule pays for more slots than the target allows."""
+    if trace.mask is None or trace.sparsity_target is None or not isinstance(trace.layer, MatrixLayer):
+        return trace
+    paid = slots(trace.pattern, trace.mask, column_banks(trace.layer, pattern_banks(trace.pattern)))
+    budget = (1.0 - trace.sparsity_target) * trace.mask.size
+    if paid <= budget or isinstance(trace.pattern, Dense | Unstructured | Block | NOfM | KernelPattern):
+        return trace
+    why = f"{trace.pattern.spelling} has no mask of {int(budget)} slots or fewer here; this one pays for {paid}"
+    return replace(trace, reason="; ".join(text for text in (trace.reason, why) if text))
 
 
 Projector = Callable[[MatrixLayer, Scores], Mask]
@@ -92,14 +109,43 @@ def trace_layer(layer: MatrixLayer, weight: Scores, level: Level, reason: str, p
         mask = np.ones(scores.shape, dtype=np.bool_)
         return LayerTrace(layer=layer, pattern=Dense(), mask=mask, sparsity_target=level.sparsity)
     if level.sparsity is None or reason:
-        pattern = Unstructured() if reason else level.pattern
+        pattern, why = (Unstructured(), reason) if reason else own_rule(level.pattern, layer, own)
         if np.count_nonzero(own) >= NEARLY_DENSE * own.size:
-            pattern = Dense()
-        return LayerTrace(layer=layer, pattern=pattern, mask=own, sparsity_target=level.sparsity, reason=reason)
-    mask = project(layer, scores)
-    if not isinstance(level.pattern, Block | Channel):
-        mask &= own  # a block keeps its zeros, any other rule does without
-    return LayerTrace(layer=layer, pattern=level.pattern, mask=mask, sparsity_target=level.sparsity)
+            pattern, why = Dense(), reason
+        return LayerTrace(layer=layer, pattern=pattern, mask=own, sparsity_target=level.sparsity, reason=why)
+    try:
+        mask = project(layer, scores)
+    except PatternError as error:
+        raise PatternError(f"layer {layer.name}: {error}") from None
+    pattern, why = layer_rule(level.pattern, layer)
+    if isinstance(pattern, KernelPattern):
+        why = pattern.limit(layer.ci, level.sparsity)
+    if not isinstance(pattern, Block | Channel | KernelPattern):
+        mask &= own  # a block and a shape keep their zeros, any other rule does without
+    return LayerTrace(layer=layer, pattern=pattern, mask=mask, sparsity_target=level.sparsity, reason=why)
+
+
+def layer_rule(pattern: Pattern, layer: MatrixLayer) -> tuple[Pattern, str]:
+    """Return the rule that holds for a layer, and why it is not the one asked for."""
+    if isinstance(pattern, KernelPattern) and layer.window.kernel != (3, 3):
+        kh, kw = layer.window.kernel
+        return Unstructured(), f"{pattern.spelling} is for 3x3 windows and not {kh}x{kw}: plain ratio, unstructured"
+    return pattern, ""
+
+
+def own_rule(pattern: Pattern, layer: MatrixLayer, own: Mask) -> tuple[Pattern, str]:
+    """Return the rule that stores a model's own zeros, and why it is not the one asked for."""
+    pattern, why = layer_rule(pattern, layer)
+    found = pattern.first_uncovered(own) if isinstance(pattern, KernelPattern) else None
+    if found is None:
+        banks = column_banks(layer, pattern_banks(pattern))
+        broken = None if isinstance(pattern, Dense | Channel) else pattern.check(own, banks)
+        if broken is not None:
+            where = f"group {broken.group}, row {broken.row}, column {broken.column}: {broken.text}"
+            why = f"the zeros of the model are not quite {pattern.spelling}: {where}"
+        return pattern, why
+    where = f"group {found.group}, row {found.row}: {found.text}"
+    return Unstructured(), f"the zeros of the model are no {pattern.spelling}: {where}"
 
 
 def _projector(network: Network, level: Level, keep: dict[str, str], match: Match) -> Projector:
@@ -111,8 +157,8 @@ def _projector(network: Network, level: Level, keep: dict[str, str], match: Matc
         threshold = global_threshold([np.abs(network.weights[layer.name]) for layer in pruned], sparsity)
         return lambda layer, scores: project_with_threshold(scores, threshold)
     if match == "slots":
-        return lambda layer, scores: _match_slots(pattern, layer, scores, sparsity)
-    return lambda layer, scores: _match_density(pattern, layer, scores, sparsity)
+        return lambda layer, scores: _match_slots(layer_rule(pattern, layer)[0], layer, scores, sparsity)
+    return lambda layer, scores: _match_density(layer_rule(pattern, layer)[0], layer, scores, sparsity)
 
 
 def pattern_banks(pattern: Pattern) -> int:
@@ -121,15 +167,15 @@ def pattern_banks(pattern: Pattern) -> int:
 
 
 def _match_density(pattern: Pattern, layer: MatrixLayer, scores: Scores, sparsity: float) -> Mask:
-    """Project at the target; where whole groups overshoot it, the smallest weights leave and their slots are padding."""
+    """Project at the target; where whole groups overshoot it, the smallest weights leave: padding."""
     mask = pattern.project(scores, sparsity, column_banks(layer, pattern_banks(pattern)))
-    if isinstance(pattern, Block | Channel | NOfM):
+    if isinstance(pattern, Block | Channel | NOfM | KernelPattern):
         return mask  # the rule fixes what is kept
     wanted = round((1.0 - sparsity) * mask.size)
     if np.count_nonzero(mask) <= wanted:
         return mask
-    held = np.where(mask, scores, np.float32(-1.0))
-    return Unstructured().project(held + np.float32(1.0), sparsity) & mask
+    held = np.where(mask, scores, np.float32(0.0))  # a kept zero may lose to a removed one: it is dropped anyway
+    return Unstructured().project(held, sparsity) & mask
 
 
 def _match_slots(pattern: Pattern, layer: MatrixLayer, scores: Scores, sparsity: float) -> Mask:
@@ -152,7 +198,7 @@ def _match_slots(pattern: Pattern, layer: MatrixLayer, scores: Scores, sparsity:
 
 def slots(pattern: Pattern, mask: Mask, banks: np.ndarray) -> int:
     """Return the weight slots that a mask pays for where its pattern runs: packed groups, or what it keeps."""
-    if isinstance(pattern, Block | Channel | NOfM | Dense):
+    if isinstance(pattern, Block | Channel | NOfM | KernelPattern | Dense):
         return int(np.count_nonzero(mask))
     width = pattern_banks(pattern)
     ways = (

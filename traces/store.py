@@ -10,11 +10,13 @@ import os
 import re
 import shutil
 import tempfile
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +27,10 @@ SCHEMA = 1
 INDEX = "trace.json"
 _REQUIRED = ("group_ptr", "lane", "address", "bundle_end", "scatter_ptr", "scatter_address")
 _OPTIONAL = ("repeat_offset", "macs", "tile_end")
-_LIMIT_BYTES = 1 << 30  # of one array: more is no stream that a tile makes
+_LIMIT_BYTES = 1 << 30  # of one file: more is no stream that a tile makes
+# what the readers raise for a damaged zip or npy header
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, SyntaxError, MemoryError)
+_UNREADABLE_ARCHIVE = (zipfile.BadZipFile, zipfile.LargeZipFile, tokenize.TokenError, zlib.error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +61,8 @@ def write_streams(
     An earlier trace in ``directory`` is replaced as a whole; anything else there is an error and stays. Streams that
     share their arrays share one file on disk where the file system can. Raises TraceError.
     """
-    if directory.exists() and (
-        not directory.is_dir() or (any(directory.iterdir()) and not (directory / INDEX).exists())
-    ):
-        raise TraceError(f"{directory}: exists and holds no {INDEX}, and only a trace is ever replaced")
+    if directory.exists() and not _is_replaceable(directory):
+        raise TraceError(f"{directory}: exists and is not a trace alone ({INDEX} and npz files): it is left as it is")
     directory.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
@@ -86,6 +89,14 @@ def write_streams(
         shutil.rmtree(aside, ignore_errors=True)
         raise
     return [entry["name"] for entry in entries]
+
+
+def _is_replaceable(directory: Path) -> bool:
+    """Whether a directory is empty, or holds a trace and nothing else."""
+    if not directory.is_dir():
+        return False
+    names = [path.name for path in directory.iterdir()]
+    return not names or (INDEX in names and all(name == INDEX or name.endswith(".npz") for name in names))
 
 
 def _link(source: Path, target: Path) -> None:
@@ -124,10 +135,10 @@ def read_index(directory: Path) -> TraceIndex:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TraceError(f"{path}: no such file, and a trace directory has one") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise TraceError(f"{path}: not readable JSON: {error}") from None
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        schema = data.get("schema") if isinstance(data, dict) else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise TraceError(f"{path}: not readable JSON: {_one_line(error)}") from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if type(schema) is not int or schema != SCHEMA:
         raise TraceError(f"{path}: schema is {schema!r}, and must be {SCHEMA}")
     layers = data.get("layers")
     if not isinstance(layers, list) or not layers:
@@ -135,11 +146,15 @@ def read_index(directory: Path) -> TraceIndex:
     seen: set[str] = set()
     for entry in layers:
         name = entry.get("name") if isinstance(entry, dict) else None
-        if not isinstance(name, str) or not name or Path(name).name != name or name in seen:
+        if not isinstance(name, str) or not name or not _is_file_name(name) or name in seen:
             raise TraceError(f"{path}: a layer's name is {name!r}, and must be a file name used once")
         seen.add(name)
     extra = {key: value for key, value in data.items() if key not in ("schema", "layers")}
     return TraceIndex(directory=directory, layers=tuple(layers), extra=extra)
+
+
+def _is_file_name(name: str) -> bool:
+    return Path(name).name == name and name not in (".", "..") and name.isprintable()
 
 
 def read_streams(index: TraceIndex) -> Iterator[RequestStream]:
@@ -162,6 +177,10 @@ def read_stream(index: TraceIndex, entry: dict[str, Any]) -> RequestStream:
         )
     whole = {field: arrays[field].astype(np.int64, copy=False) for field in _REQUIRED if field != "lane"}
     macs, offset, tiles = (arrays.get(field) for field in ("macs", "repeat_offset", "tile_end"))
+    if macs is not None and len(macs) and not 0 <= int(macs.min()) <= int(macs.max()) < 1 << 31:
+        raise TraceError(
+            f"{index.directory / name}.npz: macs runs from {macs.min()} to {macs.max()}, and must be 0 to 2^31 - 1"
+        )
     stream = RequestStream(
         name=name,
         lane=lane.astype(np.int16, copy=False),
@@ -183,25 +202,44 @@ def read_stream(index: TraceIndex, entry: dict[str, Any]) -> RequestStream:
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    found: dict[str, npt.NDArray[Any]] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                if info.file_size > _LIMIT_BYTES:
-                    raise TraceError(
-                        f"{path}: {info.filename} is {info.file_size} bytes, and at most {_LIMIT_BYTES} are read"
-                    )
-        with np.load(path, allow_pickle=False) as data:
-            found = {field: data[field] for field in (*_REQUIRED, *_OPTIONAL) if field in data.files}
+            members = {info.filename: info for info in archive.infolist()}
+            whole = sum(info.file_size for info in members.values())
+            if whole > _LIMIT_BYTES:
+                raise TraceError(f"{path}: holds {whole} bytes, and at most {_LIMIT_BYTES} are read")
+            for field in (*_REQUIRED, *_OPTIONAL):
+                info = members.get(f"{field}.npy")
+                if info is not None:
+                    with archive.open(info) as member:
+                        found[field] = _row(member, info.file_size, f"{path}: {field}")
     except FileNotFoundError:
         raise TraceError(f"{path}: no such file, and {INDEX} names it") from None
     except TraceError:
         raise
-    except (OSError, ValueError, zipfile.BadZipFile, KeyError, EOFError, zipfile.LargeZipFile) as error:
-        raise TraceError(f"{path}: not a readable npz file: {error}") from None
-    for field, array in found.items():
-        if array.ndim != 1 or array.dtype.kind not in "iu":
-            raise TraceError(f"{path}: {field} is {array.dtype} with {array.ndim} axes, and must be a row of integers")
+    except (*_UNREADABLE, *_UNREADABLE_ARCHIVE) as error:
+        raise TraceError(f"{path}: not a readable npz file: {_one_line(error)}") from None
     return found
+
+
+def _row(member: IO[bytes], size: int, where: str) -> npt.NDArray[Any]:
+    """Return a one-dimensional integer array of an npy file of ``size`` bytes; the header is checked first."""
+    version = np.lib.format.read_magic(member)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+    else:  # refuses what is neither 1.0 nor 2.0
+        shape, _, dtype = np.lib.format.read_array_header_2_0(member)
+    if len(shape) != 1 or dtype.kind not in "iu":
+        raise TraceError(f"{where} is {dtype} with {len(shape)} axes, and must be a row of integers")
+    wanted = shape[0] * dtype.itemsize
+    if wanted != size - member.tell():
+        raise TraceError(f"{where} declares {wanted} bytes, and the file holds {size - member.tell()}")
+    return np.frombuffer(bytearray(member.read(wanted)), dtype=dtype)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _count(entry: dict[str, Any], key: str, default: int, least: int | None) -> int:

@@ -88,7 +88,8 @@ def check_stream(stream: RequestStream, lanes: int | None = None) -> None:
     pointer, ends, scatter = stream.group_ptr, stream.bundle_end, stream.scatter_ptr
     if len(pointer) < 2:
         fail("group_ptr names no group, and a stream has at least one")
-    if pointer[0] != 0 or pointer[-1] != len(stream.address):
+    # differences of hostile 64-bit numbers wrap round: bound the numbers first
+    if pointer[0] != 0 or pointer.min() < 0 or not pointer.max() == pointer[-1] == len(stream.address):
         fail(f"group_ptr runs from {pointer[0]} to {pointer[-1]}, and must run from 0 to {len(stream.address)}")
     sizes = np.diff(pointer)
     if sizes.min() < 1:
@@ -101,23 +102,24 @@ def check_stream(stream: RequestStream, lanes: int | None = None) -> None:
     if lanes is not None and stream.lane.max() >= lanes:
         fail(f"lane {stream.lane.max()} is used, and the gather unit has lanes 0 to {lanes - 1}")
     _check_lanes_distinct(stream, sizes, fail)
-    offsets = stream.offsets()
-    if len(offsets) != stream.repeats:
-        fail(f"repeat_offset has {len(offsets)} entries for {stream.repeats} repeats")
     if stream.repeats < 1:
         fail(f"repeats is {stream.repeats}, and must be at least 1")
+    offsets = stream.repeat_offset
+    if offsets is not None and len(offsets) != stream.repeats:
+        fail(f"repeat_offset has {len(offsets)} entries for {stream.repeats} repeats")
     if stream.gap < 0:
         fail(f"gap is {stream.gap}, and must be at least 0")
     if stream.gap and not stream.serial:
         fail(f"gap is {stream.gap}, and only a serial stream has a gap")
-    lowest = int(stream.address.min()) + int(offsets.min())
+    lowest_offset = min(0, (stream.repeats - 1) * stream.repeat_stride) if offsets is None else int(offsets.min())
+    lowest = int(stream.address.min()) + lowest_offset
     if lowest < 0 or stream.address.min() < 0:
         fail(f"address is {min(lowest, int(stream.address.min()))}, and must be at least 0 in every repeat")
-    if len(ends) < 1 or ends[0] < 1 or (np.diff(ends) < 1).any():
+    if len(ends) < 1 or ends.min() < 1 or ends.max() != ends[-1] or (np.diff(ends) < 1).any():
         fail("bundle_end must rise, each bundle with at least one group")
     if ends[-1] != stream.groups:
         fail(f"bundle_end ends at group {ends[-1]}, and the stream has {stream.groups}")
-    if len(scatter) != stream.bundles + 1 or scatter[0] != 0 or (np.diff(scatter) < 0).any():
+    if len(scatter) != stream.bundles + 1 or scatter[0] != 0 or scatter.min() < 0 or (np.diff(scatter) < 0).any():
         fail("scatter_ptr must have one entry a bundle and one more, start at 0 and not fall")
     if scatter[-1] != len(stream.scatter_address):
         fail(f"scatter_ptr ends at {scatter[-1]}, and scatter_address has {len(stream.scatter_address)} entries")

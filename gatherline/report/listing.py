@@ -50,9 +50,11 @@ def _encodings() -> Catalog:
 
 
 def _models() -> Catalog:
+    from gatherline.loading import EMBEDDED
     from traces.workloads.catalog import ALL_WORKLOADS
 
-    entries = tuple((each.name, each.summary, each.source) for each in ALL_WORKLOADS)
+    embedded = [(name, what, source) for name, (_, what, source) in EMBEDDED.items()]
+    entries = (*embedded, *((each.name, each.summary, each.source) for each in ALL_WORKLOADS))
     return Catalog(header=("model", "what", "source"), entries=entries)
 
 

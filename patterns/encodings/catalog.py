@@ -10,6 +10,7 @@ from patterns.encodings.bsr import BsrEncoding
 from patterns.encodings.csr import CsrEncoding
 from patterns.encodings.dense import DenseEncoding
 from patterns.encodings.gs import GsEncoding
+from patterns.encodings.kernel_pattern import KernelPatternEncoding
 from patterns.encodings.n_of_m import NOfMEncoding
 from patterns.encodings.packed import PackedEncoding
 
@@ -21,6 +22,7 @@ ALL_ENCODINGS: tuple[Encoding, ...] = (
     BitmapEncoding(),
     NOfMEncoding(),
     GsEncoding(),
+    KernelPatternEncoding(),
 )
 
 

@@ -1,7 +1,7 @@
 """Cuts a mask into the groups that a gather unit is asked for, encoding by encoding. DESIGN section 5a.
 
 Works on one convolution group and one part of its columns, in units of weights: columns, not yet addresses. Left out:
-run-length and kernel-pattern streams (no encoding of this version needs them).
+run-length streams (no encoding of this version needs them).
 """
 
 from __future__ import annotations
@@ -198,6 +198,63 @@ def block_source(mask: Mask2d, height: int, width: int, lanes: int, widths: Stor
         rows_per_bundle=high,
         row_bytes=np.repeat(bytes_of / high, high)[:rows],
         bytes_per_group=lanes * widths.value + blocks_a_group * widths.index,
+        build=build,
+    )
+
+
+def kernel_source(
+    mask: Mask2d, ids: npt.NDArray[np.int8], shapes: IntArray, lanes: int, widths: StoredWidths
+) -> GroupSource:
+    """3x3 kernels of a row that share a shape, L of them at a time: a group for each of the shape's taps in turn.
+
+    ``mask`` [m, 9 x ci]; ``ids`` [m, ci]: the shape of each kernel, negative where none is kept; ``shapes`` [8, taps]:
+    the taps of each. Kernels of a shape go by rising input channel. The four groups of a cut share its indices and
+    shape bits, so each brings a quarter of them.
+    """
+    rows, channels = ids.shape
+    kinds, taps = int(shapes.shape[0]), int(shapes.shape[1])
+    row_of, channel_of = (index.astype(np.int64) for index in np.nonzero(ids >= 0))
+    order = np.lexsort((channel_of, ids[row_of, channel_of], row_of))
+    row_of, channel_of = row_of[order], channel_of[order]
+    shape_of = ids[row_of, channel_of].astype(np.int64)
+    counts = np.bincount(row_of * kinds + shape_of, minlength=rows * kinds).reshape(rows, kinds)
+    per_row = counts.sum(axis=1)
+    starts = np.concatenate(([0], np.cumsum(per_row)))
+    bits = (kinds - 1).bit_length()
+
+    def index_bytes(kernels: int) -> int:
+        return kernels * widths.index - (-kernels * bits // 8)
+
+    def build(first: int, last: int) -> Grouping | None:
+        lo, hi = int(starts[first]), int(starts[last])
+        if lo == hi:
+            return None
+        cut, cuts_of_run = _cut_rows(counts[first:last].reshape(-1), lanes)
+        sizes = np.repeat(np.diff(cut), taps)  # requests of each group
+        place = _places(sizes)
+        kernel = np.repeat(np.repeat(cut[:-1], taps), sizes) + place + lo
+        tap = np.repeat(np.tile(np.arange(taps, dtype=np.int64), len(cut) - 1), sizes)
+        column = shapes[shape_of[kernel], tap] * channels + channel_of[kernel]
+        pointer = np.concatenate(([0], np.cumsum(sizes)))
+        groups_of_row = cuts_of_run.reshape(-1, kinds).sum(axis=1) * taps
+        used = groups_of_row > 0
+        return Grouping(
+            group_ptr=pointer,
+            lane=place.astype(np.int16),
+            column=column,
+            macs=np.add.reduceat(mask[row_of[kernel], column].astype(np.int32), pointer[:-1]),
+            bundle_end=np.cumsum(groups_of_row[used]),
+            row_ptr=np.arange(int(used.sum()) + 1, dtype=np.int64),
+            rows=np.flatnonzero(used).astype(np.int64) + first,
+            slots=(hi - lo) * taps,
+            tile_bytes=(hi - lo) * taps * widths.value + index_bytes(hi - lo) + (last - first + 1) * widths.pointer,
+        )
+
+    return GroupSource(
+        row_order=np.arange(rows, dtype=np.int64),
+        rows_per_bundle=1,
+        row_bytes=per_row * (taps * widths.value + widths.index + bits / 8) + widths.pointer,
+        bytes_per_group=lanes * widths.value + -(-index_bytes(lanes) // taps),
         build=build,
     )
 

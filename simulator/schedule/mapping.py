@@ -209,7 +209,7 @@ def check_mapping(layer: MatrixLayer, device: Device, mapping: Mapping, rows_per
     }
     for what, (wanted, held, unit) in needed.items():
         if wanted > held:
-            raise DeviceError(f"layer {layer.name}: mapping {mapping}: {what} need {wanted} {unit}, and there are {held}")
+            raise DeviceError(f"layer {layer.name}: mapping {mapping}: {what} need {wanted} {unit} of {held}")
     if mapping.rows < layer.m and mapping.rows % rows_per_bundle:
         raise DeviceError(
             f"layer {layer.name}: mapping {mapping}: rows must be a multiple of {rows_per_bundle}, the rows of a bundle"
@@ -325,14 +325,25 @@ def mappings(
                 )
             )
     if not scored:
-        raise DeviceError(
-            f"layer {layer.name}: no tile fits device {device.name}: one position of its window needs "
-            f"{tile_words(layer, Mapping(rows=banks, tile=(1, 1), channels=min(layer.ci, banks), strips=(1, 1, 1), order='rpc'), banks)}"
-            f" words of {room.activation_words}, and {banks} rows need {banks} output words of {room.output_words}"
-        )
+        raise DeviceError(_nothing_fits(layer, device, room, sums, min(row_choices), min(channel_choices)))
     scored.sort(key=lambda entry: entry[:3])
     for entry in scored:
         yield entry[3]
+
+
+def _nothing_fits(
+    layer: MatrixLayer, device: Device, room: Capacity, sums: npt.NDArray[np.float64], rows: int, channels: int
+) -> str:
+    """Say what the smallest tile takes of each buffer."""
+    smallest = Mapping(rows=rows, tile=(1, 1), channels=channels, strips=(1, 1, 1), order="rpc")
+    edges = np.minimum(np.arange(0, layer.m + rows, rows), layer.m)
+    weight_bytes = int(np.ceil(np.diff(sums[edges]).max() * channels / layer.ci))
+    return (
+        f"layer {layer.name}: no tile fits device {device.name}: {rows} rows of {channels} channels need about "
+        f"{weight_bytes} bytes of {room.weight_bytes} in the weight buffer, one position "
+        f"{tile_words(layer, smallest, room.banks)} activation words of {room.activation_words} and "
+        f"{output_words(rows, 1, room.banks)} output words of {room.output_words}"
+    )
 
 
 def _orders(layer: MatrixLayer, count: dict[str, int]) -> list[str]:

@@ -27,7 +27,7 @@ from simulator.schedule.mapping import (
     tile_words,
     trips,
 )
-from simulator.schedule.sources import StreamPlan, plan_streams
+from simulator.schedule.sources import StreamPlan
 from simulator.spec import Device
 from traces.layer import MatrixLayer
 from traces.layout import row_pitch
@@ -60,7 +60,8 @@ class Visit:
 class Program:
     """All visits of a layer in order, and exact counts. ``serial``: the visits are one step of time, repeated.
 
-    ``vector_runs``: chunks of element work of a layer without streams. ``slot_macs``: stored slots, padding
+    ``vector_runs``: chunks of element work after the visits; a recurrence has one, the gates of its last step, which no
+    gap holds. ``slot_macs``: stored slots, padding
     included, times real positions.
     """
 
@@ -296,7 +297,7 @@ def _serial_visits(compiler: _GroupCompiler) -> list[Visit]:
     tiles = [(r, c) for r in range(compiler.count["r"]) for c in range(compiler.count["c"])]
     resident = len(tiles) == 1
     # the gates of the largest round: a repeat of a stream has one gap
-    gates = layer.gate_elements // layer.batch * min(compiler.mapping.strips[0], layer.batch)
+    gates = gate_elements(layer, min(compiler.mapping.strips[0], layer.batch))
     gap = -(-gates // device.vector_unit.elements_per_cycle)
     loads = [tile.pixels * layer.m * device.widths.value_bytes for tile in compiler.tiles]
     stores = [tile.outputs * layer.k * device.widths.value_bytes for tile in compiler.tiles]
@@ -319,6 +320,11 @@ def _serial_visits(compiler: _GroupCompiler) -> list[Visit]:
     return visits
 
 
+def gate_elements(layer: MatrixLayer, samples: int) -> int:
+    """Return the element operations of the gates in one step of time of some samples."""
+    return layer.gate_elements // layer.batch * samples
+
+
 def compile_matrix(trace: LayerTrace, device: Device, mapping: Mapping, plan: StreamPlan) -> Program:
     """Return the program of a layer with weights under one mapping. Raises TileTooLarge."""
     layer = trace.layer
@@ -332,6 +338,7 @@ def compile_matrix(trace: LayerTrace, device: Device, mapping: Mapping, plan: St
         slots += sum(part.slots for part in compiler._parts.values())
         largest = max([largest, *(part.weight_bytes for part in compiler._parts.values())])
     widths = device.widths
+    rounds = sample_rounds(layer, mapping.strips)
     buffers_in = min(device.scratchpad.activation_buffers, max(1, sum(len(visit.runs) for visit in visits)))
     scratchpad = (
         tile_words(layer, mapping, device.scratchpad.banks) * device.vector * widths.value_bytes * buffers_in
@@ -343,6 +350,9 @@ def compile_matrix(trace: LayerTrace, device: Device, mapping: Mapping, plan: St
     return Program(
         visits=tuple(visits),
         serial=layer.serial,
+        vector_runs=((0, gate_elements(layer, layer.batch - (rounds - 1) * mapping.strips[0]), 0),)
+        if layer.serial
+        else (),
         mapping=str(mapping),
         encoding=plan.encoding,
         weight_bytes=plan.weight_bytes,

@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from patterns.block import Block
 from patterns.dense import Dense
-from patterns.encodings.base import ByteWidths
+from patterns.encodings.base import ByteWidths, EncodingError
 from patterns.encodings.catalog import encoding as encoding_named
 from patterns.gs import GatherScatter
 from patterns.gs_scatter import GatherScatterPermuted
+from patterns.kernel_pattern import KernelPattern
 from patterns.n_of_m import NOfM
 from patterns.packing import best_packing, group_counts, row_order
 from simulator.schedule.grouping import (
@@ -26,6 +27,7 @@ from simulator.schedule.grouping import (
     StoredWidths,
     block_source,
     dense_source,
+    kernel_source,
     pack_part,
     packed_source,
     row_source,
@@ -39,7 +41,7 @@ from traces.trace import LayerTrace, Mask
 GS = GatherScatter | GatherScatterPermuted
 
 
-class EncodingMismatch(ValueError):
+class EncodingMismatch(EncodingError):
     """An encoding that cannot hold a layer's mask: one line naming layer, encoding and rule."""
 
 
@@ -110,14 +112,18 @@ def plan_streams(trace: LayerTrace, device: Device, encoding: str | None, order:
     runs_dense = trace.mask.all() or isinstance(trace.pattern, Dense)
     name = "dense" if runs_dense else encoding or default_encoding(trace, order)
     if name == "gs" and not isinstance(trace.pattern, GS):
-        raise EncodingMismatch(f"layer {layer.name}: encoding gs needs pattern gs, and has {trace.pattern.spelling}")
+        raise EncodingMismatch(f"encoding gs needs pattern gs, and has {trace.pattern.spelling}")
+    if name == "kernel_pattern" and not (isinstance(trace.pattern, KernelPattern) and layer.window.kernel == (3, 3)):
+        kh, kw = layer.window.kernel
+        has = f"has {trace.pattern.spelling} and {kh}x{kw}"
+        raise EncodingMismatch(f"encoding kernel_pattern needs pattern kernel_pattern and a 3x3 window, and {has}")
     if name in ("packed", "gs"):
         return _packed_plan(trace, shape, name)
     return _direct_plan(trace, shape, name)
 
 
 def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
-    """Plans whose groups follow the mask as it lies: dense, CSR, bitmap, N:M and blocks."""
+    """Plans whose groups follow the mask as it lies: dense, CSR, bitmap, N:M, blocks and kernels."""
     layer, lanes, stored, pattern = shape.layer, shape.device.gather.lanes, shape.stored, trace.pattern
     store = encoding_named(name)
     byte_widths = ByteWidths(value=stored.value, index=stored.index, pointer=stored.pointer)
@@ -131,6 +137,9 @@ def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
         if name == "bsr":
             assert isinstance(pattern, Block)
             return block_source(mask, pattern.height, pattern.width, lanes, stored)
+        if name == "kernel_pattern":
+            assert isinstance(pattern, KernelPattern)
+            return kernel_source(mask, pattern.shape_ids(mask), pattern.shapes, lanes, stored)
         bits = {"csr": 8 * stored.index, "bitmap": 0, "n_of_m": 0}[name]
         if name == "n_of_m":
             assert isinstance(pattern, NOfM)

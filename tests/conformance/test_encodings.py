@@ -14,6 +14,7 @@ from patterns.encodings.catalog import ALL_ENCODINGS, encoding
 
 SHAPES = ((1, 1), (3, 5), (17, 33), (40, 64))
 HOLDS_ANY_MASK = ("csr", "packed", "bitmap", "gs")
+FURTHER_PATTERNS = ("n_of_m:1,4", "n_of_m:3,7", "block:3x2", "gs:6,3", "kernel_pattern:mest")
 PATTERN_OF = {"gs": "gs:8,2"}  # for masks that were not made by a pattern
 
 
@@ -30,13 +31,14 @@ def takes(member: Encoding, pattern: Pattern) -> bool:
         "bsr": name == "block",
         "n_of_m": name == "n_of_m",
         "gs": name in {"gs", "gs_scatter"},
+        "kernel_pattern": name == "kernel_pattern",
     }.get(member.name, True)
 
 
 CASES = [
     Case(member, parse_pattern(spelling))
     for member in ALL_ENCODINGS
-    for spelling in (*(kind.example for kind in ALL_PATTERNS), "n_of_m:1,4", "n_of_m:3,7", "block:3x2", "gs:6,3")
+    for spelling in (*(kind.example for kind in ALL_PATTERNS), *FURTHER_PATTERNS)
     if takes(member, parse_pattern(spelling))
 ]
 
@@ -66,6 +68,12 @@ def mask_for(pattern: Pattern, shape: tuple[int, int], sparsity: float) -> np.nd
     return pattern.project(scores, sparsity)[0]
 
 
+def case_mask(case: Case, shape: tuple[int, int], sparsity: float) -> np.ndarray:
+    """A mask of ``shape``; for an encoding of 3x3 kernels, of as many kernels a row as ``shape`` has columns."""
+    taps = 9 if case.encoding.name == "kernel_pattern" else 1
+    return mask_for(case.pattern, (shape[0], taps * shape[1]), sparsity)
+
+
 def assert_round_trip(member: Encoding, mask: np.ndarray, pattern: Pattern, dtype: str, widths: ByteWidths) -> None:
     values = awkward_values(mask.shape, dtype)
     encoded = member.encode(mask, values, pattern, widths)
@@ -84,7 +92,7 @@ def test_what_is_encoded_comes_back_bit_for_bit_and_its_bytes_are_the_formula(ca
     widths = ByteWidths(value=np.dtype(dtype).itemsize)
     for shape in SHAPES:
         for sparsity in (0.0, 0.5, 0.9):
-            mask = mask_for(case.pattern, shape, sparsity)
+            mask = case_mask(case, shape, sparsity)
             assert_round_trip(case.encoding, mask, case.pattern, dtype, widths)
 
 
@@ -100,30 +108,30 @@ def test_an_encoding_without_a_rule_holds_any_mask(name: str, sparsity: float) -
 @pytest.mark.parametrize("index_bytes", [1, 2, 3, 4, 8])
 def test_widths_are_parameters(case: Case, index_bytes: int) -> None:
     widths = ByteWidths(value=4, index=index_bytes, pointer=index_bytes if index_bytes > 1 else 2)
-    assert_round_trip(case.encoding, mask_for(case.pattern, (20, 64), 0.5), case.pattern, "float32", widths)
+    assert_round_trip(case.encoding, case_mask(case, (20, 64), 0.5), case.pattern, "float32", widths)
 
 
 def test_the_slots_hold_every_kept_weight_and_their_bytes_are_the_weight_bytes(case: Case) -> None:
-    mask = mask_for(case.pattern, (24, 64), 0.75)
+    mask = case_mask(case, (24, 64), 0.75)
     size = case.encoding.size(mask, case.pattern, ByteWidths(value=2))
     assert size.slots >= int(mask.sum())
     assert size.weight_bytes == size.slots * 2
 
 
 def test_an_index_that_does_not_fit_is_refused_with_columns_and_width(case: Case) -> None:
-    mask = mask_for(case.pattern, (2, 600), 0.5)
+    mask = case_mask(case, (2, 600), 0.5)
     if case.encoding.name in {"dense", "bitmap", "n_of_m"}:  # no index words
         one, two = (case.encoding.size(mask, case.pattern, ByteWidths(index=width)) for width in (1, 2))
         assert one == two
         return
-    with pytest.raises(EncodingError, match=r"600 columns.*1-byte ones hold up to 255"):
+    with pytest.raises(EncodingError, match=r"600 (columns|kernels).*1-byte ones hold up to 255"):
         case.encoding.size(mask, case.pattern, ByteWidths(index=1))
-    with pytest.raises(EncodingError, match="600 columns"):
+    with pytest.raises(EncodingError, match=r"600 (columns|kernels)"):
         case.encoding.encode(mask, np.zeros(mask.shape, dtype=np.float16), case.pattern, ByteWidths(index=1))
 
 
 def test_values_of_another_width_or_shape_are_refused(case: Case) -> None:
-    mask = mask_for(case.pattern, (24, 64), 0.75)
+    mask = case_mask(case, (24, 64), 0.75)
     with pytest.raises(EncodingError, match="bytes"):
         case.encoding.encode(mask, np.zeros(mask.shape, dtype=np.float32), case.pattern, ByteWidths(value=2))
     with pytest.raises(EncodingError, match="shape"):
@@ -134,7 +142,7 @@ def test_values_of_another_width_or_shape_are_refused(case: Case) -> None:
 
 
 def test_widths_of_zero_and_masks_that_are_no_matrix_are_refused(case: Case) -> None:
-    mask = mask_for(case.pattern, (24, 64), 0.75)
+    mask = case_mask(case, (24, 64), 0.75)
     for widths, field in (
         (ByteWidths(value=0), "value"),
         (ByteWidths(index=0), "index"),
@@ -151,7 +159,7 @@ def test_every_pattern_names_an_encoding_that_holds_its_projection() -> None:
         pattern = parse_pattern(kind.example)
         if kind.name == "channel":
             continue  # its layer becomes smaller before it is stored: traces.channels
-        mask = mask_for(pattern, (40, 64), 0.75)
+        mask = mask_for(pattern, (40, 72), 0.75)  # 72: eight 3x3 kernels a row
         assert_round_trip(encoding(pattern.default_encoding), mask, pattern, "float16", ByteWidths())
 
 

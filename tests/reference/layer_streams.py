@@ -236,6 +236,8 @@ class Rule:
     order: list[int]
     k: int = 1
     width: int = 1
+    shapes: tuple[tuple[int, ...], ...] = ()
+    channels: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,11 +305,40 @@ def check_groups(
         _check_packed(by_bundle, rule, mask, columns, first, last, banks, bank)
         return
     want: list[list[int]] = []
+    if rule.encoding == "kernel_pattern":
+        for row in tile_rows:
+            want += _kernel_groups(rule, {column for column in columns if mask[row, column]})
+        assert [[fetch.column for fetch in group] for group in found] == want
+        return
     for rows in bundles(rule.order, first, last, rule.high):
         asked = [column for column in columns if dense or any(mask[row, column] for row in rows)]
         step = max(1, rule.lanes // rule.high)
         want += [asked[at : at + step] for at in range(0, len(asked), step)]
     assert [[fetch.column for fetch in group] for group in found] == want
+
+
+def kernel_shapes(*, mest: bool) -> tuple[tuple[int, ...], ...]:
+    """Taps of the eight shapes of DESIGN section 3, numbered along the rows of the 3x3 window."""
+    spelled = (
+        "11 12 21 22; 10 11 20 21; 01 02 11 12; 00 01 10 11; 10 11 12 21; 01 11 12 21; 01 10 11 21; "
+        + ("12 20 21 22" if mest else "01 10 11 12")
+    )  # fmt: skip
+    places = [[divmod(int(place), 10) for place in shape.split()] for shape in spelled.split(";")]
+    return tuple(tuple(3 * y + x for y, x in shape) for shape in places)
+
+
+def _kernel_groups(rule: Rule, kept: set[int]) -> list[list[int]]:
+    """Columns of each group of one filter: kernels of one shape together, L channels of one kept position a group."""
+    groups: list[list[int]] = []
+    for shape in rule.shapes:
+        alike = []
+        for channel in range(rule.channels):
+            taps = tuple(tap for tap in range(9) if tap * rule.channels + channel in kept)
+            if taps == shape:
+                alike.append(channel)
+        for at in range(0, len(alike), rule.lanes):
+            groups += [[tap * rule.channels + channel for channel in alike[at : at + rule.lanes]] for tap in shape]
+    return groups
 
 
 def _check_packed(

@@ -1,4 +1,4 @@
-"""Bytes between DRAM and the scratchpads, counted tile by tile from the sets of pixels and outputs: DESIGN section 5a."""
+"""Bytes between DRAM and the scratchpads, counted tile by tile from sets of pixels and outputs: DESIGN section 5a."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from simulator.schedule.mapping import axes, capacity, dram_bytes, mappings, par
 from simulator.schedule.program import Program, compile_matrix
 from simulator.schedule.sources import plan_streams
 from simulator.simulate import compile_layer, simulate
+from simulator.spec import DeviceError
 from tests.reference import layer_streams as twin
-from traces.layer import MatrixLayer, Window
+from traces.layer import MatrixLayer, ProductLayer, VectorLayer, Window
 from traces.trace import LayerTrace
 
 ROOMY = replace(
@@ -43,7 +44,12 @@ GROUPED = MatrixLayer(
 )  # fmt: skip
 TOKENS = MatrixLayer(name="tokens", kind="linear", m=50, k=64, window=Window(in_hw=(1, 37), out_hw=(1, 37)))
 LAYERS = (STRIDED, SKIPPING, GROUPED, TOKENS)
-TILES = {"strided": (16, (2, 2), 16, (2, 2, 2)), "skipping": (16, (1, 2), 16, (2, 2, 1)), "grouped": (16, (1, 3), 16, (1, 2, 2)), "tokens": (32, (1, 2), 32, (1, 1, 5))}  # fmt: skip
+TILES = {
+    "strided": (16, (2, 2), 16, (2, 2, 2)),
+    "skipping": (16, (1, 2), 16, (2, 2, 1)),
+    "grouped": (16, (1, 3), 16, (1, 2, 2)),
+    "tokens": (32, (1, 2), 32, (1, 1, 5)),
+}
 
 
 def _trace(layer: MatrixLayer, density: float, pattern: Pattern | None = None) -> LayerTrace:
@@ -201,3 +207,31 @@ def test_every_mapping_offered_fits_and_the_first_moves_the_fewest_bytes() -> No
         high, wide = mapping.tile
         assert high * wide * -(-min(mapping.rows, 40) // 16) * 16 <= room.output_words
     assert axes(STRIDED)[0].pixels(7) == 6 * 2 + 3
+
+
+def test_a_layer_that_no_tile_of_fits_says_what_the_smallest_needs() -> None:
+    small = replace(GS_TCM, weight_buffer=replace(GS_TCM.weight_buffer, bytes=4096))
+    needed = 16 * 9 * 16 * VALUE  # 16 rows, 3 x 3 pixels of 16 channels
+    with pytest.raises(DeviceError, match=f"need about {needed} bytes of 4096 in the weight buffer"):
+        compile_layer(_trace(STRIDED, 1.0), small)
+
+
+def test_a_product_of_activations_moves_both_operands_and_the_result_of_every_instance() -> None:
+    layer = ProductLayer(name="qk", instances=3, m=20, k=24, p=30)
+    counters = simulate(LayerTrace(layer=layer, pattern=Dense()), GS_TCM).counters
+    assert counters.dram_read_bytes == 3 * (20 * 24 + 24 * 30) * VALUE
+    assert counters.dram_write_bytes == 3 * 20 * 30 * VALUE
+    assert counters.weight_bytes == counters.index_bytes == 0
+    assert counters.macs_effectual == counters.macs_dense == 3 * 20 * 24 * 30
+
+
+@pytest.mark.parametrize("elements", [1, 1000, 3_000_001])
+def test_element_work_larger_than_a_buffer_runs_in_chunks_that_lose_nothing(elements: int) -> None:
+    layer = VectorLayer(
+        name="add", kind="add", op="Add", elements=elements, input_elements=2 * elements, output_elements=elements
+    )
+    program = compile_layer(LayerTrace(layer=layer, pattern=Dense()), GS_TCM)
+    sums = [sum(column) for column in zip(*program.vector_runs, strict=True)]
+    assert sums == [2 * elements * VALUE, elements, elements * VALUE]
+    assert max(load + store for load, _, store in program.vector_runs) <= GS_TCM.scratchpad.activation_bytes + 2
+    assert program.scratchpad_bytes <= 2 * GS_TCM.scratchpad.activation_bytes
