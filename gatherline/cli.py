@@ -20,7 +20,6 @@ from gatherline.options import (
     ArgumentError,
     Batch,
     Debug,
-    DeviceText,
     DeviceTexts,
     Dtype,
     EncodingText,
@@ -32,12 +31,10 @@ from gatherline.options import (
     MatchBy,
     Model,
     Order,
-    PatternText,
     PatternTexts,
     PruneAll,
     Seed,
     Sparsities,
-    Sparsity,
     StreamOrder,
     Strict,
     Threads,
@@ -155,9 +152,9 @@ def trace(
         Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for trace.json and one .npz for each stream.")
     ],
     arch: Arch = None,
-    pattern: PatternText = None,
-    sparsity: Sparsity = None,
-    device: DeviceText = None,
+    pattern: PatternTexts = None,
+    sparsity: Sparsities = None,
+    device: DeviceTexts = None,
     seed: Seed = 0,
     batch: Batch = None,
     input_shape: InputShape = None,
@@ -172,9 +169,8 @@ def trace(
 ) -> None:
     """Write the request streams of a network on a device."""
     request = _request(
-        model, arch, [] if pattern is None else [pattern], [] if sparsity is None else [sparsity],
-        [] if device is None else [device], seed, batch, input_shape, dtype, 1, encoding, order, match, prune_all,
-        mapping, strict,
+        model, arch, pattern or [], sparsity or [], device or [], seed, batch, input_shape, dtype, 1, encoding, order,
+        match, prune_all, mapping, strict,
     )  # fmt: skip
     from gatherline import pipeline
     from gatherline.report.files import check_target

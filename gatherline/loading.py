@@ -58,18 +58,23 @@ def resolve_model(
 
     shapes = parse_input_shape(input_shape)
     if model in EMBEDDED:
+        _refuse_arch(model, arch)
         with as_file(files("gatherline") / "models" / EMBEDDED[model][0]) as path:
             network = read_model(path, input_shapes=shapes, batch=batch, strict=strict)
         return replace(network, source=f"embedded model {model}")  # no path of this machine in a manifest
-    path = Path(model)
-    if path.suffix in SUFFIXES or path.exists() or "/" in model:
-        return read_model(path, arch=arch, input_shapes=shapes, batch=batch, strict=strict)
     names = [workload.name for workload in ALL_WORKLOADS]
-    if model not in names:
+    if model not in names:  # a folder of results may have the name of a built-in network
+        path = Path(model)
+        if path.suffix in SUFFIXES or path.exists() or "/" in model:
+            return read_model(path, arch=arch, input_shapes=shapes, batch=batch, strict=strict)
         hint = nearest(model, [*EMBEDDED, *names])
         raise ModelError(f"model {model!r} is neither a file ({', '.join(SUFFIXES)}) nor a built-in network{hint}")
-    if arch is not None:
-        raise ModelError(f"arch is {arch}, and model {model} is built in: only .safetensors files need one")
+    _refuse_arch(model, arch)
     if isinstance(shapes, dict):
         raise ModelError(f"input shape {input_shape!r} names an input, and the built-in {model} takes a bare shape")
     return built_in(model, seed=seed, batch=batch or 1, input_shape=shapes)
+
+
+def _refuse_arch(model: str, arch: str | None) -> None:
+    if arch is not None:
+        raise ModelError(f"arch is {arch}, and model {model} is built in: only .safetensors files need one")

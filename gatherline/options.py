@@ -41,20 +41,16 @@ Model = Annotated[
 Arch = Annotated[
     str | None, typer.Option(metavar="NAME", help="Built-in network whose layers a .safetensors file holds.")
 ]
-PatternText = Annotated[str | None, typer.Option("--pattern", metavar="P", help="As in gs:16,1 or block:1x16.")]
 PatternTexts = Annotated[
-    list[str] | None, typer.Option("--pattern", metavar="P", help="As in gs:16,1 or block:1x16; repeats.")
+    list[str] | None, typer.Option("--pattern", metavar="P", help="As in gs:16,1 or block:1x16; repeats in run.")
 ]
-Sparsity = Annotated[
-    float | None, typer.Option("--sparsity", metavar="S", help="Fraction of weights removed, 0 to below 1.")
 ]
 Sparsities = Annotated[
     list[float] | None,
-    typer.Option("--sparsity", metavar="S", help="Fraction of weights removed, 0 to below 1; repeats."),
+    typer.Option("--sparsity", metavar="S", help="Fraction of weights removed, 0 to below 1; repeats in run."),
 ]
-DeviceText = Annotated[str | None, typer.Option("--device", metavar="D", help="Name, or path of a .toml file.")]
 DeviceTexts = Annotated[
-    list[str] | None, typer.Option("--device", metavar="D", help="Name, or path of a .toml file; repeats.")
+    list[str] | None, typer.Option("--device", metavar="D", help="Name, or path of a .toml file; repeats in run.")
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of synthetic weights.")]
 Batch = Annotated[

@@ -56,7 +56,7 @@ def kept_dense(network: Network, prune_all: bool) -> dict[str, str]:
 class TracedNetwork:
     """The network that runs (smaller after channel pruning, activations fused); its traces are made as they are read.
 
-    Read them once.
+    ``traces`` can be read once.
     """
 
     network: Network

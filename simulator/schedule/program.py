@@ -197,6 +197,7 @@ class _GroupCompiler:
         local = np.empty(self.layer.m, dtype=np.int64)
         members = np.sort(source.row_order[first:last])
         local[members] = np.arange(last - first, dtype=np.int64)  # a tile's rows lie side by side
+        groups = len(grouping.group_ptr) - 1
         stream = RequestStream(
             name=self.layer.name,
             group_ptr=grouping.group_ptr,
@@ -207,9 +208,9 @@ class _GroupCompiler:
             scatter_address=local[grouping.rows],
             scatter_stride=output_words(last - first, 1, self.banks),
             macs=grouping.macs,
-            bytes_per_group=source.bytes_per_group,
+            # stored bytes follow each other in the weight buffer: ragged groups share its width
+            bytes_per_group=min(source.bytes_per_group, -(-grouping.tile_bytes // groups)),
         )
-        groups = len(grouping.group_ptr) - 1
         return _Part(stream=stream, weight_bytes=grouping.tile_bytes, groups=groups, slots=grouping.slots)
 
     def offsets(self, tile: _PositionTile, words: int) -> IntArray:

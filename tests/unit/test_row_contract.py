@@ -316,6 +316,15 @@ def test_a_built_in_network_is_marked_synthetic_in_every_row(simulate: Simulate)
     assert totals(report)[0]["macs_dense"] == pytest.approx(1.254e9, rel=5e-4)
 
 
+def test_a_folder_of_results_does_not_hide_the_built_in_network_of_its_name(
+    simulate: Simulate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mobilenet_v1", "digits"):
+        (tmp_path / name).mkdir()
+        assert simulate("inspect", name, "--json")["manifest"]["model"] == name
+
+
 def test_macs_of_run_and_inspect_are_the_published_ones(simulate: Simulate) -> None:
     shown = simulate("inspect", "resnet50", "--json")
     ran = simulate("run", "resnet50", "--device", "snapdragon-855", "--json")
