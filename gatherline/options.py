@@ -44,7 +44,6 @@ Arch = Annotated[
 PatternTexts = Annotated[
     list[str] | None, typer.Option("--pattern", metavar="P", help="As in gs:16,1 or block:1x16; repeats in run.")
 ]
-]
 Sparsities = Annotated[
     list[float] | None,
     typer.Option("--sparsity", metavar="S", help="Fraction of weights removed, 0 to below 1; repeats in run."),

@@ -280,7 +280,8 @@ def _reasons(rows: Rows) -> list[str]:
         lines.append(f"{prefix}{reason}: {_named(names)}")
     more = ["column reason of the rows (--json or --out)"]
     if len(lines) > SHOWN_REASONS:
-        more.insert(0, f"{len(lines) - SHOWN_REASONS} more reasons")
+        left = len(lines) - SHOWN_REASONS
+        more.insert(0, f"{left} more reason{'s' if left > 1 else ''}")
     if others:
         more.insert(0, f"{_named(unique(others))} without weights have a note")
     return [*lines[:SHOWN_REASONS], *([f"And {', '.join(more[:-1])}: {more[-1]}."] if len(more) > 1 else [])]

@@ -376,6 +376,20 @@ def test_an_argument_that_cannot_be_is_named_with_its_value_and_the_rule(
     refuse("run", MODELS / "digits.onnx", *device, *arguments, "--out", "out", says=says)
 
 
+def test_a_trace_is_of_one_pattern_sparsity_and_device(refuse: Callable[..., str]) -> None:
+    patterns = ("--pattern", "gs:16,1", "--pattern", "unstructured", "--sparsity", "0.9")
+    refuse("trace", "digits", "-o", "out", *patterns, says=("patterns", "gs:16,1, unstructured", "one"))
+    sparsities = ("--pattern", "gs:16,1", "--sparsity", "0.8", "--sparsity", "0.9")
+    refuse("trace", "digits", "-o", "out", *sparsities, says=("sparsities", "0.8, 0.9", "one"))
+    devices = ("--device", "gs-tcm", "--device", "gs-tcm-ooo")
+    refuse("trace", "digits", "-o", "out", *devices, says=("devices", "gs-tcm, gs-tcm-ooo", "one"))
+
+
+def test_two_devices_of_a_run_have_two_names(refuse: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "gs-tcm.toml").write_text('base = "gs-tcm"\n[gather]\nwindow = 4\n')
+    refuse("run", "digits", "--device", "gs-tcm", "--device", "gs-tcm.toml", says=("gs-tcm.toml", "name", "another"))
+
+
 def test_an_unknown_model_names_the_nearest_one(refuse: Callable[..., str]) -> None:
     refuse("run", "resnet5", says=("resnet5", "resnet50"))
     refuse("inspect", "digit", says=("digit", "digits"))

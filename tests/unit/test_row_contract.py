@@ -509,6 +509,28 @@ def test_dtype_is_the_width_of_values(simulate: Simulate) -> None:
         assert totals(narrow)[0]["latency_s"] < totals(wide)[0]["latency_s"]
 
 
+def test_a_device_asked_for_twice_has_its_rows_once(simulate: Simulate) -> None:
+    once, twice = simulate("run", *PRUNED, "--json"), simulate("run", *PRUNED, "--device", "gs-tcm", "--json")
+    assert once["rows"] == twice["rows"]
+
+
+def test_a_layer_without_a_kept_weight_says_so(simulate: Simulate, lstm: Path) -> None:
+    report = simulate("run", lstm, "--pattern", "block:32x32", "--sparsity", "0.999", "--device", "gs-tcm", "--json")
+    check(report)
+    for row in layers(report, density=0.0):
+        assert "no weight is kept" in row["reason"]
+        assert row["macs_effectual"] == 0
+    assert layers(report, density=0.0)
+
+
+def test_own_zeros_that_break_the_rule_asked_for_are_named(simulate: Simulate) -> None:
+    for pattern, device in itertools.product(("n_of_m:2,4", "block:1x16", "bank_balanced:16"), ("gs-tcm", "a100")):
+        (row,) = layers(simulate("run", "digits", "--pattern", pattern, "--device", device, "--json"), layer="conv3")
+        assert f"the zeros of the model are not quite {pattern}" in row["reason"]
+    (row,) = layers(simulate("run", "digits", "--pattern", "gs:16,1", "--device", "gs-tcm", "--json"), layer="conv3")
+    assert row["reason"] is None  # the model was pruned to it
+
+
 def test_threads_speed_up_a_cpu_and_nothing_else(simulate: Simulate) -> None:
     base = ("resnet50", "--pattern", "dense", "--device", "snapdragon-855", "--device", "a100")
     before, after = moved(simulate, *base, option=("--threads", "4"))
