@@ -106,6 +106,7 @@ def run(
         order, match, prune_all, mapping, strict,
     )  # fmt: skip
     from gatherline import pipeline
+    from gatherline.pipeline_types import Interrupted
     from gatherline.progress import terminal_progress
     from gatherline.report.files import check_target
 
@@ -114,6 +115,10 @@ def run(
     progress = terminal_progress()
     try:
         report = pipeline.run(request, progress)
+    except Interrupted as stopped:
+        progress.stop()
+        _publish(stopped.report, out, json)  # what is done is kept
+        raise
     finally:
         progress.stop()
     _publish(report, out, json)

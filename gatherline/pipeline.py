@@ -20,11 +20,12 @@ from gatherline.digest import device_digest
 from gatherline.inspection import inspect_rows
 from gatherline.knobs import readable, without_effect
 from gatherline.loading import resolve_model
-from gatherline.pipeline_types import Report
+from gatherline.pipeline_types import Interrupted, Report
 from gatherline.progress import Progress, SilentProgress
 from gatherline.replay_report import replay_report
 from gatherline.rows import LayerOutcome, RunFacts, layer_row, outcome, total_row
 from patterns.catalog import parse_pattern
+from patterns.channel import Channel
 from patterns.dense import Dense
 from patterns.encodings.base import EncodingError
 from patterns.encodings.catalog import encoding as encoding_named
@@ -114,6 +115,8 @@ def _levels(network: Network, request: RunRequest) -> list[Level]:
         if isinstance(pattern, Dense):
             levels.append(Level(pattern=pattern, sparsity=None))
         elif not request.sparsities:
+            if isinstance(pattern, Channel):
+                raise RequestError("pattern channel needs a sparsity: channels go by the share that is to leave")
             if not own_zeros and pattern.spelling != "dense":
                 raise RequestError(
                     f"pattern {pattern.spelling} without a sparsity means the zeros of the model, and {network.name} "
@@ -164,7 +167,8 @@ def lower(request: RunRequest) -> Network:
 def run(request: RunRequest, progress: Progress | None = None, *, network: Network | None = None) -> Report:
     """Return latency and memory of every layer and total, per pattern, sparsity and device.
 
-    Raises the errors of the packages, all of them ValueError: ModelError, PatternError, DeviceError, EncodingError.
+    Ctrl-C raises Interrupted with the rows of the patterns and sparsities that are done. Raises the errors of the
+    packages, all of them ValueError: ModelError, PatternError, DeviceError, EncodingError.
     """
     shown = progress or SilentProgress()
     devices = _devices(request)
@@ -178,9 +182,14 @@ def run(request: RunRequest, progress: Progress | None = None, *, network: Netwo
         for level in levels:
             traced = trace_network(network, level, prune_all=request.prune_all, match=request.match)  # type: ignore[arg-type]
             rows += _run_level(request, traced, level, devices, shown)
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        done = {**manifest(request, network, devices), "complete": False}
+        raise Interrupted(Report(manifest=done, rows=rows)) from None
     finally:
         shown.stop()
-    return Report(manifest=manifest(request, network, devices), rows=rows)
+    return Report(manifest={**manifest(request, network, devices), "complete": True}, rows=rows)
 
 
 def _run_level(

@@ -14,3 +14,11 @@ class Report:
 
     def to_json(self) -> dict[str, object]:
         return {"schema": 1, "manifest": self.manifest, "rows": self.rows}
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C after some patterns and sparsities were done: ``report`` holds their rows, and is marked not complete."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self.report = report

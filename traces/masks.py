@@ -71,7 +71,9 @@ def trace_network(
     if isinstance(level.pattern, Channel) and level.sparsity is not None:
         plan = prune_channels(network, level.sparsity, keep=frozenset(keep))
         smaller = fuse(plan.network)
-        return TracedNetwork(network=smaller, traces=_channel_traces(network, smaller, {**plan.reasons, **keep}, level))
+        return TracedNetwork(
+            network=smaller, traces=_channel_traces(network, smaller, {**plan.reasons, **_kept_outputs(keep)}, level)
+        )
     network = fuse(network)
     return TracedNetwork(network=network, traces=_masked_traces(network, level, keep, match))
 
@@ -211,6 +213,11 @@ def slots(pattern: Pattern, mask: Mask, banks: np.ndarray) -> int:
         k, sort = ways[0] if ways else best_packing(part, lanes, width)
         total += int(group_counts(part, lanes, width, k, row_order(part, sort)).sum()) * width
     return total
+
+
+def _kept_outputs(keep: dict[str, str]) -> dict[str, str]:
+    """Under channel pruning a layer that stays loses none of its outputs; its inputs follow the producer."""
+    return {name: f"all its output channels stay: {reason}" for name, reason in keep.items()}
 
 
 def _channel_traces(

@@ -72,6 +72,11 @@ def headlines(rows: Rows) -> list[str]:
             lines.append(f"{device}: nothing that was tried is faster than dense ({took}).")
             continue
         gain = f", {_speed_up(dense, latency)} dense" if dense is not None and text(best, "pattern") != "dense" else ""
+        ties = [row for row in of_this if number(row, "latency_s") == latency and row is not best]
+        if ties:
+            names = ", ".join(variant(row).label for row in (best, *ties))
+            lines.append(f"{device}: fastest are, alike, {names}: {took}{gain}.")
+            continue
         fastest_is = "fastest is " if len(of_this) > 1 else ""
         lines.append(f"{device}: {fastest_is}{variant(best).label} (density {_density(best)}): {took}{gain}.")
     return lines

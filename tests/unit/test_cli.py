@@ -343,3 +343,34 @@ def test_list_names_what_there_is_with_its_source(
     for name in names:
         assert any(line.startswith(name) for line in lines), name
     assert any("source" in line for line in lines)
+
+
+class _StopsInTheSecondLevel:
+    """A progress that is interrupted as by Ctrl-C, one layer into the second pattern."""
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def start(self, total: int, what: str) -> None:
+        self.left = total // 2 + 1
+
+    def step(self, what: str) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        pass
+
+
+def test_ctrl_c_leaves_the_patterns_that_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatherline.progress.terminal_progress", _StopsInTheSecondLevel)
+    out = tmp_path / "out"
+    assert (
+        call(*["run", "digits", "--pattern", "dense", "--pattern", "gs:16,1", "--device", "gs-tcm", "--out"], str(out))
+        == 130
+    )
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["manifest"]["complete"] is False
+    assert {row["pattern"] for row in report["rows"]} == {"dense"}
+    assert [row["layer"] for row in report["rows"]].count("total") == 1
