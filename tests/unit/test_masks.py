@@ -230,7 +230,7 @@ def test_channel_pruning_gives_smaller_dense_layers_and_densities_of_the_origina
         assert trace.density == _mask(trace).size / before.weight_elements
         if trace.density == 1.0:
             assert isinstance(trace.pattern, Dense)
-    assert traces["first"].reason == "the first layer stays dense"
+    assert traces["first"].reason == "all its output channels stay: the first layer stays dense"
 
 
 def test_traces_come_in_the_order_of_the_layers_and_one_for_each() -> None:
