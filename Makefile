@@ -75,5 +75,5 @@ pictures: demo
 	cp $(OUT)/resnet50/heatmap-gs-tcm.png docs/images/resnet50-heatmap-gs-tcm.png
 
 clean:
-	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) out build tests/rtl/.build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
