@@ -48,14 +48,11 @@ def problem_of(layer: MatrixLayer | ProductLayer, value_bytes: int) -> Problem:
             positions=layer.p,
             steps=1,
             value_bytes=value_bytes,
-            input_elements=layer.instances * layer.k * (layer.m + layer.p),
-            output_elements=layer.instances * layer.m * layer.p,
+            input_elements=layer.input_elements,
+            output_elements=layer.output_elements,
             weighted=False,
         )
     steps = layer.p // layer.batch if layer.serial else 1
-    height, width = layer.window.in_hw
-    feature_map = layer.batch * layer.groups * layer.ci * height * width
-    touched = layer.groups * layer.k * layer.p  # a strided 1 x 1 window skips pixels
     return Problem(
         groups=layer.groups,
         m=layer.m,
@@ -63,7 +60,8 @@ def problem_of(layer: MatrixLayer | ProductLayer, value_bytes: int) -> Problem:
         positions=layer.p // steps,
         steps=steps,
         value_bytes=value_bytes,
-        input_elements=min(feature_map, touched),
+        # a hidden product reads the state and leaves the gates to a layer of their own
+        input_elements=layer.k * layer.p if layer.serial else layer.input_elements,
         output_elements=layer.groups * layer.m * layer.p,
         weighted=True,
     )

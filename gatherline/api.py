@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gatherline import pipeline
-from gatherline.pipeline import RunRequest
 from gatherline.pipeline_types import Report
+from gatherline.request import RunRequest, lower
 from traces.layer import ModelError, Network
 
 
@@ -32,7 +32,7 @@ def load(
         request = RunRequest(
             model=str(model), arch=arch, seed=seed, batch=batch, input_shape=input_shape, strict=strict
         )
-        return pipeline.lower(request)
+        return lower(request)
     if example_inputs is None:
         raise ModelError(f"model is a {type(model).__name__}, and a torch module needs example_inputs, a tuple")
     from traces.lower.torch_module import lower_module

@@ -43,7 +43,8 @@ from gatherline.options import (
 )
 
 if TYPE_CHECKING:
-    from gatherline.pipeline import Report, RunRequest
+    from gatherline.pipeline_types import Report
+    from gatherline.request import RunRequest
 
 SUCCESS, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 _MACHINE_ERRNOS = {errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -112,15 +113,11 @@ def run(
 
     if out is not None:
         check_target(out)
-    progress = terminal_progress()
     try:
-        report = pipeline.run(request, progress)
+        report = pipeline.run(request, terminal_progress())
     except Interrupted as stopped:
-        progress.stop()
         _publish(stopped.report, out, json)  # what is done is kept
         raise
-    finally:
-        progress.stop()
     _publish(report, out, json)
 
 
@@ -140,12 +137,11 @@ def inspect(
     at_least("--batch", batch, 1)
     shape = joined_shapes(input_shape)
     from gatherline import pipeline
-    from gatherline.report.files import report_json
     from gatherline.report.table import print_layers
 
     report = pipeline.inspect(model, arch=arch, seed=seed, batch=batch, input_shape=shape, strict=strict)
     if json:
-        _write(report_json(report.manifest, report.rows))
+        sys.stdout.write(report.to_json())
     else:
         print_layers(report.rows, report.manifest, sys.stdout)
 
@@ -197,7 +193,7 @@ def replay(
 ) -> None:
     """Simulate from request streams alone, whoever wrote them."""
     from gatherline import pipeline
-    from gatherline.report.files import check_target, report_json
+    from gatherline.report.files import check_target
     from gatherline.report.table import print_streams
 
     if per_group is not None:
@@ -206,7 +202,7 @@ def replay(
             raise ArgumentError(f"--per-group is {per_group}, and must name a file in a folder that is there")
     report = pipeline.replay(folder, device, per_group)
     if json:
-        _write(report_json(report.manifest, report.rows))
+        sys.stdout.write(report.to_json())
     else:
         print_streams(report.rows, sys.stdout)
 
@@ -249,7 +245,7 @@ def _request(
         if not 0 <= value < 1:
             raise ArgumentError(f"--sparsity is {value}, and must be at least 0 and below 1")
     shape = joined_shapes(input_shape)
-    from gatherline.pipeline import RunRequest
+    from gatherline.request import RunRequest
 
     return RunRequest(
         model=model, arch=arch, patterns=tuple(patterns), sparsities=tuple(sparsities), devices=tuple(devices),
@@ -260,26 +256,22 @@ def _request(
 
 def _publish(report: Report, out: Path | None, json: bool) -> None:
     """Print a report as a table or as JSON, then write it into ``out`` and say where."""
-    from gatherline.report.files import older_pictures, report_json, write_report
+    from gatherline.report.files import older_pictures
     from gatherline.report.table import print_report
 
     if json:
-        _write(report_json(report.manifest, report.rows))
+        sys.stdout.write(report.to_json())
     else:
         print_report(report.rows, sys.stdout)
     sys.stdout.flush()  # a result that was computed is out before anything else can fail
     if out is None:
         return
-    written = write_report(out, report.manifest, report.rows)
+    written = report.write(out)
     for path in written:
         print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
     older = older_pictures(out, written)
     if older:
         print(f"simulate: note: {out} also holds pictures of an earlier run: {', '.join(older)}", file=sys.stderr)
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -329,7 +321,7 @@ def _fail(error: Exception, given: Sequence[str]) -> NoReturn:
 
 
 def _input_errors() -> tuple[type[Exception], ...]:
-    from gatherline.pipeline import RequestError
+    from gatherline.request import RequestError
     from patterns.base import PatternError
     from patterns.encodings.base import EncodingError
     from simulator.spec import DeviceError

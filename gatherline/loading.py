@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from simulator.device_file import nearest
+from patterns.names import nearest
 from traces.layer import ModelError, Network
+from traces.lower.input_shapes import Shapes
 
 # name: file in gatherline/models, what it is, where it comes from
 EMBEDDED = {
@@ -17,7 +19,6 @@ EMBEDDED = {
         "trained here on scikit-learn's digits: examples/train_digits.py",
     )
 }
-Shapes = dict[str, tuple[int, ...]] | tuple[int, ...] | None
 
 
 def parse_input_shape(text: str | None) -> Shapes:
@@ -68,9 +69,9 @@ def resolve_model(
         if path.suffix in SUFFIXES or path.exists() or "/" in model:
             return read_model(path, arch=arch, input_shapes=shapes, batch=batch, strict=strict)
         hint = nearest(model, [*EMBEDDED, *names])
-        raise ModelError(f"model {model!r} is neither a file ({', '.join(SUFFIXES)}) nor a built-in network{hint}")
+        raise ModelError(f"model {model!r} is neither a file ({', '.join(SUFFIXES)}) nor a built-in network; {hint}")
     _refuse_arch(model, arch)
-    if isinstance(shapes, dict):
+    if isinstance(shapes, Mapping):
         raise ModelError(f"input shape {input_shape!r} names an input, and the built-in {model} takes a bare shape")
     return built_in(model, seed=seed, batch=batch or 1, input_shape=shapes)
 

@@ -7,161 +7,42 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from costmodel.devices.catalog import ALL_DEVICES as COST_DEVICES
 from costmodel.estimate import estimate
-from costmodel.spec import RooflineDevice
+from costmodel.spec import VALUE_BYTES
 from gatherline.digest import device_digest
 from gatherline.inspection import inspect_rows
 from gatherline.knobs import readable, without_effect
-from gatherline.loading import resolve_model
 from gatherline.pipeline_types import Interrupted, Report
 from gatherline.progress import Progress, SilentProgress
 from gatherline.replay_report import replay_report
+from gatherline.request import (
+    DEFAULT_DEVICES,
+    RequestError,
+    RunRequest,
+    Target,
+    device_named,
+    devices_of,
+    levels,
+    lower,
+    with_dtype,
+)
 from gatherline.rows import LayerOutcome, RunFacts, layer_row, outcome, total_row
-from patterns.catalog import parse_pattern
-from patterns.channel import Channel
-from patterns.dense import Dense
 from patterns.encodings.base import EncodingError
-from patterns.encodings.catalog import encoding as encoding_named
-from patterns.unstructured import Unstructured
-from simulator.device_file import load_device, nearest
-from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
 from simulator.replay import write_programs
 from simulator.result import LayerResult
+from simulator.schedule.layer_program import compile_layer
 from simulator.schedule.program import Program
-from simulator.simulate import compile_layer, layer_facts, simulate
+from simulator.simulate import LayerFacts, layer_facts, simulate
 from simulator.spec import Device, DeviceError
 from traces.layer import Network, UnsupportedLayer
 from traces.liveness import peak_activation_elements
-from traces.masks import NEARLY_DENSE, Level, TracedNetwork, trace_network
+from traces.masks import Level, TracedNetwork, trace_network
 from traces.trace import LayerTrace
-
-DEFAULT_DEVICES = ("gs-tcm", "snapdragon-855", "adreno-640", "a100", "zcu102")  # one of each kind
-VALUE_BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
-Target = Device | RooflineDevice
-
-
-class RequestError(ValueError):
-    """An argument of a request that cannot be: one line naming it, its value and the rule."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """What is asked. ``sparsities`` empty: the zeros that the model already has. Defaults are DESIGN section 7's."""
-
-    model: str = ""
-    arch: str | None = None
-    patterns: tuple[str, ...] = ()
-    sparsities: tuple[float, ...] = ()
-    devices: tuple[str, ...] = ()
-    seed: int = 0
-    batch: int | None = None
-    input_shape: str | None = None
-    dtype: str = "fp16"
-    threads: int = 1
-    encoding: str | None = None
-    order: str = "packed"
-    match: str = "density"
-    prune_all: bool = False
-    mapping: str | None = None
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        for sparsity in self.sparsities:
-            if not 0.0 <= sparsity < 1.0:
-                raise RequestError(f"sparsity is {sparsity}, and must be at least 0 and below 1")
-        for name, least in (("batch", 1), ("threads", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise RequestError(f"{name} is {value}, and must be at least {least}")
-        for name, known in (
-            ("dtype", tuple(VALUE_BYTES)),
-            ("order", ("packed", "csr")),
-            ("match", ("density", "slots")),
-        ):
-            if getattr(self, name) not in known:
-                raise RequestError(f"{name} is {getattr(self, name)!r}, and must be one of {', '.join(known)}")
-        if self.encoding is not None:
-            encoding_named(self.encoding)
-
-
-def device_named(name: str) -> Target:
-    """Return the preset ``name``, or the device that a TOML file describes. Raises DeviceError."""
-    if name.endswith(".toml"):
-        return load_device(Path(name))
-    every: tuple[Target, ...] = (*CYCLE_DEVICES, *COST_DEVICES)
-    known = {device.name: device for device in every}
-    if name not in known:
-        raise DeviceError(f"device {name!r} is not known{nearest(name, list(known))}")
-    return known[name]
-
-
-def _levels(network: Network, request: RunRequest) -> list[Level]:
-    """Patterns x sparsities in the order asked for; dense once, whatever the sparsities."""
-    patterns = [parse_pattern(text) for text in request.patterns]
-    own_zeros = any(_pruned(network.weights[layer.name]) for layer in network.matrix_layers)
-    if not patterns:
-        if not request.sparsities:
-            return [Level(pattern=Unstructured() if own_zeros else Dense(), sparsity=None)]
-        patterns = [Unstructured()]
-    levels: list[Level] = []
-    for pattern in patterns:
-        if isinstance(pattern, Dense):
-            levels.append(Level(pattern=pattern, sparsity=None))
-        elif not request.sparsities:
-            if isinstance(pattern, Channel):
-                raise RequestError("pattern channel needs a sparsity: channels go by the share that is to leave")
-            if not own_zeros and pattern.spelling != "dense":
-                raise RequestError(
-                    f"pattern {pattern.spelling} without a sparsity means the zeros of the model, and {network.name} "
-                    f"has too few"
-                )
-            levels.append(Level(pattern=pattern, sparsity=None))
-        else:
-            levels += [Level(pattern=pattern, sparsity=sparsity) for sparsity in request.sparsities]
-    unique: dict[tuple[str, float | None], Level] = {}
-    for level in levels:
-        unique.setdefault((level.pattern.spelling, level.sparsity), level)
-    return list(unique.values())
-
-
-def _pruned(weight: np.ndarray) -> bool:
-    """Return whether zeros are a mask; a few happen in dense weights too."""
-    return int(np.count_nonzero(weight)) < NEARLY_DENSE * weight.size
-
-
-def _with_dtype(device: Target, dtype: str) -> Target:
-    if isinstance(device, Device):
-        return replace(device, widths=replace(device.widths, value_bytes=VALUE_BYTES[dtype]))
-    return device
-
-
-def _devices(request: RunRequest) -> list[Target]:
-    """Return the devices asked for, each once. Raises DeviceError for two that share a name."""
-    found: dict[str, Target] = {}
-    for name in request.devices or DEFAULT_DEVICES:
-        device = _with_dtype(device_named(name), request.dtype)
-        if found.setdefault(device.name, device) != device:
-            raise DeviceError(f"device {name}: its name is {device.name}, and another device of this run has it too")
-    return list(found.values())
-
-
-def lower(request: RunRequest) -> Network:
-    """Return the network that a request names: a file, a built-in or an embedded model. Raises ModelError."""
-    return resolve_model(
-        request.model,
-        arch=request.arch,
-        seed=request.seed,
-        batch=request.batch,
-        input_shape=request.input_shape,
-        strict=request.strict,
-    )
 
 
 def run(request: RunRequest, progress: Progress | None = None, *, network: Network | None = None) -> Report:
@@ -171,16 +52,14 @@ def run(request: RunRequest, progress: Progress | None = None, *, network: Netwo
     packages, all of them ValueError: ModelError, PatternError, DeviceError, EncodingError.
     """
     shown = progress or SilentProgress()
-    devices = _devices(request)
-    for text in request.patterns:
-        parse_pattern(text)
+    devices = devices_of(request)
     network = network if network is not None else lower(request)
-    levels = _levels(network, request)
+    asked = levels(network, request)
     rows: list[dict[str, object]] = []
-    shown.start(len(levels) * len(network.layers), f"{network.name}: {len(devices)} devices")
+    shown.start(len(asked) * len(network.layers), f"{network.name}: {len(devices)} devices")
     try:
-        for level in levels:
-            traced = trace_network(network, level, prune_all=request.prune_all, match=request.match)  # type: ignore[arg-type]
+        for level in asked:
+            traced = trace_network(network, level, prune_all=request.prune_all, match=request.match)
             rows += _run_level(request, traced, level, devices, shown)
     except KeyboardInterrupt:
         if not rows:
@@ -261,8 +140,6 @@ def _batch(network: Network) -> int:
 
 def manifest(request: RunRequest, network: Network | None, devices: Iterable[Target]) -> dict[str, object]:
     """Return what a reader needs to get the same bytes again: versions, seed, digests and the request itself."""
-    from importlib.metadata import version
-
     packages = ("numpy", "numba", "simpy", "onnx", "matplotlib")
     return {
         "version": version("gatherline"),
@@ -303,15 +180,15 @@ def write_traces(request: RunRequest, directory: Path, *, network: Network | Non
         values = getattr(request, name)
         if len(values) > 1:
             raise RequestError(f"{name} are {', '.join(map(str, values))}, and a trace is of one")
-    device = _with_dtype(device_named((request.devices or DEFAULT_DEVICES)[0]), request.dtype)
+    device = with_dtype(device_named((request.devices or DEFAULT_DEVICES)[0]), request.dtype)
     if not isinstance(device, Device):
         raise DeviceError(f"device {device.name} is a roofline, and request streams are of a cycle-level device")
     network = network if network is not None else lower(request)
-    (level,) = _levels(network, request)
-    traced = trace_network(network, level, prune_all=request.prune_all, match=request.match)  # type: ignore[arg-type]
+    (level,) = levels(network, request)
+    traced = trace_network(network, level, prune_all=request.prune_all, match=request.match)
     facts = _facts(request, traced.network, level, device)
 
-    def programs() -> Iterable[tuple[Any, Program, dict[str, Any]]]:
+    def programs() -> Iterable[tuple[LayerFacts, Program, dict[str, Any]]]:
         for trace in traced.traces:
             try:
                 program = compile_layer(
@@ -345,17 +222,3 @@ def replay(directory: Path, device_name: str, per_group: Path | None = None) -> 
     if not isinstance(device, Device):
         raise DeviceError(f"device {device.name} is a roofline, and a trace replays on a cycle-level device")
     return replay_report(directory, device, per_group)
-
-
-__all__ = [
-    "DEFAULT_DEVICES",
-    "Report",
-    "RequestError",
-    "RunRequest",
-    "device_named",
-    "inspect",
-    "lower",
-    "replay",
-    "run",
-    "write_traces",
-]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from gatherline.report.files import report_json, write_report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,8 +15,13 @@ class Report:
     manifest: dict[str, object]
     rows: list[dict[str, object]] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, object]:
-        return {"schema": 1, "manifest": self.manifest, "rows": self.rows}
+    def to_json(self) -> str:
+        """Return what ``--json`` prints: one object with schema, manifest and rows."""
+        return report_json(self.manifest, self.rows)
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write what ``--out`` writes (tables, manifest, pictures) and return the files. Raises OSError."""
+        return write_report(Path(folder), self.manifest, self.rows)
 
 
 class Interrupted(KeyboardInterrupt):

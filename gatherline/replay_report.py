@@ -15,8 +15,9 @@ from gatherline.pipeline_types import Report
 from gatherline.rows import LayerOutcome, RunFacts, layer_row, total_row
 from simulator.machine import granted
 from simulator.replay import read_programs
+from simulator.runner import stream_interval
 from simulator.schedule.program import Program
-from simulator.simulate import run_program, stream_interval
+from simulator.simulate import run_program
 from simulator.spec import Device
 from traces.store import INDEX, TraceIndex, read_index
 from traces.stream import TraceError
@@ -32,7 +33,7 @@ def replay_report(directory: Path, device: Device, per_group: Path | None) -> Re
         result = run_program(layer, program, device)
         pattern = layer.pattern or facts.pattern
         outcomes.append(
-            LayerOutcome(result=result, pattern=pattern, kept=layer.kept, dense_weights=layer.dense_weights)
+            LayerOutcome(result=result, pattern=pattern, kept=layer.kept, weights_dense=layer.weights_dense)
         )
         if per_group is not None:
             grants += _grants(program, device)
@@ -83,9 +84,8 @@ def _run_facts(index: TraceIndex, device: Device) -> RunFacts:
 
 def _grants(program: Program, device: Device) -> list[np.ndarray]:
     return [
-        granted(visit.stream, device.gather, device.scratchpad, interval=stream_interval(visit.stream, device))
-        for visit in program.visits
-        if visit.stream is not None
+        granted(stream, device.gather, device.scratchpad, interval=stream_interval(stream, device))
+        for stream in program.streams
     ]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from costmodel.spec import RooflineDevice
-from gatherline.report.columns import LOST_CAUSES, TOTAL, Row, complete_row
-from simulator.result import LayerResult
+from gatherline.report.columns import TOTAL, Row, complete_row
+from simulator.result import CAUSES, LayerResult
 from simulator.spec import Device
 from traces.trace import LayerTrace
 
@@ -35,13 +35,14 @@ class LayerOutcome:
     result: LayerResult
     pattern: str
     kept: int
-    dense_weights: int
+    weights_dense: int
 
 
 def outcome(trace: LayerTrace, result: LayerResult) -> LayerOutcome:
     """Return what rows need of a layer; the mask can go."""
-    size = 0 if trace.mask is None else trace.dense_weights or trace.mask.size
-    return LayerOutcome(result=result, pattern=trace.pattern.spelling, kept=trace.kept, dense_weights=size)
+    return LayerOutcome(
+        result=result, pattern=trace.pattern.spelling, kept=trace.kept, weights_dense=trace.weights_dense
+    )
 
 
 def _peaks(facts: RunFacts) -> tuple[float, float]:
@@ -131,7 +132,7 @@ def _sums(results: Sequence[LayerResult]) -> dict[str, object]:
             "stall_cycles": sum(each.stall for each in cycles),
             "waiting_words": max(each.waiting_words for each in cycles),
             "effectual_cycles": sum(each.effectual for each in cycles),
-            **{f"lost_{cause}_cycles": sum(each.lost.get(cause, 0.0) for each in cycles) for cause in LOST_CAUSES},
+            **{f"lost_{cause}_cycles": sum(each.lost.get(cause, 0.0) for each in cycles) for cause in CAUSES},
         }
     return row
 
@@ -150,7 +151,7 @@ def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
                 bounds[cause] = bounds.get(cause, 0.0) + seconds
     weights = sum(layer.result.counters.weight_bytes + layer.result.counters.index_bytes for layer in layers)
     buffers = max(result.counters.scratchpad_bytes for result in results)
-    dense_weights = sum(layer.dense_weights for layer in layers)
+    weights_dense = sum(layer.weights_dense for layer in layers)
     reasons = [f"not counted, unsupported: {', '.join(facts.unsupported)}"] if facts.unsupported else []
     busy = sum(result.utilization * result.latency_s for result in results)
     encodings = dict.fromkeys(layer.result.encoding for layer in layers if layer.result.encoding)
@@ -161,7 +162,7 @@ def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
         **sums,
         "layer": TOTAL,
         "kind": TOTAL,
-        "density": sum(layer.kept for layer in layers) / dense_weights if dense_weights else None,
+        "density": sum(layer.kept for layer in layers) / weights_dense if weights_dense else None,
         "model_kind": results[0].model_kind,
         "bound": max(bounds, key=lambda cause: bounds[cause]) if bounds else None,
         "utilization": min(1.0, busy / latency_s) if latency_s else 0.0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from patterns.gs import GatherScatter
 from patterns.gs_scatter import GatherScatterPermuted
 from patterns.kernel_pattern import KernelPattern
 from patterns.n_of_m import NOfM
+from patterns.names import nearest
 from patterns.unstructured import Unstructured
 
 
@@ -153,14 +153,8 @@ def parse_pattern(text: str) -> Pattern:
     name, colon, arguments = text.strip().partition(":")
     kind = next((kind for kind in ALL_PATTERNS if kind.name == name), None)
     if kind is None:
-        near = difflib.get_close_matches(name, [kind.name for kind in ALL_PATTERNS], n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else f"known are {_known()}"
-        raise PatternError(f"pattern {text!r} is not known; {hint}")
+        raise PatternError(f"pattern {text!r} is not known; {nearest(name, [kind.name for kind in ALL_PATTERNS])}")
     found = re.fullmatch(kind.arguments, arguments, flags=re.ASCII)
     if found is None or bool(colon) != bool(arguments):
         raise PatternError(f"pattern {text!r}: must be spelled {kind.syntax}, as in {kind.example}")
     return kind.make(*found.groups(default=""))
-
-
-def _known() -> str:
-    return ", ".join(kind.name for kind in ALL_PATTERNS)

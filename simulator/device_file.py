@@ -5,7 +5,6 @@ Unknown keys are errors that name the nearest known one. Left out: devices witho
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from dataclasses import fields, is_dataclass, replace
@@ -13,16 +12,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from patterns.names import nearest
 from simulator.devices.catalog import ALL_DEVICES
 from simulator.spec import Device, DeviceError
 
 _FIXED = ("sources", "summary")
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """Return "; the nearest is X" for an unknown name, or all names where none is near."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; the nearest is {close[0]}" if close else f"; known are {', '.join(known)}"
 
 
 def load_device(path: Path) -> Device:
@@ -37,7 +31,7 @@ def load_device(path: Path) -> Device:
     presets = {device.name: device for device in ALL_DEVICES}
     if not isinstance(base_name, str) or base_name not in presets:
         raise DeviceError(
-            f"{path}: base is {base_name!r}, and must name a preset{nearest(str(base_name), list(presets))}"
+            f"{path}: base is {base_name!r}, and must name a preset; {nearest(str(base_name), list(presets))}"
         )
     name = data.setdefault("name", path.stem)
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
@@ -54,7 +48,7 @@ def _override(spec: Any, data: dict[str, Any], prefix: str) -> Any:
     changed: dict[str, Any] = {}
     for key, value in data.items():
         if key not in known:
-            raise DeviceError(f"unknown key {prefix}{key}{nearest(key, list(known))}")
+            raise DeviceError(f"unknown key {prefix}{key}; {nearest(key, list(known))}")
         current = known[key]
         if is_dataclass(current):
             if not isinstance(value, dict):

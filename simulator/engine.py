@@ -16,21 +16,21 @@ from simulator.spec import Dram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One tile: bytes that must be in before it runs, cycles it runs, bytes that leave after it."""
+class Tile:
+    """Bytes that must be in before it runs, cycles it runs, bytes that leave after it."""
 
     load_bytes: int
     compute_cycles: int
     store_bytes: int
 
 
-def run_steps(steps: Sequence[Step], dram: Dram, clock_hz: int, buffers_in: int, buffers_out: int) -> int:
-    """Return the cycle in which the last step has been stored; tiles are double-buffered at both ends.
+def run_tiles(tiles: Sequence[Tile], dram: Dram, clock_hz: int, buffers_in: int, buffers_out: int) -> int:
+    """Return the cycle in which the last tile has been stored; tiles are double-buffered at both ends.
 
     A load is there a DRAM latency after its bursts; a store is done with its bursts.
     """
-    if not any(step.load_bytes or step.store_bytes for step in steps):
-        return sum(step.compute_cycles for step in steps)
+    if not any(tile.load_bytes or tile.store_bytes for tile in tiles):
+        return sum(tile.compute_cycles for tile in tiles)
     env = simpy.Environment()
     port = simpy.Resource(env, capacity=1)
     free_in, free_out = simpy.Container(env, buffers_in, buffers_in), simpy.Container(env, buffers_out, buffers_out)
@@ -43,24 +43,24 @@ def run_steps(steps: Sequence[Step], dram: Dram, clock_hz: int, buffers_in: int,
                 yield env.timeout(bus_cycles(dram, size_bytes, clock_hz))
 
     def load() -> Generator[Any, Any, None]:
-        for step in steps:
+        for tile in tiles:
             yield free_in.get(1)
-            yield from move(step.load_bytes)
-            arrival = env.now + (dram.latency_cycles if step.load_bytes else 0)
-            yield loaded.put((step, arrival))
+            yield from move(tile.load_bytes)
+            arrival = env.now + (dram.latency_cycles if tile.load_bytes else 0)
+            yield loaded.put((tile, arrival))
 
     def compute() -> Generator[Any, Any, None]:
-        for _ in steps:
-            step, arrival = yield loaded.get()
+        for _ in tiles:
+            tile, arrival = yield loaded.get()
             yield free_out.get(1)
-            yield env.timeout(max(0, arrival - env.now) + step.compute_cycles)
+            yield env.timeout(max(0, arrival - env.now) + tile.compute_cycles)
             yield free_in.put(1)
-            yield computed.put(step)
+            yield computed.put(tile)
 
     def store() -> Generator[Any, Any, None]:
-        for _ in steps:
-            step = yield computed.get()
-            yield from move(step.store_bytes)
+        for _ in tiles:
+            tile = yield computed.get()
+            yield from move(tile.store_bytes)
             yield free_out.put(1)
 
     env.process(load())

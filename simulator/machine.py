@@ -277,8 +277,6 @@ def _serial(run: GatherRun, moves: _Moves) -> StreamCycles:
     steps: dict[int, tuple[Step, int]] = {}
     tile_ends: tuple[int, ...] = ()
     base = busy = peak = 0
-    last = Step(0, 0, 0, 0, 0, 0)
-    start = 0
     each = 1 if moves.period is None else moves.period
     for first in range(repeats if moves.period is None else min(each, repeats)):
         index = moves.index(first)

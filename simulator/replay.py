@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.schedule.program import Program, TileRun, Visit, proportional
+from simulator.schedule.program import Program, TileRun, VectorRun, Visit, proportional
 from simulator.simulate import LayerFacts
 from simulator.spec import Device
 from traces.store import TraceIndex, read_index, read_stream, write_streams
@@ -50,7 +50,7 @@ def write_programs(
             {
                 "facts": asdict(facts),
                 **{name: getattr(program, name) for name in _COUNTERS},
-                "vector_runs": [list(run) for run in program.vector_runs],
+                "vector_runs": [[run.load_bytes, run.elements, run.store_bytes] for run in program.vector_runs],
                 "visits": visits,
             }
         )
@@ -84,9 +84,8 @@ def _own(index: TraceIndex, item: Any, device: Device) -> tuple[LayerFacts, Prog
     facts = LayerFacts(**_typed(LayerFacts, described["facts"], f"{where}: facts"))
     where = f"{where}, layer {facts.layer}"
     counters = _typed(Program, {name: described[name] for name in _COUNTERS}, where)
-    vector_runs = tuple(
-        _whole_numbers(run, 3, 0, f"{where}: vector_runs") for run in _list(described, "vector_runs", where)
-    )
+    numbers = [_whole_numbers(run, 3, 0, f"{where}: vector_runs") for run in _list(described, "vector_runs", where)]
+    vector_runs = tuple(VectorRun(load_bytes=a, elements=b, store_bytes=c) for a, b, c in numbers)
     visits = []
     shared: dict[str, RequestStream] = {}
     for number, visit in enumerate(_list(described, "visits", where)):
@@ -106,7 +105,7 @@ def _own(index: TraceIndex, item: Any, device: Device) -> tuple[LayerFacts, Prog
             if sum(run.repeats for run in runs) != stream.repeats:
                 raise TraceError(f"{here}: runs must have the {stream.repeats} repeats of stream {stream.name} in all")
         visits.append(Visit(stream=stream, runs=runs))
-    program = Program(visits=tuple(visits), vector_runs=vector_runs, **counters)  # type: ignore[arg-type]
+    program = Program(visits=tuple(visits), vector_runs=vector_runs, **counters)
     _check_counts(program, device, where)
     return facts, program
 
@@ -115,10 +114,9 @@ def _check_counts(program: Program, device: Device, where: str) -> None:
     """Raise TraceError for more MACs than the groups of a program can do on ``device``."""
     if program.serial and len({len(visit.runs) for visit in program.visits}) > 1:
         raise TraceError(f"{where}: every visit of a serial program must have as many runs")
-    streams = [visit.stream for visit in program.visits if visit.stream is not None]
-    most = sum(stream.groups * stream.repeats for stream in streams) * device.gather.lanes * device.vector
-    if not streams:
-        most = sum(elements for _, elements, _ in program.vector_runs)
+    most = sum(stream.groups * stream.repeats for stream in program.streams) * device.gather.lanes * device.vector
+    if not program.streams:
+        most = sum(run.elements for run in program.vector_runs)
     if not program.macs_effectual <= program.slot_macs <= most:
         raise TraceError(
             f"{where}: macs_effectual is {program.macs_effectual} and slot_macs {program.slot_macs}, and they must "

@@ -12,6 +12,10 @@ from typing import Literal
 
 ModelKind = Literal["cycle", "roofline"]
 
+# what cycles are lost to, in the order in which causes are removed: waiting for DRAM, bank conflicts, scatter stalls,
+# the weight buffer's interval, imbalance and raggedness (with pipeline fill and drain), padding; then the vector unit
+CAUSES = ("dram", "conflict", "scatter", "interval", "imbalance", "padding", "vector")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
@@ -38,7 +42,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cycles:
-    """Cycles of the cycle-level model (DESIGN sections 5 and 7); ``lost`` maps a cause to the cycles it costs.
+    """Cycles of the cycle-level model (DESIGN sections 5 and 7); ``lost`` maps each of CAUSES to the cycles it costs.
 
     ``gather``: 1 + the last grant, summed over streams. ``conflict``: lost to bank conflicts. ``stall``: lost to
     waiting for DRAM, for the scatter unit and for the weight buffer. ``lost`` and ``effectual`` add up to ``total``

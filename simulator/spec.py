@@ -36,7 +36,10 @@ def _at_least_one(owner: object, *names: str, most: int = _MOST) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scratchpad:
-    """Banks of single-cycle memory. A word of the activation side is ``vector`` values, of the output side sums."""
+    """Banks of single-cycle memory. A word of the activation side is ``vector`` values, of the output side sums.
+
+    ``activation_bytes`` and ``output_bytes`` are those of one of their buffers.
+    """
 
     banks: int
     hash: Hash = "none"
@@ -77,7 +80,7 @@ class GatherUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightBuffer:
-    """Values and indices, double-buffered; ``bytes_per_cycle`` bounds the groups issued a cycle."""
+    """Values and indices, ``bytes`` in each of ``buffers``; ``bytes_per_cycle`` bounds the groups issued a cycle."""
 
     bytes: int
     buffers: int = 2

@@ -236,8 +236,8 @@ class NetworkBuilder:
             window=all_steps,
             serial=True,
         )
-        # a gate's activation each, then the state update: LSTM f*c + i*g and o*tanh(c), GRU (1-z)*n + z*h and r*(.)
-        element_operations = steps * batch * hidden * (gates + 4)
+        hidden_product = self._layers[-1]
+        assert isinstance(hidden_product, MatrixLayer)
         return self.vector(
             f"{name}.gates",
             "gates",
@@ -245,7 +245,7 @@ class NetworkBuilder:
             [f"{out}.ih", f"{out}.hh"],
             out,
             (steps, batch, hidden),
-            elements=element_operations,
+            elements=steps * batch * hidden_product.gate_elements,
             weight_elements=parameters,
         )
 

@@ -106,7 +106,8 @@ class MatrixLayer:
         """Activation elements read, each once; a hidden product reads the input product's results, step by step."""
         if self.serial:
             return self.m * self.p
-        return self.batch * self.groups * self.ci * self.window.in_hw[0] * self.window.in_hw[1]
+        feature_map = self.batch * self.groups * self.ci * self.window.in_hw[0] * self.window.in_hw[1]
+        return min(feature_map, self.groups * self.k * self.p)  # a strided 1 x 1 window skips pixels
 
     @property
     def output_elements(self) -> int:
@@ -115,11 +116,12 @@ class MatrixLayer:
 
     @property
     def gate_elements(self) -> int:
-        """Element operations of the gates in one step of time; 0 for a layer that is not recurrent.
+        """Element operations of the gates of one sample in one step of time; 0 for a layer that is not recurrent.
 
-        Each gate has an activation, and the state update takes four more operations a unit (assumed for both cells).
+        Each gate has an activation, and the state update takes four more operations a unit (assumed for both cells):
+        f*c + i*g and o*tanh(c) in an LSTM, (1-z)*n + z*h and r*(.) in a GRU.
         """
-        return self.batch * self.k * (self.m // self.k + 4) if self.serial else 0
+        return self.k * (self.m // self.k + 4) if self.serial else 0
 
     @property
     def weight_elements(self) -> int:

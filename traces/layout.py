@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from traces.layer import MatrixLayer
+from traces.layer import MatrixLayer, Window
+
+IntArray = npt.NDArray[np.int64]
 
 
 def channel_pitch(channels: int, banks: int) -> int:
@@ -25,17 +27,19 @@ def row_pitch(pixels: int, kernel_width: int, channels: int, banks: int) -> int:
     return pixels + (kernel_width - pixels) % banks
 
 
-def column_offsets(layer: MatrixLayer, group: int, pitch: int, banks: int) -> npt.NDArray[np.int64]:
-    """Return the address of each column [k] relative to the window's first pixel, at a row pitch in pixels."""
-    kh, kw = layer.window.kernel
-    cp = channel_pitch(layer.groups * layer.ci, banks)
-    y = np.arange(kh, dtype=np.int64)[:, None, None] * layer.window.dilation[0]
-    x = np.arange(kw, dtype=np.int64)[None, :, None] * layer.window.dilation[1]
-    c = np.arange(layer.ci, dtype=np.int64)[None, None, :] + group * layer.ci
-    return np.broadcast_to((y * pitch + x) * cp + c, (kh, kw, layer.ci)).reshape(-1)
+def window_offsets(window: Window, pitch: int, words: int, channels: IntArray) -> IntArray:
+    """Return the address of each column [kernel x channels] relative to the window's first pixel.
+
+    ``pitch``: pixels of a stored row; ``words`` of a pixel; ``channels``: places in a pixel, innermost in the result.
+    """
+    y = np.arange(window.kernel[0], dtype=np.int64)[:, None, None] * window.dilation[0]
+    x = np.arange(window.kernel[1], dtype=np.int64)[None, :, None] * window.dilation[1]
+    return ((y * pitch + x) * words + channels[None, None, :]).reshape(-1)
 
 
-def column_banks(layer: MatrixLayer, banks: int) -> npt.NDArray[np.int64]:
+def column_banks(layer: MatrixLayer, banks: int) -> IntArray:
     """Return the bank of each column's activation, [groups, k], up to one rotation common to all columns."""
-    pitch = row_pitch(1, layer.window.kernel[1], layer.groups * layer.ci, banks)
-    return np.stack([column_offsets(layer, group, pitch, banks) % banks for group in range(layer.groups)])
+    total = layer.groups * layer.ci
+    pitch, words = row_pitch(1, layer.window.kernel[1], total, banks), channel_pitch(total, banks)
+    channels = np.arange(total, dtype=np.int64).reshape(layer.groups, layer.ci)
+    return np.stack([window_offsets(layer.window, pitch, words, own) % banks for own in channels])

@@ -2,7 +2,8 @@
 
 A tensor lives from the layer that writes it to the last that reads it; an input from the start to its last reader, an
 output to the end, a constant (a position table) all the time, as does a weight. No layer works in place: its inputs
-and outputs are live together. Left out: fusion of an activation into its convolution, fragmentation, halo and padding.
+and outputs are live together. What is fused is for the network to say (``traces.fusion``). Left out: fragmentation,
+halo and padding.
 """
 
 from __future__ import annotations

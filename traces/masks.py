@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from patterns.base import Pattern, PatternError, Scores
+from patterns.base import Mask, Pattern, PatternError, Scores
 from patterns.block import Block
 from patterns.channel import Channel
 from patterns.dense import Dense
@@ -26,7 +26,7 @@ from traces.channels import prune_channels
 from traces.fusion import fuse
 from traces.layer import Layer, MatrixLayer, Network, ProductLayer
 from traces.layout import column_banks
-from traces.trace import LayerTrace, Mask
+from traces.trace import LayerTrace
 
 Match = Literal["density", "slots"]
 NEARLY_DENSE = 0.95  # assumed: no sparse format gains on a layer that keeps so much; left as it is, it runs dense
@@ -203,14 +203,12 @@ def slots(pattern: Pattern, mask: Mask, banks: np.ndarray) -> int:
     if isinstance(pattern, Block | Channel | NOfM | KernelPattern | Dense):
         return int(np.count_nonzero(mask))
     width = pattern_banks(pattern)
-    ways = (
-        [(pattern.k, isinstance(pattern, GatherScatterPermuted))]
-        if isinstance(pattern, GatherScatter | GatherScatterPermuted)
-        else None
-    )
+    own = None
+    if isinstance(pattern, GatherScatter | GatherScatterPermuted):
+        own = pattern.k, isinstance(pattern, GatherScatterPermuted)
     total = 0
     for part, lanes in zip(mask, banks, strict=True):
-        k, sort = ways[0] if ways else best_packing(part, lanes, width)
+        k, sort = own or best_packing(part, lanes, width)
         total += int(group_counts(part, lanes, width, k, row_order(part, sort)).sum()) * width
     return total
 
@@ -228,15 +226,15 @@ def _channel_traces(
     for layer in smaller.layers:
         old = before[layer.name]
         if not isinstance(layer, MatrixLayer) or not isinstance(old, MatrixLayer):
-            dense_macs = old.macs if isinstance(old, ProductLayer) else None
-            yield LayerTrace(layer=layer, pattern=Dense(), dense_macs=dense_macs)
+            macs_before = old.macs if isinstance(old, ProductLayer) else None
+            yield LayerTrace(layer=layer, pattern=Dense(), macs_before=macs_before)
             continue
         yield LayerTrace(
             layer=layer,
             pattern=level.pattern if layer.weight_elements < old.weight_elements else Dense(),
             mask=np.ones((layer.groups, layer.m, layer.k), dtype=np.bool_),
             sparsity_target=level.sparsity,
-            dense_weights=old.weight_elements,
-            dense_macs=old.macs,
+            weights_before=old.weight_elements,
+            macs_before=old.macs,
             reason=reasons.get(layer.name, ""),
         )

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from patterns.base import Pattern
+from patterns.base import Mask, Pattern
 from traces.layer import Layer, MatrixLayer, ProductLayer
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -18,16 +15,16 @@ class LayerTrace:
     """One layer, the mask of its weights (groups, m, k) or None (no weights), and the rule that made the mask.
 
     ``pattern`` is the rule that holds for this layer ("dense" for one that was kept); ``reason`` says why it is not
-    the one asked for, where it is not. A mask that is all True is dense. ``dense_weights`` and ``dense_macs``: those
-    of the layer before its channels were removed, where a smaller layer took its place.
+    the one asked for, where it is not. A mask that is all True is dense. ``weights_before`` and ``macs_before``:
+    those of the layer before its channels were removed, where a smaller layer took its place.
     """
 
     layer: Layer
     pattern: Pattern
     mask: Mask | None = None
     sparsity_target: float | None = None
-    dense_weights: int | None = None
-    dense_macs: int | None = None
+    weights_before: int | None = None
+    macs_before: int | None = None
     reason: str = ""
 
     def __post_init__(self) -> None:
@@ -45,11 +42,18 @@ class LayerTrace:
     @property
     def density(self) -> float | None:
         """Fraction of the dense layer's weights kept; None without weights."""
-        return None if self.mask is None else self.kept / (self.dense_weights or self.mask.size)
+        return None if self.mask is None else self.kept / self.weights_dense
+
+    @property
+    def weights_dense(self) -> int:
+        """Weights of the dense layer; 0 without weights."""
+        if self.mask is None:
+            return 0
+        return self.mask.size if self.weights_before is None else self.weights_before
 
     @property
     def macs_dense(self) -> int:
         """MACs of the layer with all its weights; 0 without a matrix product."""
-        if self.dense_macs is not None:
-            return self.dense_macs
+        if self.macs_before is not None:
+            return self.macs_before
         return self.layer.macs if isinstance(self.layer, MatrixLayer | ProductLayer) else 0

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from simulator.result import CAUSES
+
 Row = dict[str, object]
 ColumnType = Literal["text", "int", "float", "bool"]
 
 TOTAL = "total"  # the layer name of the row that sums a network
-
-LOST_CAUSES = ("dram", "conflict", "scatter", "interval", "imbalance", "padding", "vector")  # DESIGN 5a, in order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ ADDED_COLUMNS: tuple[Column, ...] = (
     _column("vector_elements", "int", "element operations outside the matrix products"),
     _column("waiting_words", "int", "gathered words that wait for the MAC array, at most"),
     _column("effectual_cycles", "float", "cycles that kept weights alone would take at full use"),
-    *(_column(f"lost_{cause}_cycles", "float", f"cycles lost to {cause} (DESIGN 5a)") for cause in LOST_CAUSES),
+    *(_column(f"lost_{cause}_cycles", "float", f"cycles lost to {cause} (DESIGN 5a)") for cause in CAUSES),
     _column("activation_peak_bytes", "int", "total only: peak of live activations over the schedule"),
     _column("peak_macs_per_s", "float", "multiply-adds a second of this device at full use, for the roofline"),
     _column("dram_bytes_per_s", "float", "DRAM bandwidth of this device, for the roofline"),

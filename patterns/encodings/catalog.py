@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 from patterns.encodings.base import Encoding, EncodingError
 from patterns.encodings.bitmap import BitmapEncoding
 from patterns.encodings.bsr import BsrEncoding
@@ -13,6 +11,7 @@ from patterns.encodings.gs import GsEncoding
 from patterns.encodings.kernel_pattern import KernelPatternEncoding
 from patterns.encodings.n_of_m import NOfMEncoding
 from patterns.encodings.packed import PackedEncoding
+from patterns.names import nearest
 
 ALL_ENCODINGS: tuple[Encoding, ...] = (
     DenseEncoding(),
@@ -34,7 +33,4 @@ def encoding(name: str) -> Encoding:
     found = next((member for member in ALL_ENCODINGS if member.name == name), None)
     if found is not None:
         return found
-    names = [member.name for member in ALL_ENCODINGS]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
-    raise EncodingError(f"encoding {name!r} is not known; {hint}")
+    raise EncodingError(f"encoding {name!r} is not known; {nearest(name, [member.name for member in ALL_ENCODINGS])}")

@@ -6,13 +6,15 @@ run-length streams (no encoding of this version needs them).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from patterns.packing import Packing, pack
+from patterns.encodings.base import ByteWidths
+from patterns.packing import Packing
 from traces.stream import IntArray
 
 Mask2d = npt.NDArray[np.bool_]
@@ -52,15 +54,6 @@ class GroupSource:
     build: Callable[[int, int], Grouping | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredWidths:
-    """Bytes of a value, an index and a pointer."""
-
-    value: int
-    index: int
-    pointer: int
-
-
 def _cut_rows(counts: IntArray, width: int) -> tuple[IntArray, IntArray]:
     """Cut rows of ``counts`` requests every ``width``: group pointer over all rows, and groups per row."""
     per_row = -(-counts // width)
@@ -81,7 +74,7 @@ def _places(counts: IntArray) -> IntArray:
     return np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(starts, counts)
 
 
-def dense_source(rows: int, columns: int, lanes: int, widths: StoredWidths) -> GroupSource:
+def dense_source(rows: int, columns: int, lanes: int, widths: ByteWidths) -> GroupSource:
     """L consecutive columns of one row a group; zeros are stored and multiplied."""
 
     def build(first: int, last: int) -> Grouping:
@@ -111,15 +104,13 @@ def dense_source(rows: int, columns: int, lanes: int, widths: StoredWidths) -> G
 
 
 def row_source(
-    mask: Mask2d, lanes: int, widths: StoredWidths, *, group_bytes: int, index_bits: int, pointers: bool, bitmap: bool
+    mask: Mask2d, lanes: int, *, group_bytes: int, weight_bytes: int, row_bytes: float, tile_bytes: int
 ) -> GroupSource:
-    """A row's survivors in column order, cut every L, the last group ragged: CSR, bitmap and N:M."""
-    counts = np.count_nonzero(mask, axis=1).astype(np.int64)
-    columns = mask.shape[1]
+    """A row's survivors in column order, cut every L, the last group ragged: CSR, bitmap and N:M.
 
-    def stored(kept: int, rows: int) -> int:
-        index = -(-kept * index_bits // 8) + (-(-rows * columns // 8) if bitmap else 0)
-        return kept * widths.value + index + ((rows + 1) * widths.pointer if pointers else 0)
+    What is stored: ``weight_bytes`` for each survivor, ``row_bytes`` for each row, ``tile_bytes`` once in a tile.
+    """
+    counts = np.count_nonzero(mask, axis=1).astype(np.int64)
 
     def build(first: int, last: int) -> Grouping | None:
         part = counts[first:last]
@@ -138,20 +129,19 @@ def row_source(
             row_ptr=np.arange(int(used.sum()) + 1, dtype=np.int64),
             rows=np.flatnonzero(used).astype(np.int64) + first,
             slots=kept,
-            tile_bytes=stored(kept, last - first),
+            tile_bytes=kept * weight_bytes + math.ceil((last - first) * row_bytes) + tile_bytes,
         )
 
-    per_row_bytes = counts * (widths.value + index_bits / 8) + (columns / 8 if bitmap else 0)
     return GroupSource(
         row_order=np.arange(len(counts), dtype=np.int64),
         rows_per_bundle=1,
-        row_bytes=per_row_bytes + (widths.pointer if pointers else 0),
+        row_bytes=counts * weight_bytes + row_bytes,
         bytes_per_group=group_bytes,
         build=build,
     )
 
 
-def block_source(mask: Mask2d, height: int, width: int, lanes: int, widths: StoredWidths) -> GroupSource:
+def block_source(mask: Mask2d, height: int, width: int, lanes: int, widths: ByteWidths) -> GroupSource:
     """Blocks h x w: each kept column is one request, broadcast to h rows; L // h requests a group.
 
     A block taller than the lanes is worked in slices of L rows. ``mask`` may be ragged in its last block row.
@@ -167,8 +157,9 @@ def block_source(mask: Mask2d, height: int, width: int, lanes: int, widths: Stor
     counts = np.count_nonzero(any_row, axis=1).astype(np.int64)
     in_rows = np.full(len(counts), high, dtype=np.int64)
     in_rows[-1] = rows - (len(counts) - 1) * high
-    # a block's index is stored once, for its full height
+    # a block's index and a block row's pointer are stored once, for the full height
     bytes_of = counts * high * widths.value + -(-counts // width) * widths.index * high / height
+    row_bytes = np.repeat((bytes_of + widths.pointer * high / height) / in_rows, in_rows)
 
     def build(first: int, last: int) -> Grouping | None:
         lo, hi = first // high, -(-last // high)
@@ -196,14 +187,14 @@ def block_source(mask: Mask2d, height: int, width: int, lanes: int, widths: Stor
     return GroupSource(
         row_order=np.arange(rows, dtype=np.int64),
         rows_per_bundle=high,
-        row_bytes=np.repeat(bytes_of / high, high)[:rows],
+        row_bytes=row_bytes,
         bytes_per_group=lanes * widths.value + blocks_a_group * widths.index,
         build=build,
     )
 
 
 def kernel_source(
-    mask: Mask2d, ids: npt.NDArray[np.int8], shapes: IntArray, lanes: int, widths: StoredWidths
+    mask: Mask2d, ids: npt.NDArray[np.int8], shapes: IntArray, lanes: int, widths: ByteWidths
 ) -> GroupSource:
     """3x3 kernels of a row that share a shape, L of them at a time: a group for each of the shape's taps in turn.
 
@@ -259,12 +250,21 @@ def kernel_source(
     )
 
 
-def packed_source(packing: Packing, mask: Mask2d, widths: StoredWidths, *, row_index: bool) -> GroupSource:
+def packed_row_bytes(
+    groups: IntArray, banks: int, k: int, rows: int, widths: ByteWidths, *, row_index: bool
+) -> npt.NDArray[np.float64]:
+    """Return the bytes of each row position [rows]: its share of a bundle with ``groups`` [bundles] of B slots."""
+    members = np.diff(np.minimum(np.arange(len(groups) + 1) * (banks // k), rows))
+    bundle_bytes = groups * banks * (widths.value + widths.index) + widths.pointer
+    per_row: npt.NDArray[np.float64] = np.repeat(bundle_bytes / members, members)
+    return per_row + (widths.index if row_index else 0)
+
+
+def packed_source(packing: Packing, widths: ByteWidths, *, row_index: bool) -> GroupSource:
     """Konig-packed groups of bundles of B / k rows; an empty slot is padding, and its bytes are spent."""
     rows_per_bundle = packing.banks // packing.k
     groups = np.diff(packing.bundle_end, prepend=0)
-    slot_bytes = packing.banks * (widths.value + widths.index)
-    bundle_bytes = groups * slot_bytes + widths.pointer
+    group_bytes = packing.banks * (widths.value + widths.index)
     order = packing.order.astype(np.int64)
 
     def build(first: int, last: int) -> Grouping | None:
@@ -286,21 +286,15 @@ def packed_source(packing: Packing, mask: Mask2d, widths: StoredWidths, *, row_i
             row_ptr=np.concatenate(([0], np.cumsum(members))),
             rows=order[places],
             slots=(stop - start) * packing.banks,
-            tile_bytes=(stop - start) * slot_bytes
+            tile_bytes=(stop - start) * group_bytes
             + (hi - lo + 1) * widths.pointer
             + ((last - first) * widths.index if row_index else 0),
         )
 
-    per_row = np.repeat(bundle_bytes / rows_per_bundle, rows_per_bundle)[: len(order)].astype(np.float64)
     return GroupSource(
         row_order=order,
         rows_per_bundle=rows_per_bundle,
-        row_bytes=per_row + (widths.index if row_index else 0),
-        bytes_per_group=slot_bytes,
+        row_bytes=packed_row_bytes(groups, packing.banks, packing.k, len(order), widths, row_index=row_index),
+        bytes_per_group=group_bytes,
         build=build,
     )
-
-
-def pack_part(mask: Mask2d, banks: IntArray, width: int, k: int, order: IntArray) -> Packing:
-    """Pack one column part of a layer in the row order of the whole layer."""
-    return pack(np.ascontiguousarray(mask), banks, width, k, order=order)

@@ -13,22 +13,24 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from patterns.base import Mask
 from patterns.block import Block
 from patterns.dense import Dense
-from patterns.encodings.base import ByteWidths, EncodingError
+from patterns.encodings.base import ByteWidths, EncodedSize, EncodingError
 from patterns.encodings.catalog import encoding as encoding_named
+from patterns.encodings.joined import joined_size
+from patterns.encodings.n_of_m import index_bits
 from patterns.gs import GatherScatter
 from patterns.gs_scatter import GatherScatterPermuted
 from patterns.kernel_pattern import KernelPattern
 from patterns.n_of_m import NOfM
-from patterns.packing import best_packing, group_counts, row_order
+from patterns.packing import best_packing, group_counts, pack, row_order
 from simulator.schedule.grouping import (
     GroupSource,
-    StoredWidths,
     block_source,
     dense_source,
     kernel_source,
-    pack_part,
+    packed_row_bytes,
     packed_source,
     row_source,
 )
@@ -36,13 +38,9 @@ from simulator.spec import Device
 from traces.layer import MatrixLayer
 from traces.layout import column_banks
 from traces.stream import IntArray
-from traces.trace import LayerTrace, Mask
+from traces.trace import LayerTrace
 
 GS = GatherScatter | GatherScatterPermuted
-
-
-class EncodingMismatch(EncodingError):
-    """An encoding that cannot hold a layer's mask: one line naming layer, encoding and rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,7 +71,7 @@ class _Shape:
     mask: Mask
     banks: IntArray
     device: Device
-    stored: StoredWidths
+    stored: ByteWidths
 
     def part(self, group: int, columns: IntArray | None) -> Mask:
         whole: Mask = self.mask[group]
@@ -97,7 +95,7 @@ def pack_width(device: Device) -> int:
 
 
 def plan_streams(trace: LayerTrace, device: Device, encoding: str | None, order: str) -> StreamPlan:
-    """Return how ``trace`` is stored and cut on ``device``. Raises EncodingMismatch and EncodingError."""
+    """Return how ``trace`` is stored and cut on ``device``. Raises EncodingError for a mask that does not fit."""
     layer = trace.layer
     assert isinstance(layer, MatrixLayer)
     assert trace.mask is not None
@@ -107,16 +105,16 @@ def plan_streams(trace: LayerTrace, device: Device, encoding: str | None, order:
         mask=trace.mask,
         banks=column_banks(layer, device.scratchpad.banks),
         device=device,
-        stored=StoredWidths(value=widths.value_bytes, index=widths.index_bytes, pointer=widths.pointer_bytes),
+        stored=ByteWidths(value=widths.value_bytes, index=widths.index_bytes, pointer=widths.pointer_bytes),
     )
     runs_dense = trace.mask.all() or isinstance(trace.pattern, Dense)
     name = "dense" if runs_dense else encoding or default_encoding(trace, order)
     if name == "gs" and not isinstance(trace.pattern, GS):
-        raise EncodingMismatch(f"encoding gs needs pattern gs, and has {trace.pattern.spelling}")
+        raise EncodingError(f"encoding gs needs pattern gs, and has {trace.pattern.spelling}")
     if name == "kernel_pattern" and not (isinstance(trace.pattern, KernelPattern) and layer.window.kernel == (3, 3)):
         kh, kw = layer.window.kernel
         has = f"has {trace.pattern.spelling} and {kh}x{kw}"
-        raise EncodingMismatch(f"encoding kernel_pattern needs pattern kernel_pattern and a 3x3 window, and {has}")
+        raise EncodingError(f"encoding kernel_pattern needs pattern kernel_pattern and a 3x3 window, and {has}")
     if name in ("packed", "gs"):
         return _packed_plan(trace, shape, name)
     return _direct_plan(trace, shape, name)
@@ -126,8 +124,7 @@ def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
     """Plans whose groups follow the mask as it lies: dense, CSR, bitmap, N:M, blocks and kernels."""
     layer, lanes, stored, pattern = shape.layer, shape.device.gather.lanes, shape.stored, trace.pattern
     store = encoding_named(name)
-    byte_widths = ByteWidths(value=stored.value, index=stored.index, pointer=stored.pointer)
-    sizes = [store.size(mask, pattern, byte_widths, banks) for mask, banks in zip(shape.mask, shape.banks, strict=True)]
+    sizes = [store.size(mask, pattern, stored, banks) for mask, banks in zip(shape.mask, shape.banks, strict=True)]
 
     def source(group: int, columns: IntArray | None) -> GroupSource:
         width = layer.k if columns is None else len(columns)
@@ -140,16 +137,23 @@ def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
         if name == "kernel_pattern":
             assert isinstance(pattern, KernelPattern)
             return kernel_source(mask, pattern.shape_ids(mask), pattern.shapes, lanes, stored)
-        bits = {"csr": 8 * stored.index, "bitmap": 0, "n_of_m": 0}[name]
-        if name == "n_of_m":
-            assert isinstance(pattern, NOfM)
-            bits = max(1, (pattern.m - 1).bit_length())
-        group_bytes = lanes * stored.value + -(-lanes * bits // 8)
+        if name == "csr":
+            weight_bytes = stored.value + stored.index
+            return row_source(
+                mask, lanes, group_bytes=lanes * weight_bytes, weight_bytes=weight_bytes, row_bytes=stored.pointer,
+                tile_bytes=stored.pointer,
+            )  # fmt: skip
         if name == "bitmap":  # a group's share of the bits
-            group_bytes += -(-lanes * mask.size // (8 * max(1, int(np.count_nonzero(mask)))))
+            bits_of_group = -(-lanes * mask.size // (8 * max(1, int(np.count_nonzero(mask)))))
+            return row_source(
+                mask, lanes, group_bytes=lanes * stored.value + bits_of_group, weight_bytes=stored.value,
+                row_bytes=width / 8, tile_bytes=0,
+            )  # fmt: skip
+        assert isinstance(pattern, NOfM)  # which stores N slots of a segment, kept or not
+        slots, bits = int(pattern.segment_slots(width).sum()), index_bits(pattern.m)
         return row_source(
-            mask, lanes, stored, group_bytes=group_bytes, index_bits=bits, pointers=name == "csr",
-            bitmap=name == "bitmap",
+            mask, lanes, group_bytes=lanes * stored.value + -(-lanes * bits // 8), weight_bytes=0,
+            row_bytes=slots * (stored.value + bits / 8), tile_bytes=0,
         )  # fmt: skip
 
     whole = [source(group, None) for group in range(layer.groups)]
@@ -168,46 +172,37 @@ def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
 def _packed_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
     """Konig-packed groups: GS at its own B and k, anything else at the best k and row order of this device."""
     layer, stored, pattern = shape.layer, shape.stored, trace.pattern
-    width = pack_width(shape.device)
-    reason = ""
+    width, own, reason = pack_width(shape.device), None, ""
     if name == "gs":
         assert isinstance(pattern, GS)
         if pattern.banks > width or shape.device.scratchpad.banks % pattern.banks:
             reason = f"GS({pattern.banks},{pattern.k}) packed again for groups of {width} lanes and banks"
             name = "packed"
-    choices: list[tuple[int, bool]] = []
-    for group in range(layer.groups):
-        if name == "gs":
-            assert isinstance(pattern, GS)
-            width = pattern.banks
-            choices.append((pattern.k, isinstance(pattern, GatherScatterPermuted)))
         else:
-            choices.append(best_packing(shape.mask[group], shape.banks[group] % width, width))
+            width, own = pattern.banks, (pattern.k, isinstance(pattern, GatherScatterPermuted))
+    banks = shape.banks % width
+    # (k, rows sorted) of each convolution group
+    choices = [own or best_packing(mask, lanes, width) for mask, lanes in zip(shape.mask, banks, strict=True)]
     orders = [row_order(mask, sort) for mask, (_, sort) in zip(shape.mask, choices, strict=True)]
 
     def source(group: int, columns: IntArray | None) -> GroupSource:
         k, sort = choices[group]
-        banks = shape.banks[group] if columns is None else shape.banks[group][columns]
-        mask = shape.part(group, columns)
-        packing = pack_part(mask, banks % width, width, k, orders[group])
-        return packed_source(packing, mask, stored, row_index=sort)
+        lanes = banks[group] if columns is None else banks[group][columns]
+        packing = pack(shape.part(group, columns), lanes, width, k, order=orders[group])
+        return packed_source(packing, stored, row_index=sort)
 
-    slots = index_bytes = 0
+    sizes: list[EncodedSize] = []
     row_bytes = np.zeros(layer.m, dtype=np.float64)
     for group, (k, sort) in enumerate(choices):
-        counts = group_counts(shape.mask[group], shape.banks[group] % width, width, k, orders[group])
-        groups = int(counts.sum())
-        slots += groups * width
-        index_bytes += groups * width * stored.index + (len(counts) + 1) * stored.pointer
-        index_bytes += layer.m * stored.index if sort else 0
-        per_bundle = counts * width * (stored.value + stored.index) + stored.pointer
-        high = width // k
-        np.maximum(row_bytes, np.repeat(per_bundle / high, high)[: layer.m], out=row_bytes)
+        counts = group_counts(shape.mask[group], banks[group], width, k, orders[group])
+        sizes.append(joined_size(name, shape.mask[group], counts, width, stored, row_index=sort))
+        of_rows = packed_row_bytes(counts, width, k, layer.m, stored, row_index=sort)
+        np.maximum(row_bytes, of_rows, out=row_bytes)
     return StreamPlan(
         encoding=name,
-        weight_bytes=slots * stored.value,
-        index_bytes=index_bytes,
-        slots=slots,
+        weight_bytes=sum(size.weight_bytes for size in sizes),
+        index_bytes=sum(size.index_bytes for size in sizes),
+        slots=sum(size.slots for size in sizes),
         row_bytes=row_bytes,
         rows_per_bundle=math.lcm(*(width // k for k, _ in choices)),
         uniform=False,

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from costmodel.devices.catalog import ALL_DEVICES, device
+from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.estimate import estimate
 from costmodel.spec import RooflineDevice, numbers, source_of
 from patterns.base import Pattern
@@ -214,10 +214,3 @@ def test_a_pool_moves_its_input_and_output_once_not_once_a_tap(target: RooflineD
     result = estimate(LayerTrace(layer=layer, pattern=Dense()), target)
     assert result.counters.activation_bytes == (256 + 64) * 2
     assert result.counters.vector_elements == 9 * 64
-
-
-def test_a_device_is_found_by_name_and_the_nearest_is_suggested() -> None:
-    for target in ALL_DEVICES:
-        assert device(target.name) is target
-    with pytest.raises(DeviceError, match="a100"):
-        device("a10")

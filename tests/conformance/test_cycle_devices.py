@@ -11,8 +11,8 @@ from patterns.base import Pattern
 from patterns.catalog import ALL_PATTERNS, parse_pattern
 from patterns.dense import Dense
 from simulator.devices.catalog import ALL_DEVICES
-from simulator.result import LayerResult
-from simulator.simulate import CAUSES, simulate
+from simulator.result import CAUSES, LayerResult
+from simulator.simulate import simulate
 from simulator.spec import Device
 from traces.builder import NetworkBuilder
 from traces.fusion import fuse

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gatherline.pipeline import RunRequest, run
+from gatherline.pipeline import run
+from gatherline.request import RunRequest
 
 TOTALS = Path(__file__).parent / "cycle_totals.json"
 

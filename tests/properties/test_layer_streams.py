@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patterns.bank_balanced import BankBalanced
-from patterns.base import Pattern
+from patterns.base import Mask, Pattern
 from patterns.block import Block
 from patterns.dense import Dense
 from patterns.gs import GatherScatter
@@ -20,15 +20,16 @@ from patterns.kernel_pattern import KernelPattern
 from patterns.n_of_m import NOfM
 from patterns.unstructured import Unstructured
 from simulator.devices.gs_tcm import GS_TCM
+from simulator.schedule.layer_program import compile_layer
 from simulator.schedule.mapping import parse_mapping
-from simulator.schedule.program import Program, compile_matrix
+from simulator.schedule.program import Program
 from simulator.schedule.sources import plan_streams
-from simulator.simulate import compile_layer
+from simulator.schedule.visits import compile_matrix
 from simulator.spec import Device, DeviceError
 from tests.reference import layer_streams as twin
 from traces.layer import MatrixLayer, Window
 from traces.layout import column_banks
-from traces.trace import LayerTrace, Mask
+from traces.trace import LayerTrace
 
 ENCODINGS = ("dense", "csr", "bitmap", "n_of_m", "bsr", "packed", "gs", "gs_scatter", "kernel_pattern")
 

@@ -8,19 +8,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from costmodel.devices.catalog import ALL_DEVICES as ROOFLINE_DEVICES
+from costmodel.estimate import estimate
 from patterns.base import Pattern
 from patterns.block import Block
 from patterns.dense import Dense
+from patterns.encodings.base import EncodingError
 from patterns.gs import GatherScatter
+from patterns.gs_scatter import GatherScatterPermuted
+from patterns.n_of_m import NOfM
 from patterns.unstructured import Unstructured
 from simulator.devices.gs_tcm import GS_TCM
-from simulator.schedule.mapping import axes, capacity, dram_bytes, mappings, parse_mapping, trips
-from simulator.schedule.program import Program, compile_matrix
+from simulator.schedule.layer_program import compile_layer
+from simulator.schedule.mapper import dram_bytes, mappings
+from simulator.schedule.mapping import axes, capacity, parse_mapping, trips
+from simulator.schedule.program import Program
 from simulator.schedule.sources import plan_streams
-from simulator.simulate import compile_layer, simulate
+from simulator.schedule.visits import compile_matrix
+from simulator.simulate import simulate
 from simulator.spec import DeviceError
 from tests.reference import layer_streams as twin
+from traces.builder import NetworkBuilder
 from traces.layer import MatrixLayer, ProductLayer, VectorLayer, Window
+from traces.masks import Level, trace_network
 from traces.trace import LayerTrace
 
 ROOMY = replace(
@@ -164,6 +174,78 @@ def test_weight_bytes_of_an_uncut_layer_are_those_of_its_encoding(pattern: Patte
     assert counters.dram_write_bytes == layer.output_elements * VALUE
 
 
+def test_an_n_of_m_layer_loads_the_slots_that_it_stores_also_where_a_segment_keeps_less() -> None:
+    rng = np.random.default_rng(0)
+    pattern = NOfM(n=2, m=4)
+    mask = pattern.project(rng.random((1, 48, 64), dtype=np.float32), 0.5) & (rng.random((1, 48, 64)) < 0.5)
+    layer = replace(TOKENS, m=48)
+    result = simulate(LayerTrace(layer=layer, pattern=pattern, mask=mask), GS_TCM, encoding="n_of_m")
+    stored = 48 * (64 // 4 * 2) * (8 * VALUE + 2) // 8
+    assert result.counters.weight_bytes + result.counters.index_bytes == stored
+    assert result.counters.dram_read_bytes == stored + layer.input_elements * VALUE
+
+
+@pytest.mark.parametrize(
+    ("pattern", "order"),
+    [
+        (Dense(), "packed"),
+        (Unstructured(), "csr"),
+        (Unstructured(), "packed"),
+        (Block(height=1, width=16), "packed"),
+        (Block(height=4, width=2), "packed"),
+        (GatherScatter(banks=16, k=1), "packed"),
+        (GatherScatter(banks=16, k=4), "packed"),
+        (GatherScatterPermuted(banks=16, k=4), "packed"),
+    ],
+    ids=lambda value: value.spelling if isinstance(value, Pattern) else value,
+)
+@pytest.mark.parametrize("rows", [48, 50])
+def test_the_bytes_of_rows_that_the_mapper_sees_are_those_that_the_encoding_stores(
+    pattern: Pattern, order: str, rows: int
+) -> None:
+    layer = replace(TOKENS, m=rows)
+    mask = pattern.project(np.random.default_rng(0).random((1, rows, 64), dtype=np.float32), 0.75)
+    plan = plan_streams(LayerTrace(layer=layer, pattern=pattern, mask=mask), GS_TCM, None, order)
+    pointers = 0 if isinstance(pattern, Dense) else POINTER  # one more pointer than rows, block rows or bundles
+    assert plan.row_bytes.sum() == pytest.approx(plan.weight_bytes + plan.index_bytes - pointers)
+
+
+@pytest.mark.parametrize("order", ["csr", "packed"])
+def test_columns_that_an_index_cannot_count_are_refused_in_any_order(order: str) -> None:
+    narrow = replace(GS_TCM, widths=replace(GS_TCM.widths, index_bytes=1))
+    trace = _trace(replace(TOKENS, k=1024), 0.25)
+    with pytest.raises(EncodingError, match=r"1024 columns .*1-byte ones hold up to 255"):
+        plan_streams(trace, narrow, None, order)
+
+
+def test_a_recurrence_stores_its_biases_and_counts_its_gates_once() -> None:
+    steps, batch, hidden = 3, 2, 8
+    builder = NetworkBuilder("net")
+    rng = np.random.default_rng(0)
+    builder.recurrent(
+        "rnn", builder.input("x", (steps, batch, hidden)), rng.random((4 * hidden, hidden)),
+        rng.random((4 * hidden, hidden)), "y", cell="lstm", steps=steps, batch=batch, parameters=8 * hidden,
+    )  # fmt: skip
+    network = builder.build(["y"])
+    results = {
+        trace.layer.name: simulate(trace, GS_TCM)
+        for trace in trace_network(network, Level(pattern=Dense(), sparsity=None)).traces
+    }
+    weights = {name: result.counters.weight_bytes for name, result in results.items()}
+    product = 4 * hidden * hidden * VALUE
+    assert weights == {"rnn.ih": product, "rnn.hh": product, "rnn.gates": 8 * hidden * VALUE}
+    elements = {name: result.counters.vector_elements for name, result in results.items()}
+    assert elements == {"rnn.ih": 0, "rnn.hh": 0, "rnn.gates": steps * batch * hidden * (4 + 4)}
+
+
+def test_a_strided_window_of_one_pixel_reads_the_pixels_it_visits_on_every_device() -> None:
+    trace = _trace(replace(SKIPPING, m=32), 1.0)
+    read = trace.layer.input_elements
+    assert read == 2 * 32 * 5 * 4
+    for result in (simulate(trace, GS_TCM), *(estimate(trace, device) for device in ROOFLINE_DEVICES)):
+        assert result.counters.activation_bytes == (read + trace.layer.output_elements) * VALUE
+
+
 def test_a_recurrence_reads_its_weights_once_where_they_stay_and_every_step_where_they_do_not() -> None:
     steps, hidden, batch = 5, 64, 20
     layer = MatrixLayer(
@@ -231,7 +313,11 @@ def test_element_work_larger_than_a_buffer_runs_in_chunks_that_lose_nothing(elem
         name="add", kind="add", op="Add", elements=elements, input_elements=2 * elements, output_elements=elements
     )
     program = compile_layer(LayerTrace(layer=layer, pattern=Dense()), GS_TCM)
-    sums = [sum(column) for column in zip(*program.vector_runs, strict=True)]
+    sums = [
+        sum(getattr(run, name) for run in program.vector_runs) for name in ("load_bytes", "elements", "store_bytes")
+    ]
     assert sums == [2 * elements * VALUE, elements, elements * VALUE]
-    assert max(load + store for load, _, store in program.vector_runs) <= GS_TCM.scratchpad.activation_bytes + 2
+    assert (
+        max(run.load_bytes + run.store_bytes for run in program.vector_runs) <= GS_TCM.scratchpad.activation_bytes + 2
+    )
     assert program.scratchpad_bytes <= 2 * GS_TCM.scratchpad.activation_bytes

@@ -15,8 +15,10 @@ from patterns.gs import GatherScatter
 from patterns.unstructured import Unstructured
 from simulator.devices.gs_tcm import GS_TCM, GS_TCM_OOO
 from simulator.machine import run_stream
-from simulator.result import LayerResult
-from simulator.simulate import CAUSES, compile_layer, layer_facts, run_program, simulate, stream_interval
+from simulator.result import CAUSES, LayerResult
+from simulator.runner import stream_interval
+from simulator.schedule.layer_program import compile_layer
+from simulator.simulate import layer_facts, run_program, simulate
 from simulator.spec import Device
 from traces.layer import MatrixLayer, ProductLayer, UnsupportedLayer, VectorLayer, Window
 from traces.trace import LayerTrace
@@ -121,7 +123,7 @@ def test_compute_cycles_are_those_of_every_stream_alone(name: str, device: Devic
     ]  # fmt: skip
     cycles = run_program(layer_facts(trace, device), program, device).cycles
     assert cycles is not None
-    gates = sum(-(-elements // device.vector_unit.elements_per_cycle) for _, elements, _ in program.vector_runs)
+    gates = sum(-(-run.elements // device.vector_unit.elements_per_cycle) for run in program.vector_runs)
     assert cycles.compute == sum(result.cycles for result in alone) + gates
     assert cycles.gather == sum(result.gather for result in alone)
 
@@ -172,6 +174,19 @@ def test_every_step_of_a_recurrence_pays_for_its_gates(steps: int, batch: int) -
     assert result.cycles is not None
     assert result.cycles.compute == repeats * (groups + fill) + (repeats - 1) * gates[0] + gates[-1]
     assert result.cycles.lost["vector"] == (repeats - 1) * gates[0] + gates[-1]
+    _check_sum(result)
+
+
+@pytest.mark.parametrize("kept_rows", [0, 64, 128])
+def test_gates_take_their_time_whichever_tiles_of_a_recurrence_keep_a_weight(kept_rows: int) -> None:
+    hidden, steps = 32, 5
+    layer = replace(HIDDEN, batch=1, window=Window(in_hw=(1, steps), out_hw=(1, steps)))
+    mask = np.zeros((1, 4 * hidden, hidden), dtype=np.bool_)
+    mask[0, :kept_rows, 0] = True
+    trace = LayerTrace(layer=layer, pattern=Unstructured(), mask=mask)
+    result = simulate(trace, GS_TCM, mapping=f"rows={2 * hidden} tile=1x1 channels={hidden} strips=1x1x1 order=prc")
+    assert result.cycles is not None
+    assert result.cycles.lost["vector"] == steps * hidden * (4 + 4) // GS_TCM.vector_unit.elements_per_cycle
     _check_sum(result)
 
 

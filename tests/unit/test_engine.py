@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.engine import Step, run_steps
+from simulator.engine import Tile, run_tiles
 from simulator.memory.dram import bus_cycles
 from simulator.spec import Dram
 
@@ -23,7 +23,7 @@ def _bus(size_bytes: int, dram: Dram, clock_hz: int) -> int:
     return -(-cycles.numerator // cycles.denominator)
 
 
-def _by_events(steps: list[Step], dram: Dram, clock_hz: int, buffers_in: int, buffers_out: int) -> int:
+def _by_events(steps: list[Tile], dram: Dram, clock_hz: int, buffers_in: int, buffers_out: int) -> int:
     """The same machine as a list of pending transfers that one port serves in the order in which they were asked for.
 
     load[i] may be asked for when load[i - 1] is off the bus and tile i - buffers_in has been computed; store[i] when
@@ -89,8 +89,8 @@ def _by_events(steps: list[Step], dram: Dram, clock_hz: int, buffers_in: int, bu
     return last
 
 
-def _step(load: int, compute: int, store: int) -> Step:
-    return Step(load_bytes=load, compute_cycles=compute, store_bytes=store)
+def _step(load: int, compute: int, store: int) -> Tile:
+    return Tile(load_bytes=load, compute_cycles=compute, store_bytes=store)
 
 
 loads_only = st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 900)), min_size=1, max_size=12)
@@ -116,7 +116,7 @@ def test_loads_and_compute_overlap_as_far_as_the_buffers_allow(
         there = on_bus[-1] + (latency if size else 0)
         done.append(max(there, done[-1] if done else 0) + compute)
     steps = [_step(size, compute, 0) for size, compute in sizes]
-    assert run_steps(steps, dram, CLOCK_HZ, buffers, 2) == done[-1]
+    assert run_tiles(steps, dram, CLOCK_HZ, buffers, 2) == done[-1]
 
 
 @given(sizes=loads_only, buffers=st.integers(1, 3))
@@ -129,7 +129,7 @@ def test_compute_waits_for_a_free_output_buffer(sizes: list[tuple[int, int]], bu
         done.append(max(done[-1] if done else 0, freed) + compute)
         stored.append(max(done[-1], stored[-1] if stored else 0) + _bus(size, DRAM, CLOCK_HZ))
     steps = [_step(0, compute, size) for size, compute in sizes]
-    assert run_steps(steps, DRAM, CLOCK_HZ, 2, buffers) == stored[-1]
+    assert run_tiles(steps, DRAM, CLOCK_HZ, 2, buffers) == stored[-1]
 
 
 @given(
@@ -142,7 +142,7 @@ def test_loads_and_stores_share_one_port_in_the_order_of_asking(
     data: list[tuple[int, int, int]], buffers_in: int, buffers_out: int
 ) -> None:
     steps = [_step(*values) for values in data]
-    found = run_steps(steps, DRAM, CLOCK_HZ, buffers_in, buffers_out)
+    found = run_tiles(steps, DRAM, CLOCK_HZ, buffers_in, buffers_out)
     compute = sum(step.compute_cycles for step in steps)
     bus = sum(_bus(step.load_bytes, DRAM, CLOCK_HZ) + _bus(step.store_bytes, DRAM, CLOCK_HZ) for step in steps)
     alone = sum(
@@ -159,18 +159,18 @@ def test_loads_and_stores_share_one_port_in_the_order_of_asking(
 def test_one_buffer_of_each_kind_overlaps_nothing_but_the_last_store_with_the_next_load() -> None:
     first, second = _step(6400, 50, 0), _step(6400, 70, 0)
     each = _bus(6400, DRAM, CLOCK_HZ) + DRAM.latency_cycles
-    assert run_steps([first, second], DRAM, CLOCK_HZ, 1, 1) == each + 50 + each + 70
+    assert run_tiles([first, second], DRAM, CLOCK_HZ, 1, 1) == each + 50 + each + 70
 
 
 def test_nothing_to_move_costs_nothing() -> None:
     assert bus_cycles(DRAM, 0, CLOCK_HZ) == 0
-    assert run_steps([_step(0, 7, 0), _step(0, 8, 0)], DRAM, CLOCK_HZ, 1, 1) == 7 + 8
-    assert run_steps([], DRAM, CLOCK_HZ, 2, 2) == 0
+    assert run_tiles([_step(0, 7, 0), _step(0, 8, 0)], DRAM, CLOCK_HZ, 1, 1) == 7 + 8
+    assert run_tiles([], DRAM, CLOCK_HZ, 2, 2) == 0
 
 
 def test_a_tile_without_bytes_waits_for_no_latency() -> None:
     load = _bus(64, DRAM, CLOCK_HZ) + DRAM.latency_cycles
-    assert run_steps([_step(64, 5, 0), _step(0, 6, 0)], DRAM, CLOCK_HZ, 2, 2) == load + 5 + 6
+    assert run_tiles([_step(64, 5, 0), _step(0, 6, 0)], DRAM, CLOCK_HZ, 2, 2) == load + 5 + 6
 
 
 @pytest.mark.parametrize("size", [1, 63, 64, 65, 10_000])

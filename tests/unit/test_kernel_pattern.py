@@ -16,7 +16,7 @@ from patterns.encodings.kernel_pattern import KernelPatternEncoding
 from patterns.kernel_pattern import REMOVED, KernelPattern
 from patterns.unstructured import Unstructured
 from simulator.devices.gs_tcm import GS_TCM
-from simulator.schedule.sources import EncodingMismatch, plan_streams
+from simulator.schedule.sources import plan_streams
 from simulator.simulate import simulate
 from traces.builder import NetworkBuilder
 from traces.layer import MatrixLayer, Network, Window
@@ -273,7 +273,7 @@ def test_the_encoding_is_refused_for_a_layer_of_another_pattern_or_window() -> N
         (three_by_three(2, 8), Unstructured()),
         (MatrixLayer(name="conv", kind="linear", m=2, k=72), KernelPattern()),
     ):
-        with pytest.raises(EncodingMismatch, match="needs pattern kernel_pattern and a 3x3 window"):
+        with pytest.raises(EncodingError, match="needs pattern kernel_pattern and a 3x3 window"):
             plan_streams(LayerTrace(layer=layer, pattern=pattern, mask=mask), GS_TCM, "kernel_pattern", "packed")
 
 

@@ -240,7 +240,7 @@ def test_symbolic_dimensions_follow_the_input_shape(symbolic: Path) -> None:
         ({"input_shapes": (1, 4, 32, 32)}, r"input x: dimension 1 is to be 4, and the file fixes it at 3"),
         ({"input_shapes": (1, 3, 600, 32)}, r"is to be 600, and the file was exported for 8 to 512"),
         ({"input_shapes": (1, 3, 32)}, r"input x: shape \(1, 3, 32\) has 3 dimensions, and the file has 4"),
-        ({"input_shapes": {"y": (1, 3, 32, 32)}}, r"there is no input y; did you mean x\?"),
+        ({"input_shapes": {"y": (1, 3, 32, 32)}}, r"there is no input y; known are x"),
         ({"input_shapes": (1, 3, 0, 32)}, r"every extent must be at least 1"),
         ({"input_shapes": (1, 3, 32, 32), "batch": 2}, r"batch is 2, and --input-shape says 1"),
     ],

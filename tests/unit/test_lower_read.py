@@ -98,7 +98,7 @@ def test_arch_and_a_batch_of_zero_are_refused(tmp_path: Path) -> None:
     onnx.save(one_layer(), path)
     refused(path, r"only \.safetensors files need one", arch="resnet50")
     refused(path, "batch is 0, and must be at least 1", batch=0)
-    refused(path, "there is no input z; did you mean x", input_shapes={"z": (1, 6)})
+    refused(path, "there is no input z; known are x", input_shapes={"z": (1, 6)})
     refused(path, "has 3 dimensions, and the file has 2", input_shapes=(1, 1, 6))
 
 

@@ -19,8 +19,9 @@ from patterns.unstructured import Unstructured
 from simulator.devices.gs_tcm import GS_TCM, GS_TCM_OOO
 from simulator.replay import read_programs, write_programs
 from simulator.result import LayerResult
-from simulator.simulate import compile_layer, layer_facts, run_program
-from simulator.spec import Device
+from simulator.schedule.layer_program import compile_layer
+from simulator.simulate import layer_facts, run_program
+from simulator.spec import Device, DeviceError
 from tests.reference.machine import Machine, Stream, run
 from traces.layer import MatrixLayer, ProductLayer, UnsupportedLayer, VectorLayer, Window
 from traces.stream import TraceError
@@ -206,12 +207,13 @@ def test_bytes_of_a_trace_are_shared_out_over_its_tiles(tmp_path: Path) -> None:
         (replace(GS_TCM, gather=replace(GS_TCM.gather, lanes=5)), {}, "lanes 0 to 4"),
         (GS_TCM, {"macs": np.array([17, 0, 0], dtype=np.int32)}, "0 to 16"),
         (GS_TCM, {"macs": np.array([-1, 0, 0], dtype=np.int32)}, "macs runs from -1"),
+        (replace(GS_TCM, cores=2), {}, "cores is 2, and this version simulates 1"),
     ],
 )
 def test_a_trace_that_does_not_fit_the_device_is_refused(
     tmp_path: Path, device: Device, arrays: dict[str, Any], rule: str
 ) -> None:
-    with pytest.raises(TraceError, match=rule):
+    with pytest.raises((TraceError, DeviceError), match=rule):
         _replayed(_foreign(tmp_path / "t", {}, **arrays), device)
 
 

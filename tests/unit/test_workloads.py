@@ -336,7 +336,7 @@ def test_results_of_a_built_in_are_labelled_synthetic() -> None:
     ("name", "arguments", "message"),
     [
         ("resnet05", {}, "model resnet05: no built-in network has this name; did you mean resnet50?"),
-        ("xyz", {}, "there are resnet50, mobilenet_v1"),
+        ("xyz", {}, "known are resnet50, mobilenet_v1"),
         ("resnet50", {"seed": -1}, "seed is -1, and must be at least 0"),
         ("resnet50", {"input_shape": (3, 224, 224)}, "has 3 extents, and must have 4"),
         ("resnet50", {"input_shape": (2, 3, 224, 224), "batch": 3}, "has batch 2, and batch is 3"),

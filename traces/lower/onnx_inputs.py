@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from traces.layer import ModelError
-from traces.lower.onnx_graph import Graph, Shape
+from traces.lower.input_shapes import Shape, Shapes, shapes_by_input
+from traces.lower.onnx_graph import Graph
 
 
-def bind_inputs(graph: Graph, proto: Any, input_shapes: Mapping[str, Shape] | Shape | None, batch: int | None) -> None:
+def bind_inputs(graph: Graph, proto: Any, input_shapes: Shapes, batch: int | None) -> None:
     """Give every input of the graph numbers for its dimensions; raises ModelError where one stays open."""
     import onnx
 
     inputs = [info for info in proto.input if not graph.is_constant(info.name)]
-    asked = _asked(graph, [info.name for info in inputs], input_shapes)
+    asked = shapes_by_input(input_shapes, [info.name for info in inputs], graph.where)
     for info in inputs:
         if not info.type.HasField("tensor_type"):
             raise ModelError(
@@ -28,26 +27,6 @@ def bind_inputs(graph: Graph, proto: Any, input_shapes: Mapping[str, Shape] | Sh
         shape = _shape(graph, info, wanted[info.name])
         graph.builder.input(info.name, shape)
         graph.types[info.name] = onnx.helper.make_tensor_type_proto(info.type.tensor_type.elem_type, shape)
-
-
-def _asked(graph: Graph, names: list[str], input_shapes: Mapping[str, Shape] | Shape | None) -> dict[str, Shape]:
-    if input_shapes is None:
-        return {}
-    if not isinstance(input_shapes, Mapping):
-        if len(names) != 1:
-            raise ModelError(
-                f"{graph.where}: input shape {input_shapes} must name its input, one of {', '.join(names)}"
-            )
-        input_shapes = {names[0]: input_shapes}
-    for name, shape in input_shapes.items():
-        if name not in names:
-            near = get_close_matches(name, names, 1) or names
-            raise ModelError(
-                f"{graph.where}: there is no input {name}; did you mean {near[0] if near else 'no input'}?"
-            )
-        if any(extent < 1 for extent in shape):
-            raise ModelError(f"{graph.where}: input {name}: shape {tuple(shape)}, and every extent must be at least 1")
-    return {name: tuple(int(extent) for extent in shape) for name, shape in input_shapes.items()}
 
 
 def _wanted(graph: Graph, info: Any, asked: Shape | None, batch: int | None) -> tuple[int | None, ...]:

@@ -7,7 +7,6 @@ torch.nn.utils.prune left in are folded into their weights. Biases of convolutio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,9 @@ from traces.builder import NetworkBuilder
 from traces.layer import ModelError, Network
 from traces.lower.aten import lower_graph
 from traces.lower.aten_scope import Constant, Scope
+from traces.lower.input_shapes import Shape, Shapes, shapes_by_input
 from traces.lower.pt2_archive import Array, Pt2Archive, open_pt2
 from traces.lower.pt2_graph import MALFORMED, read_graph, symbol_name
-
-Shape = tuple[int, ...]
 
 # names of the input specifications of an export, and the field with the name of the stored tensor
 STORED_INPUTS = {"parameter": "parameter_name", "buffer": "buffer_name", "tensor_constant": "tensor_constant_name"}
@@ -27,7 +25,7 @@ STORED_INPUTS = {"parameter": "parameter_name", "buffer": "buffer_name", "tensor
 def read_pt2(
     path: str | Path,
     *,
-    input_shapes: Mapping[str, Shape] | Shape | None = None,
+    input_shapes: Shapes = None,
     batch: int | None = None,
     strict: bool = False,
 ) -> Network:
@@ -44,7 +42,7 @@ def read_pt2(
 def lower_archive(
     archive: Pt2Archive,
     name: str,
-    input_shapes: Mapping[str, Shape] | Shape | None,
+    input_shapes: Shapes,
     batch: int | None,
     *,
     strict: bool,
@@ -56,7 +54,7 @@ def lower_archive(
         inputs, stored = _split_inputs(archive, module["signature"]["input_specs"], where)
         values = module["graph"]["tensor_values"]
         sizes = {label: values[label]["sizes"] for label in inputs}
-        symbols = _bind(sizes, _asked(list(inputs), input_shapes, where), batch, where)
+        symbols = _bind(sizes, shapes_by_input(input_shapes, list(inputs), where), batch, where)
         _check_ranges(archive.model.get("range_constraints", {}), symbols, where)
         graph = read_graph(module["graph"], symbols, where)
         outputs = [
@@ -105,23 +103,6 @@ def _split_inputs(
         elif kind not in ("constant_input", "token"):
             raise ModelError(f"{where}: the graph has an input of kind {kind}, which is not read")
     return inputs, stored
-
-
-def _asked(inputs: list[str], input_shapes: Mapping[str, Shape] | Shape | None, where: str) -> dict[str, Shape]:
-    """The shapes that the user gave, by input."""
-    if input_shapes is None:
-        return {}
-    if not isinstance(input_shapes, Mapping):
-        if len(inputs) != 1:
-            raise ModelError(f"{where}: input shape {input_shapes} must name its input, one of {', '.join(inputs)}")
-        input_shapes = {inputs[0]: input_shapes}
-    for name, shape in input_shapes.items():
-        if name not in inputs:
-            near = get_close_matches(name, inputs, 1) or inputs
-            raise ModelError(f"{where}: there is no input {name}; did you mean {near[0] if near else 'no input'}?")
-        if any(extent < 1 for extent in shape):
-            raise ModelError(f"{where}: input {name}: shape {tuple(shape)}, and every extent must be at least 1")
-    return {name: tuple(int(extent) for extent in shape) for name, shape in input_shapes.items()}
 
 
 def _bind(sizes: Mapping[str, list[Any]], asked: Mapping[str, Shape], batch: int | None, where: str) -> dict[str, int]:

@@ -5,14 +5,12 @@ Nothing of a file is executed, and torch is never imported. Left out: files that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from traces.layer import ModelError, Network
+from traces.lower.input_shapes import Shapes
 
 SUFFIXES = (".onnx", ".pt2", ".safetensors")
-
-Shapes = Mapping[str, tuple[int, ...]] | tuple[int, ...] | None
 
 
 def read_model(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+from patterns.names import nearest
 from traces.layer import FloatArray, ModelError, Network
 from traces.lower.safetensors_header import TensorFile, open_safetensors
 from traces.lower.state_dict import bert, sequential
@@ -92,9 +93,7 @@ def read_safetensors(
     if arch is None:
         raise ModelError(f"{file}: a .safetensors file holds no graph, so --arch must name one: {', '.join(ALL_ARCHS)}")
     if arch not in ALL_ARCHS:
-        near = get_close_matches(arch, ALL_ARCHS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(ALL_ARCHS)}"
-        raise ModelError(f"{file}: no architecture is called {arch}; {hint}")
+        raise ModelError(f"{file}: no architecture is called {arch}; {nearest(arch, ALL_ARCHS)}")
     weights = StateDict(open_safetensors(file))
     shape = _only_shape(input_shapes, file)
     if arch == BERT:

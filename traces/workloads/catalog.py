@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 
+from patterns.names import nearest
 from traces.layer import ModelError, Network
 from traces.workloads.deit import DEIT_SMALL, DEIT_TINY
 from traces.workloads.gnmt import GNMT
@@ -36,9 +36,7 @@ def workload(name: str) -> Workload:
     for member in ALL_WORKLOADS:
         if member.name == name:
             return member
-    names = [member.name for member in ALL_WORKLOADS]
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+    hint = nearest(name, [member.name for member in ALL_WORKLOADS])
     raise ModelError(f"model {name}: no built-in network has this name; {hint}")
 
 

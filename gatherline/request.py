@@ -1,0 +1,144 @@
+"""What a user asks for: a model, patterns, sparsities, devices and options, checked, and what they stand for.
+
+Left out: the run itself (``pipeline.py``), and how the command spells its options (``options.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from costmodel.devices.catalog import ALL_DEVICES as COST_DEVICES
+from costmodel.spec import VALUE_BYTES, RooflineDevice
+from gatherline.loading import resolve_model
+from patterns.catalog import parse_pattern
+from patterns.channel import Channel
+from patterns.dense import Dense
+from patterns.encodings.catalog import encoding as encoding_named
+from patterns.names import nearest
+from patterns.unstructured import Unstructured
+from simulator.device_file import load_device
+from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
+from simulator.spec import Device, DeviceError
+from traces.layer import Network
+from traces.masks import NEARLY_DENSE, Level, Match
+
+DEFAULT_DEVICES = ("gs-tcm", "snapdragon-855", "adreno-640", "a100", "zcu102")  # one of each kind
+Target = Device | RooflineDevice
+
+
+class RequestError(ValueError):
+    """An argument of a request that cannot be: one line naming it, its value and the rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What is asked. ``sparsities`` empty: the zeros that the model already has. Defaults are DESIGN section 7's."""
+
+    model: str = ""
+    arch: str | None = None
+    patterns: tuple[str, ...] = ()
+    sparsities: tuple[float, ...] = ()
+    devices: tuple[str, ...] = ()
+    seed: int = 0
+    batch: int | None = None
+    input_shape: str | None = None
+    dtype: str = "fp16"
+    threads: int = 1
+    encoding: str | None = None
+    order: str = "packed"
+    match: Match = "density"
+    prune_all: bool = False
+    mapping: str | None = None
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        for sparsity in self.sparsities:
+            if not 0.0 <= sparsity < 1.0:
+                raise RequestError(f"sparsity is {sparsity}, and must be at least 0 and below 1")
+        for name, least in (("batch", 1), ("threads", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise RequestError(f"{name} is {value}, and must be at least {least}")
+        for name, known in (
+            ("dtype", tuple(VALUE_BYTES)),
+            ("order", ("packed", "csr")),
+            ("match", ("density", "slots")),
+        ):
+            if getattr(self, name) not in known:
+                raise RequestError(f"{name} is {getattr(self, name)!r}, and must be one of {', '.join(known)}")
+        if self.encoding is not None:
+            encoding_named(self.encoding)
+        for text in self.patterns:
+            parse_pattern(text)
+
+
+def device_named(name: str) -> Target:
+    """Return the preset ``name``, or the device that a TOML file describes. Raises DeviceError."""
+    if name.endswith(".toml"):
+        return load_device(Path(name))
+    every: tuple[Target, ...] = (*CYCLE_DEVICES, *COST_DEVICES)
+    known = {device.name: device for device in every}
+    if name not in known:
+        raise DeviceError(f"device {name!r} is not known; {nearest(name, list(known))}")
+    return known[name]
+
+
+def devices_of(request: RunRequest) -> list[Target]:
+    """Return the devices asked for, each once. Raises DeviceError for two that share a name."""
+    found: dict[str, Target] = {}
+    for name in request.devices or DEFAULT_DEVICES:
+        device = with_dtype(device_named(name), request.dtype)
+        if found.setdefault(device.name, device) != device:
+            raise DeviceError(f"device {name}: its name is {device.name}, and another device of this run has it too")
+    return list(found.values())
+
+
+def with_dtype(device: Target, dtype: str) -> Target:
+    """Return a cycle-level device whose values have the width of ``dtype``; a roofline knows its own types."""
+    if isinstance(device, Device):
+        return replace(device, widths=replace(device.widths, value_bytes=VALUE_BYTES[dtype]))
+    return device
+
+
+def levels(network: Network, request: RunRequest) -> list[Level]:
+    """Return patterns x sparsities in the order asked for; dense once, whatever the sparsities."""
+    patterns = [parse_pattern(text) for text in request.patterns]
+    if not patterns and not request.sparsities:
+        return [Level(pattern=Unstructured() if _has_zeros(network) else Dense(), sparsity=None)]
+    found: list[Level] = []
+    for pattern in patterns or [Unstructured()]:
+        if isinstance(pattern, Dense):
+            found.append(Level(pattern=pattern, sparsity=None))
+        elif request.sparsities:
+            found += [Level(pattern=pattern, sparsity=sparsity) for sparsity in request.sparsities]
+        elif isinstance(pattern, Channel):
+            raise RequestError("pattern channel needs a sparsity: channels go by the share that is to leave")
+        elif not _has_zeros(network):
+            raise RequestError(
+                f"pattern {pattern.spelling} without a sparsity means the zeros of the model, and {network.name} has "
+                f"too few"
+            )
+        else:
+            found.append(Level(pattern=pattern, sparsity=None))
+    return list({(level.pattern.spelling, level.sparsity): level for level in found}.values())
+
+
+def _has_zeros(network: Network) -> bool:
+    """Return whether the zeros of some layer are a mask; a few happen in dense weights too."""
+    weights = (network.weights[layer.name] for layer in network.matrix_layers)
+    return any(int(np.count_nonzero(weight)) < NEARLY_DENSE * weight.size for weight in weights)
+
+
+def lower(request: RunRequest) -> Network:
+    """Return the network that a request names: a file, a built-in or an embedded model. Raises ModelError."""
+    return resolve_model(
+        request.model,
+        arch=request.arch,
+        seed=request.seed,
+        batch=request.batch,
+        input_shape=request.input_shape,
+        strict=request.strict,
+    )

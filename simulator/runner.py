@@ -1,0 +1,105 @@
+"""Runs the streams of a program on a device, each kind of stream once, and the transfers around them.
+
+Cycles of a stream come from the kernels, the overlap of transfers and compute from the SimPy engine. Left out: overlap
+between layers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+
+from simulator.engine import Tile, run_tiles
+from simulator.machine import StreamCycles, run_stream
+from simulator.schedule.program import Program, Visit, proportional
+from simulator.spec import Device
+from traces.stream import RequestStream
+
+
+def run_streams(program: Program, device: Device, interval: Fraction | None = None) -> list[StreamCycles]:
+    """Return the cycles of each visit's stream, in order; ``interval`` instead of what the weight buffer allows."""
+    seen: dict[tuple[object, ...], StreamCycles] = {}
+    results = []
+    for stream in program.streams:
+        key = _identity(stream)
+        if key not in seen:
+            seen[key] = run_stream(
+                stream,
+                device.gather,
+                device.scratchpad,
+                device.mac,
+                device.scatter,
+                interval=interval or stream_interval(stream, device),
+            )
+        results.append(seen[key])
+    return results
+
+
+def stream_interval(stream: RequestStream, device: Device) -> Fraction:
+    """Return cycles per group: the device's own interval, or what the weight buffer needs for a group's bytes.
+
+    A stream that does not say its bytes per group carries a value and an index for each lane.
+    """
+    if device.gather.interval is not None:
+        return device.gather.interval
+    size = stream.bytes_per_group
+    if size is None:
+        size = device.gather.lanes * (device.widths.value_bytes + device.widths.index_bytes)
+    return Fraction(size, device.weight_buffer.bytes_per_cycle)
+
+
+def cycles_with_transfers(program: Program, results: list[StreamCycles], device: Device) -> int:
+    """Return the cycles with DMA and DRAM, every tile waiting for its bytes; ``results`` as ``run_streams`` gives."""
+    pad = device.scratchpad
+    tiles = list(_tiles(program, results, device))
+    return run_tiles(tiles, device.dram, device.clock_hz, pad.activation_buffers, pad.output_buffers)
+
+
+def vector_cycles(elements: int, device: Device) -> int:
+    """Return the cycles of element work on the vector unit."""
+    return -(-elements // device.vector_unit.elements_per_cycle)
+
+
+def _identity(stream: RequestStream) -> tuple[object, ...]:
+    offset = b"" if stream.repeat_offset is None else stream.repeat_offset.tobytes()
+    return (
+        id(stream.address),
+        id(stream.scatter_address),
+        stream.repeats,
+        offset,
+        stream.repeat_stride,
+        stream.scatter_stride,
+        stream.serial,
+        stream.gap,
+        stream.bytes_per_group,
+    )
+
+
+def _tile_cycles(visit: Visit, result: StreamCycles | None) -> list[int]:
+    """Return the cycles of each of a visit's runs: by repeats, or by the tiles that a trace marks in its stream."""
+    if result is None:
+        return [0] * len(visit.runs)
+    if result.tile_ends and len(visit.runs) == len(result.tile_ends):
+        ends = [0, *result.tile_ends[:-1], result.cycles]  # further repeats run with the last tile
+        return [high - low for low, high in itertools.pairwise(ends)]
+    return proportional(result.cycles, [run.repeats for run in visit.runs])
+
+
+def _tiles(program: Program, results: list[StreamCycles], device: Device) -> Iterator[Tile]:
+    left = iter(results)
+    by_visit: list[list[Tile]] = []
+    for visit in program.visits:
+        cycles = _tile_cycles(visit, next(left) if visit.stream is not None else None)
+        by_visit.append(
+            [
+                Tile(load_bytes=run.load_bytes, compute_cycles=part, store_bytes=run.store_bytes)
+                for run, part in zip(visit.runs, cycles, strict=True)
+            ]
+        )
+    if program.serial:  # all tiles of a step of time before the next step
+        by_visit = [list(at_once) for at_once in zip(*by_visit, strict=True)]
+    yield from itertools.chain.from_iterable(by_visit)
+    for run in program.vector_runs:
+        cycles_of_run = vector_cycles(run.elements, device)
+        yield Tile(load_bytes=run.load_bytes, compute_cycles=cycles_of_run, store_bytes=run.store_bytes)

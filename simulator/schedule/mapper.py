@@ -1,0 +1,172 @@
+"""The mapper: enumerates strips, tiles (rows, positions, channels) and loop orders, and scores them by DRAM bytes.
+
+DESIGN section 5a. Left out: a score that knows cycles; among equal bytes the fewest tiles win.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.schedule.mapping import (
+    Capacity,
+    Mapping,
+    axes,
+    capacity,
+    output_words,
+    strip_pixels,
+    strip_size,
+    tile_words,
+    trips,
+)
+from simulator.spec import Device, DeviceError
+from traces.layer import MatrixLayer
+
+
+def mappings(
+    layer: MatrixLayer, device: Device, row_bytes: npt.NDArray[np.float64], rows_per_bundle: int
+) -> Iterator[Mapping]:
+    """Yield the mappings that fit, the fewest DRAM bytes first.
+
+    ``row_bytes`` [m]: encoded bytes of each row position with all columns. A tile has whole bundles of
+    ``rows_per_bundle``. Raises DeviceError where nothing fits.
+    """
+    room = capacity(device)
+    widths = device.widths
+    banks = room.banks
+    high = rows_per_bundle
+    whole = -(-layer.m // banks) * banks
+    whole = -(-whole // high) * high
+    row_choices = sorted({min(whole, max(1, (banks << i) // high) * high) for i in range(32)}, reverse=True)
+    channel_choices = [layer.ci]
+    step = layer.ci
+    while layer.groups * layer.ci >= banks and step > banks:
+        step = max(banks, -(-step // 2 // banks) * banks)
+        channel_choices.append(step)
+    sums = np.concatenate(([0.0], np.cumsum(row_bytes)))
+    scored: list[tuple[float, int, Mapping]] = []
+    for strips, channels, rows in itertools.product(strip_choices(layer, device.vector), channel_choices, row_choices):
+        if _heaviest_tile(sums, rows) * channels / layer.ci > room.weight_bytes:
+            continue
+        tile = _tiles_that_fit(layer, rows, channels, strips, room)
+        if tile is None:
+            continue
+        base = Mapping(rows=rows, tile=tile, channels=channels, strips=strips, order="rpc")
+        count = trips(layer, base)
+        in_bytes = _input_pixels(layer, base) * layer.ci * widths.value_bytes
+        positions = layer.m * layer.p
+        steps = count["r"] * count["p"] * count["c"]
+        for order in _orders(layer, count):
+            total = dram_bytes(
+                order, count, float(sums[-1]), in_bytes, positions * widths.value_bytes, positions * widths.sum_bytes
+            )
+            scored.append((total, steps, replace(base, order=order)))
+    if not scored:
+        raise DeviceError(_nothing_fits(layer, device, room, sums, min(row_choices), min(channel_choices)))
+    scored.sort(key=lambda entry: entry[:2])
+    for _, _, mapping in scored:
+        yield mapping
+
+
+def strip_choices(layer: MatrixLayer, vector: int) -> list[tuple[int, int, int]]:
+    """Return the grids with the fewest repeats (within 10 %), the least halo first; batch elements come first."""
+    samples = min(layer.batch, vector)
+    if layer.serial:
+        return [(samples, 1, 1)]
+    height, width = layer.window.out_hw
+    vertical, horizontal = axes(layer)
+    found: list[tuple[int, int, tuple[int, int, int]]] = []
+    per_sample = vector // samples
+    for gh in range(1, min(per_sample, height) + 1):
+        gw = min(per_sample // gh, width)
+        sh, sw = -(-height // gh), -(-width // gw)
+        grid = (samples, -(-height // sh), -(-width // sw))  # no strip without a position
+        found.append((sh * sw, vertical.pixels(sh) * horizontal.pixels(sw), grid))
+    found.sort()
+    best = found[0][0]
+    unique = dict.fromkeys(grid for repeats, _, grid in found if repeats * 10 <= best * 11)
+    return list(unique)[:3]
+
+
+def _tiles_that_fit(
+    layer: MatrixLayer, rows: int, channels: int, strips: tuple[int, int, int], room: Capacity
+) -> tuple[int, int] | None:
+    """Return the largest tile of positions (th, tw) that fits, the least halo first; None where not even 1 x 1."""
+    sh, sw = (1, 1) if layer.serial else strip_size(layer, strips)
+    positions = room.output_words // output_words(rows, 1, room.banks)
+    best: tuple[int, int, tuple[int, int]] | None = None
+    for cut in range(1, sw + 1):
+        tw = -(-sw // cut)
+        if cut > 1 and tw == -(-sw // (cut - 1)):
+            continue
+        low, high = 0, min(sh, positions // tw)
+        while low < high:  # words rise with th: bisect
+            middle = (low + high + 1) // 2
+            probe = Mapping(rows=rows, tile=(middle, tw), channels=channels, strips=strips, order="rpc")
+            if tile_words(layer, probe, room.banks) <= room.activation_words:
+                low = middle
+            else:
+                high = middle - 1
+        if low:
+            th = -(-sh // -(-sh // low))  # equal tiles
+            key = (-th * tw, abs(th - tw), (th, tw))
+            best = key if best is None or key < best else best
+        if low == sh:
+            break
+    return None if best is None else best[2]
+
+
+def _orders(layer: MatrixLayer, count: dict[str, int]) -> list[str]:
+    if layer.serial:
+        return ["prc"]  # a step of time needs the one before
+    seen: dict[str, str] = {}
+    for order in ("rcp", "rpc", "crp", "cpr", "prc", "pcr"):
+        seen.setdefault("".join(loop for loop in order if count[loop] > 1), order)
+    return list(seen.values())
+
+
+def dram_bytes(
+    order: str, count: dict[str, int], weight_bytes: float, in_bytes: float, out_bytes: float, sum_bytes: float
+) -> float:
+    """Return the DRAM bytes of a loop order: an operand is loaded again whenever a loop outside one of its own turns.
+
+    ``out_bytes``: the finished outputs; ``sum_bytes``: the same positions as partial sums.
+    """
+
+    def again(own: str) -> int:
+        relevant = [loop for loop in own if count[loop] > 1]
+        (other,) = set("rpc") - set(own)
+        inside = any(order.index(loop) > order.index(other) for loop in relevant)
+        return count[other] if inside else 1
+
+    spills = again("rp") - 1
+    return weight_bytes * again("rc") + in_bytes * again("pc") + out_bytes + 2 * spills * sum_bytes
+
+
+def _heaviest_tile(sums: npt.NDArray[np.float64], rows: int) -> float:
+    """Return the most bytes of ``rows`` rows that make a tile; ``sums`` [m + 1]: encoded bytes up to each row."""
+    edges = np.minimum(np.arange(0, len(sums) - 1 + rows, rows), len(sums) - 1)
+    return float(np.diff(sums[edges]).max())
+
+
+def _input_pixels(layer: MatrixLayer, mapping: Mapping) -> int:
+    """Real pixels that one pass over all position tiles loads, halo counted as often as it is loaded."""
+    return layer.batch * sum(strip_pixels(layer, mapping, 0)) * sum(strip_pixels(layer, mapping, 1))
+
+
+def _nothing_fits(
+    layer: MatrixLayer, device: Device, room: Capacity, sums: npt.NDArray[np.float64], rows: int, channels: int
+) -> str:
+    """Say what the smallest tile takes of each buffer."""
+    smallest = Mapping(rows=rows, tile=(1, 1), channels=channels, strips=(1, 1, 1), order="rpc")
+    weight_bytes = int(np.ceil(_heaviest_tile(sums, rows) * channels / layer.ci))
+    return (
+        f"layer {layer.name}: no tile fits device {device.name}: {rows} rows of {channels} channels need about "
+        f"{weight_bytes} bytes of {room.weight_bytes} in the weight buffer, one position "
+        f"{tile_words(layer, smallest, room.banks)} activation words of {room.activation_words} and "
+        f"{output_words(rows, 1, room.banks)} output words of {room.output_words}"
+    )
