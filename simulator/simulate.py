@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from simulator.engine import Step, run_steps
+from simulator.engine import Step, Transfer, place, run_steps
 from simulator.machine import StreamCycles, run_stream
 from simulator.result import Counters, Cycles, LayerResult
 from simulator.schedule.mapping import check_mapping, mappings, parse_mapping
@@ -393,11 +393,23 @@ def _most_scattered(visit: Visit) -> int:
     return int((pointer[1:] - pointer[:-1]).max())
 
 
-def _with_transfers(program: Program, results: list[StreamCycles], device: Device) -> int:
+def layer_transfers(
+    trace: LayerTrace, device: Device, *, encoding: str | None = None, order: str = "packed", mapping: str | None = None
+) -> list[Transfer]:
+    """Return what ``simulate`` asks of the DRAM for one layer, in the order of asking. Raises what it raises."""
+    program = compile_layer(trace, device, encoding=encoding, order=order, mapping=mapping)
+    transfers: list[Transfer] = []
+    _with_transfers(program, _Runner(device).all(program), device, transfers)
+    return transfers
+
+
+def _with_transfers(
+    program: Program, results: list[StreamCycles], device: Device, transfers: list[Transfer] | None = None
+) -> int:
     """Return the cycles with DMA and DRAM: every tile waits for its bytes."""
-    steps = list(_steps(program, results, device))
+    steps = place(_steps(program, results, device))
     pad = device.scratchpad
-    return run_steps(steps, device.dram, device.clock_hz, pad.activation_buffers, pad.output_buffers)
+    return run_steps(steps, device.dram, device.clock_hz, pad.activation_buffers, pad.output_buffers, transfers)
 
 
 def _tile_cycles(visit: Visit, result: StreamCycles | None) -> list[int]:
