@@ -14,7 +14,8 @@ from typing import Any
 
 from patterns.names import nearest
 from simulator.devices.catalog import ALL_DEVICES
-from simulator.spec import Device, DeviceError
+from simulator.memory.timings import ALL_TIMINGS
+from simulator.spec import Device, DeviceError, Dram, DramTiming
 
 _FIXED = ("sources", "summary")
 
@@ -50,7 +51,9 @@ def _override(spec: Any, data: dict[str, Any], prefix: str) -> Any:
         if key not in known:
             raise DeviceError(f"unknown key {prefix}{key}; {nearest(key, list(known))}")
         current = known[key]
-        if is_dataclass(current):
+        if isinstance(current, Dram):
+            changed[key] = _dram(current, value, f"{prefix}{key}")
+        elif is_dataclass(current):
             if not isinstance(value, dict):
                 raise DeviceError(f"{prefix}{key} is {value!r}, and must be a table")
             changed[key] = _override(current, value, f"{prefix}{key}.")
@@ -59,6 +62,42 @@ def _override(spec: Any, data: dict[str, Any], prefix: str) -> Any:
         else:
             changed[key] = _scalar(value, current, f"{prefix}{key}")
     return replace(spec, **changed)
+
+
+def _dram(current: Dram, data: Any, name: str) -> Dram:
+    """Return a DRAM with overrides: a rate or burst of its own makes it flat, a timing brings its own.
+
+    ``timing``: "flat", a preset's name, or a table of changes to the timing there is, or to its key ``base``.
+    """
+    if not isinstance(data, dict):
+        raise DeviceError(f"{name} is {data!r}, and must be a table")
+    rest = dict(data)
+    asked = rest.pop("timing", None)
+    flat = [key for key in ("bytes_per_s", "burst_bytes") if key in rest]
+    if asked is None or asked == "flat":
+        timing = None if flat or asked == "flat" else current.timing
+    elif flat:
+        raise DeviceError(f"{name}.{flat[0]} is {rest[flat[0]]!r}, and a timing brings its own: leave one out")
+    else:
+        timing = _timing(current.timing, asked, f"{name}.timing")
+    changed: Dram = _override(replace(current, timing=None), rest, f"{name}.")
+    return changed if timing is None else Dram.timed(timing, latency_cycles=changed.latency_cycles)
+
+
+def _timing(current: DramTiming | None, asked: Any, name: str) -> DramTiming:
+    changes = dict(asked) if isinstance(asked, dict) else {}
+    known = {timing.name: timing for timing in ALL_TIMINGS}
+    if isinstance(asked, dict) and "base" not in asked:
+        if current is None:
+            raise DeviceError(f"{name} is a table, and needs a base{nearest('', list(known))}")
+        base = current
+    else:
+        wanted = changes.pop("base") if isinstance(asked, dict) else asked
+        if not isinstance(wanted, str) or wanted not in known:
+            raise DeviceError(f"{name} is {wanted!r}, and must be flat or a preset{nearest(str(wanted), list(known))}")
+        base = known[wanted]
+    timing: DramTiming = _override(base, changes, f"{name}.")
+    return timing
 
 
 def _scalar(value: Any, current: Any, name: str) -> Any:

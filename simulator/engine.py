@@ -1,52 +1,101 @@
 """Orders tiles: DMA in, compute and DMA out as SimPy processes that share one DRAM. Compute cycles come from kernels.
 
-Left out: preemption, priorities (the DRAM serves in the order of arrival), overlap between layers.
+Where bytes lie: a layer has a region for what is loaded and, from the next page on, one for what is stored. Loads of
+tiles that follow each other lie one after another, and so do stores; an operand that is loaded again (weights streamed
+once more, partial sums coming back) is taken to lie in the load region again, as it is a transfer of its own.
+
+Left out: preemption, priorities (the DRAM serves in the order of asking), overlap between layers, operands of a tile
+in places of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import simpy
 
-from simulator.memory.dram import bus_cycles
+from simulator.memory.dram import open_memory
 from simulator.spec import Dram
+
+_PAGE_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """Bytes that must be in before it runs, cycles it runs, bytes that leave after it."""
+    """Bytes that must be in before it runs, cycles it runs, bytes that leave after it, and where they lie."""
 
     load_bytes: int
     compute_cycles: int
     store_bytes: int
+    load_address: int = 0
+    store_address: int = 0
 
 
-def run_tiles(tiles: Sequence[Tile], dram: Dram, clock_hz: int, buffers_in: int, buffers_out: int) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """A load or store as the DRAM saw it: asked for in ``cycle``, all its data there in ``done_cycle``."""
+
+    cycle: int
+    done_cycle: int
+    address: int
+    size_bytes: int
+    is_write: bool
+
+
+def place(tiles: Iterable[Tile]) -> list[Tile]:
+    """Return the tiles with addresses: loads one after another, stores too, in a region that starts on a page."""
+    found = list(tiles)
+    load = 0
+    store = -(-sum(tile.load_bytes for tile in found) // _PAGE_BYTES) * _PAGE_BYTES
+    placed = []
+    for tile in found:
+        placed.append(replace(tile, load_address=load, store_address=store))
+        load += tile.load_bytes
+        store += tile.store_bytes
+    return placed
+
+
+def run_tiles(
+    tiles: Sequence[Tile],
+    dram: Dram,
+    clock_hz: int,
+    buffers_in: int,
+    buffers_out: int,
+    transfers: list[Transfer] | None = None,
+) -> int:
     """Return the cycle in which the last tile has been stored; tiles are double-buffered at both ends.
 
-    A load is there a DRAM latency after its bursts; a store is done with its bursts.
+    A DMA engine asks for its next transfer when the last one is handed over; a store frees its buffer then, a tile
+    runs when its data are there. ``transfers``: a list to which each transfer is added in the order of asking.
+    Raises DeviceError.
     """
     if not any(tile.load_bytes or tile.store_bytes for tile in tiles):
         return sum(tile.compute_cycles for tile in tiles)
     env = simpy.Environment()
-    port = simpy.Resource(env, capacity=1)
+    memory = open_memory(dram, clock_hz)
     free_in, free_out = simpy.Container(env, buffers_in, buffers_in), simpy.Container(env, buffers_out, buffers_out)
     loaded, computed = simpy.Store(env), simpy.Store(env)
+    last_there = 0
 
-    def move(size_bytes: int) -> Generator[Any, Any, None]:
-        if size_bytes:
-            with port.request() as turn:
-                yield turn
-                yield env.timeout(bus_cycles(dram, size_bytes, clock_hz))
+    def ask(address: int, size_bytes: int, is_write: bool) -> tuple[int, int]:
+        now = int(env.now)
+        if not size_bytes:
+            return 0, now
+        handed_over, there = memory.serve(now, address, size_bytes, is_write)
+        if transfers is not None:
+            transfers.append(
+                Transfer(cycle=now, done_cycle=there, address=address, size_bytes=size_bytes, is_write=is_write)
+            )
+        return handed_over - now, there
 
     def load() -> Generator[Any, Any, None]:
         for tile in tiles:
             yield free_in.get(1)
-            yield from move(tile.load_bytes)
-            arrival = env.now + (dram.latency_cycles if tile.load_bytes else 0)
+            busy, arrival = ask(tile.load_address, tile.load_bytes, False)
+            if busy:
+                yield env.timeout(busy)
             yield loaded.put((tile, arrival))
 
     def compute() -> Generator[Any, Any, None]:
@@ -58,13 +107,17 @@ def run_tiles(tiles: Sequence[Tile], dram: Dram, clock_hz: int, buffers_in: int,
             yield computed.put(tile)
 
     def store() -> Generator[Any, Any, None]:
+        nonlocal last_there
         for _ in tiles:
             tile = yield computed.get()
-            yield from move(tile.store_bytes)
+            busy, there = ask(tile.store_address, tile.store_bytes, True)
+            last_there = max(last_there, there)
+            if busy:
+                yield env.timeout(busy)
             yield free_out.put(1)
 
     env.process(load())
     env.process(compute())
     done = env.process(store())
     env.run(until=done)
-    return int(env.now)
+    return max(int(env.now), last_there)

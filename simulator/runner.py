@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 
-from simulator.engine import Tile, run_tiles
+from simulator.engine import Tile, Transfer, place, run_tiles
 from simulator.machine import StreamCycles, run_stream
 from simulator.schedule.program import Program, Visit, proportional
 from simulator.spec import Device
@@ -49,11 +49,16 @@ def stream_interval(stream: RequestStream, device: Device) -> Fraction:
     return Fraction(size, device.weight_buffer.bytes_per_cycle)
 
 
-def cycles_with_transfers(program: Program, results: list[StreamCycles], device: Device) -> int:
-    """Return the cycles with DMA and DRAM, every tile waiting for its bytes; ``results`` as ``run_streams`` gives."""
+def cycles_with_transfers(
+    program: Program, results: list[StreamCycles], device: Device, transfers: list[Transfer] | None = None
+) -> int:
+    """Return the cycles with DMA and DRAM, every tile waiting for its bytes; ``results`` as ``run_streams`` gives.
+
+    ``transfers``: a list that receives what the DRAM is asked for.
+    """
     pad = device.scratchpad
-    tiles = list(_tiles(program, results, device))
-    return run_tiles(tiles, device.dram, device.clock_hz, pad.activation_buffers, pad.output_buffers)
+    tiles = place(_tiles(program, results, device))
+    return run_tiles(tiles, device.dram, device.clock_hz, pad.activation_buffers, pad.output_buffers, transfers)
 
 
 def vector_cycles(elements: int, device: Device) -> int:

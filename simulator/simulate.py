@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from simulator.attribution import lost_cycles
+from simulator.engine import Transfer
 from simulator.result import Counters, Cycles, LayerResult
 from simulator.runner import cycles_with_transfers, run_streams, vector_cycles
 from simulator.schedule.layer_program import check_cores, compile_layer
@@ -183,3 +184,13 @@ def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerRes
         kernel="gather/scatter" if program.visits else "vector unit" if program.on_vector_unit else "",
         reason="; ".join(text for text in (facts.reason, program.reason) if text),
     )
+
+
+def layer_transfers(
+    trace: LayerTrace, device: Device, *, encoding: str | None = None, order: str = "packed", mapping: str | None = None
+) -> list[Transfer]:
+    """Return what ``simulate`` asks of the DRAM for one layer, in the order of asking. Raises what it raises."""
+    program = compile_layer(trace, device, encoding=encoding, order=order, mapping=mapping)
+    transfers: list[Transfer] = []
+    cycles_with_transfers(program, run_streams(program, device), device, transfers)
+    return transfers

@@ -7,7 +7,7 @@ buffer and a DMA engine in front of a DRAM. Leaves out: instruction fetch, on-ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Literal
 
@@ -23,6 +23,8 @@ _MOST = (1 << 48) - 1  # beyond anything built, and products of two still fit wh
 _MOST_LANES = (1 << 15) - 1  # a lane is a 16-bit number in a trace
 _MOST_BANKS = 1 << 24  # a simulation keeps state for each
 _MOST_WIDTH_BYTES = 64
+_MOST_TIMING = 1 << 24  # cycles or bytes: sums of many still fit 64 bits
+_MOST_DRAM_BANKS = 1 << 16
 
 
 def _at_least_one(owner: object, *names: str, most: int = _MOST) -> None:
@@ -116,15 +118,114 @@ class VectorUnit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DramTiming:
+    """Channels of DRAM behind an in-order, open-page controller. Without a unit in the name: clock cycles (nCK).
+
+    ``_s`` and ``_l``: between different bank groups (short) and within one (long). A channel is one rank.
+    """
+
+    name: str
+    clock_hz: int  # of the command clock, in which all cycles count
+    channels: int
+    bank_groups: int
+    banks_per_group: int
+    row_bytes: int  # an open row of one bank of a channel
+    burst_bytes: int  # one column command of a channel
+    burst: int  # data bus cycles of it
+    queue: int  # bursts of a channel that the controller sees at once
+    cl: int  # read command to first data
+    cwl: int  # write command to first data
+    rcd: int  # activate to column command
+    rp: int  # precharge to activate
+    ras: int  # activate to precharge
+    rrd_s: int  # activate to activate
+    rrd_l: int
+    faw: int  # activate to the fourth activate after it
+    ccd_s: int  # column command to column command
+    ccd_l: int
+    wr: int  # last data written to precharge
+    rtp: int  # read to precharge
+    wtr_s: int  # last data written to read
+    wtr_l: int
+    turnaround: int  # idle bus between data read and data written
+    refi: int  # a refresh of all banks is due this often
+    rfc: int  # refresh to activate
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise DeviceError("DramTiming.name is empty, and must be text")
+        _at_least_one(self, "clock_hz")
+        for part in fields(self)[2:]:
+            _at_least_one(self, part.name, most=_MOST_TIMING)
+        for name in ("channels", "bank_groups", "banks_per_group", "row_bytes", "burst_bytes"):
+            value = getattr(self, name)
+            if value & (value - 1):
+                raise DeviceError(f"DramTiming.{name} is {value}, and must be a power of two")
+        for name, least in (
+            ("row_bytes", "burst_bytes"),
+            ("rrd_l", "rrd_s"),
+            ("ccd_l", "ccd_s"),
+            ("wtr_l", "wtr_s"),
+        ):
+            if getattr(self, name) < getattr(self, least):
+                value, rule = getattr(self, name), getattr(self, least)
+                raise DeviceError(f"DramTiming.{name} is {value}, and must be at least {least}, {rule}")
+        if self.channels * self.banks > _MOST_DRAM_BANKS:
+            banks = self.channels * self.banks
+            raise DeviceError(f"DramTiming has {banks} banks in all, and must have at most {_MOST_DRAM_BANKS}")
+        busy = self.cl + self.cwl + self.rcd + self.rp + self.ras + self.faw + self.rrd_l + self.ccd_l + self.burst
+        busy += self.wr + self.rtp + self.wtr_l + self.turnaround  # never all at once, so a burst always fits between
+        if self.refi <= self.rfc:
+            raise DeviceError(f"DramTiming.rfc is {self.rfc}, and must be below refi, {self.refi}")
+        if self.refi <= self.rfc + busy:
+            raise DeviceError(
+                f"DramTiming.refi is {self.refi}, and must be above {self.rfc + busy}, a refresh and every other time"
+            )
+
+    @property
+    def banks(self) -> int:
+        """Banks of a channel."""
+        return self.bank_groups * self.banks_per_group
+
+    @property
+    def bytes_per_s(self) -> int:
+        """Peak of all channels, with a burst on each bus all the time."""
+        return self.channels * self.burst_bytes * self.clock_hz // self.burst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dram:
-    """A first DRAM: every transfer waits ``latency_cycles``, then moves whole bursts at ``bytes_per_s``."""
+    """Flat without a ``timing``: whole bursts at ``bytes_per_s``, data there ``latency_cycles`` after their burst.
+
+    With one, its rules decide when data are on the bus (``timed`` fills in its rate and burst), and ``latency_cycles``
+    is the way of data read from there to the scratchpad: controller, PHY, interconnect.
+    """
 
     bytes_per_s: int
     burst_bytes: int
     latency_cycles: int
+    timing: DramTiming | None = None
 
     def __post_init__(self) -> None:
         _at_least_one(self, "bytes_per_s", "burst_bytes", "latency_cycles")
+        for name in ("bytes_per_s", "burst_bytes") if self.timing is not None else ():
+            value, own = getattr(self, name), getattr(self.timing, name)
+            if value != own:
+                raise DeviceError(f"Dram.{name} is {value}, and must be {own} with timing {_name(self.timing)!r}")
+
+    @classmethod
+    def timed(cls, timing: DramTiming, *, latency_cycles: int) -> Dram:
+        """Return the DRAM of a timing. Raises DeviceError."""
+        return cls(
+            bytes_per_s=timing.bytes_per_s,
+            burst_bytes=timing.burst_bytes,
+            latency_cycles=latency_cycles,
+            timing=timing,
+        )
+
+
+def _name(timing: DramTiming | None) -> str:
+    return "" if timing is None else timing.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

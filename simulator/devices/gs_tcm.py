@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from simulator.memory.timings import LPDDR4X_4267
 from simulator.spec import (
     Device,
     Dram,
@@ -35,16 +36,14 @@ GS_TCM = Device(
     mac=MacArray(latency=3),  # assumed
     scatter=ScatterUnit(rmw_cycles=1, ports=1),  # assumed
     vector_unit=VectorUnit(elements_per_cycle=64),  # assumed
-    dram=Dram(
-        bytes_per_s=17_100_000_000,  # LPDDR4X-4267, 32 bit: 4.267 GT/s x 4 B
-        burst_bytes=64,  # BL16 x 32 bit
-        latency_cycles=100,  # assumed: 100 ns at 1 GHz
-    ),
+    # LPDDR4X-4267, 2 x 16 bit: 17.07 GB/s; 50 ns from the bus to the scratchpad at 1 GHz are assumed
+    dram=Dram.timed(LPDDR4X_4267, latency_cycles=50),
     widths=Widths(value_bytes=2, index_bytes=2, pointer_bytes=4, sum_bytes=4),  # fp16, 16-bit indices, 32-bit sums
     sources={
         "*": "assumed",
-        "dram.bytes_per_s": "LPDDR4X-4267 at 32 bit (JEDEC rate x width), peak",
-        "dram.burst_bytes": "LPDDR4 burst length 16 x 32 bit",
+        "dram.bytes_per_s": "LPDDR4X-4267 at 2 x 16 bit (JEDEC rate x width), peak",
+        "dram.burst_bytes": "LPDDR4 burst length 16 x 16 bit",
+        "dram.timing": "DRAMsim3 LPDDR4_8Gb_x16_2400.ini; scaled to 4.267 GT/s, queue and turnaround: assumed",
     },
 )
 

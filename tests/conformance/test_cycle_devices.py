@@ -13,7 +13,7 @@ from patterns.dense import Dense
 from simulator.devices.catalog import ALL_DEVICES
 from simulator.result import CAUSES, LayerResult
 from simulator.simulate import simulate
-from simulator.spec import Device
+from simulator.spec import Device, Dram
 from traces.builder import NetworkBuilder
 from traces.fusion import fuse
 from traces.layer import MatrixLayer, Network
@@ -139,5 +139,24 @@ def test_every_number_of_a_preset_has_a_source_or_says_assumed(device: Device) -
 @pytest.mark.parametrize("device", ALL_DEVICES, ids=lambda device: device.name)
 def test_a_slower_dram_never_makes_a_layer_faster(device: Device) -> None:
     trace = layer_trace(64, 256, "gs:16,1", 0.8)
-    slow = replace(device, dram=replace(device.dram, bytes_per_s=device.dram.bytes_per_s // 4))
-    assert simulate(trace, slow).latency_s >= simulate(trace, device).latency_s
+    dram = device.dram
+    if dram.timing is None:
+        slower = replace(dram, bytes_per_s=dram.bytes_per_s // 4)
+    else:
+        slower = Dram.timed(
+            replace(dram.timing, clock_hz=dram.timing.clock_hz // 4), latency_cycles=dram.latency_cycles
+        )
+    assert simulate(trace, replace(device, dram=slower)).latency_s > simulate(trace, device).latency_s
+
+
+@pytest.mark.parametrize("device", ALL_DEVICES, ids=lambda device: device.name)
+def test_a_flat_dram_of_the_same_rate_is_close_to_one_with_rows(device: Device) -> None:
+    trace = layer_trace(256, 1024, "gs:16,1", 0.8)
+    flat = replace(device, dram=replace(device.dram, timing=None))
+    timed, plain = simulate(trace, device), simulate(trace, flat)
+    assert timed.cycles is not None
+    assert plain.cycles is not None
+    assert timed.cycles.compute == plain.cycles.compute
+    check_sums(timed, device)
+    check_sums(plain, flat)
+    assert timed.latency_s == pytest.approx(plain.latency_s, rel=0.15)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from simulator.device_file import load_device
 from simulator.devices.catalog import ALL_DEVICES
 from simulator.devices.gs_tcm import GS_TCM, GS_TCM_OOO
-from simulator.spec import Device, DeviceError
+from simulator.memory.timings import ALL_TIMINGS, HBM2
+from simulator.spec import Device, DeviceError, Dram, DramTiming
 
 
 def _load(tmp_path: Path, text: str, name: str = "mine.toml") -> Device:
@@ -58,16 +60,22 @@ def test_every_field_of_a_preset_can_be_overridden(tmp_path: Path) -> None:
         for field in fields(spec):  # type: ignore[arg-type]
             value = getattr(spec, field.name)
             if is_dataclass(value):
-                found += tables(value, field.name)
+                found += tables(value, f"{prefix}.{field.name}".lstrip("."))
             elif type(value) is int:
                 found.append((prefix, field.name, value))
         return found
 
     for table, key, value in tables(GS_TCM, ""):
         head = f"[{table}]\n" if table else ""
-        device = _load(tmp_path, f'base = "gs-tcm"\n{head}{key} = {value + 1}')
-        changed = getattr(device, table) if table else device
-        assert getattr(changed, key) == value + 1
+        other = value + 1
+        if table == "dram.timing":  # sizes are powers of two, and a short interval is not above the long one
+            other = (
+                value * 2 if key.endswith("bytes") or key in ("channels", "bank_groups", "banks_per_group") else other
+            )
+            other = value - 1 if key.endswith("_s") else other
+        device = _load(tmp_path, f'base = "gs-tcm"\n{head}{key} = {other}')
+        changed = attrgetter(table)(device) if table else device
+        assert getattr(changed, key) == other
         assert device != replace(GS_TCM, name="mine")
 
 
@@ -163,3 +171,57 @@ def test_overrides_of_one_preset_leave_the_other_alone(tmp_path: Path) -> None:
     assert device.name == "big"
     assert device.gather == replace(GS_TCM_OOO.gather, lanes=32)
     assert GS_TCM_OOO.gather.lanes == GS_TCM.gather.lanes == 16
+
+
+def test_a_rate_or_burst_of_its_own_makes_a_dram_flat(tmp_path: Path) -> None:
+    device = _load(
+        tmp_path, 'base = "gs-tcm"\n[dram]\nbytes_per_s = 8_000_000_000\nburst_bytes = 64\nlatency_cycles = 9'
+    )
+    assert device.dram == Dram(bytes_per_s=8_000_000_000, burst_bytes=64, latency_cycles=9)
+    flat = _load(tmp_path, 'base = "gs-tcm"\n[dram]\ntiming = "flat"')
+    assert flat.dram == replace(GS_TCM.dram, timing=None)
+
+
+def test_a_latency_leaves_the_timing_of_a_dram_alone(tmp_path: Path) -> None:
+    device = _load(tmp_path, 'base = "gs-tcm"\n[dram]\nlatency_cycles = 9')
+    assert device.dram == replace(GS_TCM.dram, latency_cycles=9)
+
+
+@pytest.mark.parametrize("timing", ALL_TIMINGS, ids=lambda timing: timing.name)
+def test_a_dram_takes_a_timing_by_name(tmp_path: Path, timing: DramTiming) -> None:
+    device = _load(tmp_path, f'base = "gs-tcm"\n[dram]\ntiming = "{timing.name}"\nlatency_cycles = 9')
+    assert device.dram == Dram.timed(timing, latency_cycles=9)
+
+
+def test_numbers_of_a_timing_are_overridden_by_a_table(tmp_path: Path) -> None:
+    own = GS_TCM.dram.timing
+    assert own is not None
+    device = _load(tmp_path, 'base = "gs-tcm"\n[dram.timing]\nname = "wide"\nchannels = 4')
+    assert device.dram == Dram.timed(replace(own, name="wide", channels=4), latency_cycles=GS_TCM.dram.latency_cycles)
+    device = _load(tmp_path, 'base = "gs-tcm"\n[dram.timing]\nbase = "hbm2"\nfaw = 16')
+    assert device.dram.timing == replace(HBM2, faw=16)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("dram = 3", "dram is 3, and must be a table"),
+        ('dram.timing = "lpddr6"', "dram.timing is 'lpddr6', and must be flat or a preset; did you mean lpddr"),
+        ("dram.timing = 3", "dram.timing is 3, and must be flat or a preset"),
+        ('dram.timing = "hbm2"\ndram.bytes_per_s = 5', "dram.bytes_per_s is 5, and a timing brings its own"),
+        ('dram.timing = "hbm2"\ndram.burst_bytes = 5', "dram.burst_bytes is 5, and a timing brings its own"),
+        ("dram.timing.rdc = 3", "unknown key dram.timing.rdc; did you mean"),
+        ("dram.timing.rcd = 3.5", "dram.timing.rcd is 3.5, and must be of type int"),
+        ("dram.timing.rcd = 0", "rcd is 0, and must be at least 1"),
+        ("dram.timing.rfc = 1000000", "rfc is 1000000, and must be below refi"),
+        ("dram.timing.banks_per_group = 3", "banks_per_group is 3, and must be a power of two"),
+        ("dram.timing.base = 3", "dram.timing is 3, and must be flat or a preset"),
+        ("dram.tming = 3", "unknown key dram.tming; did you mean timing"),
+    ],
+)
+def test_a_dram_that_cannot_be_is_refused_in_one_line(tmp_path: Path, text: str, rule: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        _load(tmp_path, f'base = "gs-tcm"\n{text}')
+    assert rule in str(caught.value)
+    assert "mine.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)

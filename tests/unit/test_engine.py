@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.engine import Tile, run_tiles
-from simulator.memory.dram import bus_cycles
-from simulator.spec import Dram
+from simulator.engine import Tile, Transfer, place, run_tiles
+from simulator.memory.dram import bus_cycles, open_memory
+from simulator.memory.timings import ALL_TIMINGS, LPDDR4X_4267
+from simulator.spec import Dram, DramTiming
 
 CLOCK_HZ = 1_000_000_000
 DRAM = Dram(bytes_per_s=17_100_000_000, burst_bytes=64, latency_cycles=100)
@@ -177,3 +178,64 @@ def test_a_tile_without_bytes_waits_for_no_latency() -> None:
 @pytest.mark.parametrize("clock_hz", [1, 600_000_000, 2_000_000_000])
 def test_a_transfer_holds_the_bus_for_whole_bursts(size: int, clock_hz: int) -> None:
     assert bus_cycles(DRAM, size, clock_hz) == _bus(size, DRAM, clock_hz)
+
+
+def test_loads_lie_one_after_another_and_stores_in_a_region_of_their_own() -> None:
+    placed = place([_step(1000, 1, 10), _step(0, 1, 30), _step(4000, 1, 0)])
+    assert [step.load_address for step in placed] == [0, 1000, 1000]
+    assert [step.store_address for step in placed] == [8192, 8192 + 10, 8192 + 40]
+    assert 8192 == -(-5000 // 4096) * 4096
+
+
+timed = st.sampled_from(ALL_TIMINGS)
+moves = st.lists(
+    st.tuples(st.integers(0, 9000), st.integers(0, 3000), st.integers(0, 9000)), min_size=1, max_size=10
+).filter(lambda steps: any(load or store for load, _, store in steps))
+
+
+@given(timing=timed, data=moves, buffers_in=st.integers(1, 3), buffers_out=st.integers(1, 3))
+@settings(max_examples=120, deadline=None, derandomize=True)
+def test_a_timed_dram_serves_transfers_in_the_order_of_asking(
+    timing: DramTiming, data: list[tuple[int, int, int]], buffers_in: int, buffers_out: int
+) -> None:
+    steps = place([_step(*values) for values in data])
+    dram = Dram.timed(timing, latency_cycles=30)
+    seen: list[Transfer] = []
+    total = run_tiles(steps, dram, CLOCK_HZ, buffers_in, buffers_out, seen)
+    again = open_memory(dram, CLOCK_HZ)
+    for transfer in seen:
+        served = again.serve(transfer.cycle, transfer.address, transfer.size_bytes, transfer.is_write)
+        assert served[1] == transfer.done_cycle
+    assert [transfer.cycle for transfer in seen] == sorted(transfer.cycle for transfer in seen)
+    loads = [(transfer.address, transfer.size_bytes) for transfer in seen if not transfer.is_write]
+    stores = [(transfer.address, transfer.size_bytes) for transfer in seen if transfer.is_write]
+    assert loads == [(step.load_address, step.load_bytes) for step in steps if step.load_bytes]
+    assert stores == [(step.store_address, step.store_bytes) for step in steps if step.store_bytes]
+    compute = sum(step.compute_cycles for step in steps)
+    assert total >= max(compute, *(transfer.done_cycle for transfer in seen))
+    moved = sum(transfer.size_bytes for transfer in seen)
+    assert total * timing.bytes_per_s >= moved * CLOCK_HZ
+
+
+def test_a_tile_runs_when_its_last_data_are_in_the_scratchpad() -> None:
+    dram = Dram.timed(LPDDR4X_4267, latency_cycles=30)
+    _, there = open_memory(dram, CLOCK_HZ).serve(0, 0, 6400, False)
+    assert run_tiles([_step(6400, 50, 0)], dram, CLOCK_HZ, 2, 2) == there + 50
+
+
+def test_the_next_load_is_asked_for_while_the_last_one_waits_in_the_queue() -> None:
+    dram = Dram.timed(LPDDR4X_4267, latency_cycles=30)
+    memory = open_memory(dram, CLOCK_HZ)
+    handed_over, there = memory.serve(0, 0, 6400, False)
+    assert handed_over < there - 30
+    second = memory.serve(handed_over, 6400, 6400, False)[1]
+    steps = place([_step(6400, 1, 0), _step(6400, 5, 0)])
+    assert run_tiles(steps, dram, CLOCK_HZ, 2, 2) == second + 5
+    alone = open_memory(dram, CLOCK_HZ)
+    assert second == alone.serve(0, 0, 12800, False)[1]  # the seam of two loads costs nothing
+
+
+def test_a_store_ends_with_its_last_data_on_the_bus() -> None:
+    dram = Dram.timed(LPDDR4X_4267, latency_cycles=30)
+    _, end = open_memory(dram, CLOCK_HZ).serve(70, 0, 640, True)
+    assert run_tiles([_step(0, 70, 640)], dram, CLOCK_HZ, 2, 2) == end

@@ -1,0 +1,141 @@
+"""A DRAM behind an in-order, open-page controller: bursts in, clock cycles out. Times are cycles of the DRAM's clock.
+
+A burst becomes visible to its channel when its transfer has arrived and the column command of the burst ``QUEUE``
+before it has been issued. From then on its commands (precharge and activate where its row is not open, then read or
+write) are issued as early as the rules allow, after those of the same kind of every earlier burst of the channel. So
+activates run ahead of data. A refresh of all banks is due every REFI: the first burst whose column command would not
+come before it waits until it is done.
+Address, from low to high: byte of a burst, channel, bank group, burst of the row, bank of the group, row.
+Leaves out: the command bus (one command a cycle), ranks, reordering, refresh of single banks, the end of the last row.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+IntArray = npt.NDArray[np.int64]
+
+# timing: the numbers of a DRAM; powers of two come as their logarithms
+(
+    CHANNEL_BITS, GROUP_BITS, BANK_BITS, COLUMN_BITS, BURST_BITS, QUEUE, BURST, CL, CWL, RCD, RP, RAS, RRD_S, RRD_L,
+    FAW, CCD_S, CCD_L, WR, RTP, WTR_S, WTR_L, TURNAROUND, REFI, RFC,
+) = range(24)  # fmt: skip
+TIMINGS = 24
+# of a channel: last activate, last column command, last write command, end of data on the bus, 1 if they were read,
+# when the next refresh is due, bursts served, activates issued
+LAST_ACTIVATE, LAST_COLUMN, LAST_WRITE, BUS_FREE, READING, DUE, SERVED, ACTIVATES, REFRESHES = range(9)
+CHANNEL_STATE = 9
+# of a bank group: last activate, last column command, last write command
+GROUP_STATE = 3
+# of a bank: open row or -1; from when on a column command (open) or an activate (closed) is allowed; a precharge
+ROW, READY, PRECHARGE = range(3)
+BANK_STATE = 3
+NEVER = -(1 << 40)
+
+
+@njit(cache=True, nogil=True)
+def _refresh(timing: IntArray, state: IntArray, banks: IntArray, visible: int) -> None:
+    """Close the banks of a channel and refresh it; refreshes that pass before ``visible`` leave the same state."""
+    start = state[DUE]
+    for b in range(len(banks)):
+        ready = banks[b, READY] if banks[b, ROW] < 0 else banks[b, PRECHARGE] + timing[RP]
+        start = max(start, ready)
+    for b in range(len(banks)):
+        banks[b, ROW] = -1
+        banks[b, READY] = start + timing[RFC]
+    state[DUE] += timing[REFI]
+    state[REFRESHES] += 1
+    if visible >= state[DUE] + timing[REFI]:
+        passed = (visible - state[DUE]) // timing[REFI]
+        state[DUE] += passed * timing[REFI]
+        state[REFRESHES] += passed
+
+
+@njit(cache=True, nogil=True)
+def serve(
+    timing: IntArray,
+    channels: IntArray,
+    activates: IntArray,
+    queue: IntArray,
+    groups: IntArray,
+    banks: IntArray,
+    address: int,
+    size_bytes: int,
+    is_write: bool,
+    arrival: int,
+    result: IntArray,
+) -> None:
+    """Serve one transfer. ``result``: when its last burst was taken into the queue, when its last data end.
+
+    State, all int64: channels [channels, CHANNEL_STATE], activates [channels, 4] (the last four), queue [channels,
+    QUEUE] (column commands of the last bursts), groups [channels, groups, GROUP_STATE], banks [channels, banks,
+    BANK_STATE] with the bank of a group in the high bits.
+    """
+    depth = timing[QUEUE]
+    group_mask = (1 << timing[GROUP_BITS]) - 1
+    bank_mask = (1 << timing[BANK_BITS]) - 1
+    row_bits = timing[CHANNEL_BITS] + timing[GROUP_BITS] + timing[COLUMN_BITS]
+    data_delay = timing[CWL] if is_write else timing[CL]
+    written = timing[CWL] + timing[BURST]  # from a write command to the end of its data
+    taken = np.int64(arrival)
+    done = np.int64(arrival)
+    for burst in range(address >> timing[BURST_BITS], (address + size_bytes - 1 >> timing[BURST_BITS]) + 1):
+        c = burst & ((1 << timing[CHANNEL_BITS]) - 1)
+        g = (burst >> timing[CHANNEL_BITS]) & group_mask
+        high = burst >> row_bits
+        row = high >> timing[BANK_BITS]
+        state = channels[c]
+        group = groups[c, g]
+        bank = banks[c, ((high & bank_mask) << timing[GROUP_BITS]) + g]
+        slot = state[SERVED] % depth
+        visible = max(np.int64(arrival), queue[c, slot])
+        while True:
+            is_hit = bank[ROW] == row
+            activate = np.int64(NEVER)
+            if is_hit:
+                column = max(visible, bank[READY])
+            else:
+                activate = bank[READY] if bank[ROW] < 0 else max(visible, bank[PRECHARGE]) + timing[RP]
+                activate = max(activate, visible)
+                activate = max(activate, state[LAST_ACTIVATE] + timing[RRD_S])
+                activate = max(activate, group[0] + timing[RRD_L])
+                activate = max(activate, activates[c, state[ACTIVATES] & 3] + timing[FAW])
+                column = activate + timing[RCD]
+            column = max(column, state[LAST_COLUMN] + timing[CCD_S])
+            column = max(column, group[1] + timing[CCD_L])
+            bus = state[BUS_FREE]
+            if is_write:
+                bus += timing[TURNAROUND] * state[READING]
+            else:
+                column = max(column, state[LAST_WRITE] + written + timing[WTR_S])
+                column = max(column, group[2] + written + timing[WTR_L])
+            column = max(column, bus - data_delay)
+            if column < state[DUE]:
+                break
+            _refresh(timing, state, banks[c], visible)
+        if not is_hit:
+            bank[ROW] = row
+            bank[READY] = activate + timing[RCD]
+            bank[PRECHARGE] = activate + timing[RAS]
+            state[LAST_ACTIVATE] = activate
+            group[0] = activate
+            activates[c, state[ACTIVATES] & 3] = activate
+            state[ACTIVATES] += 1
+        state[LAST_COLUMN] = column
+        group[1] = column
+        if is_write:
+            state[LAST_WRITE] = column
+            group[2] = column
+            bank[PRECHARGE] = max(bank[PRECHARGE], column + written + timing[WR])
+        else:
+            bank[PRECHARGE] = max(bank[PRECHARGE], column + timing[RTP])
+        state[READING] = 0 if is_write else 1
+        state[BUS_FREE] = column + data_delay + timing[BURST]
+        queue[c, slot] = column
+        state[SERVED] += 1
+        taken = max(taken, visible)
+        done = max(done, state[BUS_FREE])
+    result[0] = taken
+    result[1] = done
