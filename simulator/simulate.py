@@ -15,9 +15,10 @@ from fractions import Fraction
 import numpy as np
 
 from simulator.engine import Step, run_steps
+from simulator.issue import core_interval, with_issue
 from simulator.machine import StreamCycles, run_stream
 from simulator.result import Counters, Cycles, LayerResult
-from simulator.schedule.mapping import check_mapping, mappings, parse_mapping
+from simulator.schedule.mapping import Mapping, check_mapping, mappings, parse_mapping
 from simulator.schedule.program import (
     Program,
     TileTooLarge,
@@ -26,7 +27,7 @@ from simulator.schedule.program import (
     proportional,
     vector_program,
 )
-from simulator.schedule.sources import plan_streams
+from simulator.schedule.sources import GS, pack_width, plan_streams
 from simulator.spec import Device, DeviceError
 from traces.layer import Layer, MatrixLayer, ProductLayer, UnsupportedLayer, VectorLayer, Window
 from traces.stream import RequestStream
@@ -136,16 +137,22 @@ def _matrix_program(
     trace: LayerTrace, layer: MatrixLayer, device: Device, encoding: str | None, order: str, mapping: str | None
 ) -> Program:
     plan = plan_streams(trace, device, encoding, order)
+    slots = trace.pattern.banks if plan.encoding == "gs" and isinstance(trace.pattern, GS) else pack_width(device)
+
+    def compiled(choice: Mapping) -> Program:
+        program = compile_matrix(trace, device, choice, plan)
+        return with_issue(program, trace, device.gather.lanes, slots, plan.rows_per_bundle)
+
     if mapping is not None:
         forced = parse_mapping(mapping)
         check_mapping(layer, device, forced, plan.rows_per_bundle)
         try:
-            return compile_matrix(trace, device, forced, plan)
+            return compiled(forced)
         except TileTooLarge:
             raise DeviceError(f"layer {layer.name}: mapping {mapping!r} overflows the weight buffer") from None
     for choice in mappings(layer, device, plan.row_bytes, plan.rows_per_bundle):
         try:
-            return compile_matrix(trace, device, choice, plan)
+            return compiled(choice)
         except TileTooLarge:
             continue
     raise DeviceError(f"layer {layer.name}: no tile of its weights fits the weight buffer of device {device.name}")
@@ -340,11 +347,12 @@ def _identity(stream: RequestStream) -> tuple[object, ...]:
         stream.serial,
         stream.gap,
         stream.bytes_per_group,
+        stream.issue,
     )
 
 
 def stream_interval(stream: RequestStream, device: Device) -> Fraction:
-    """Return cycles per group: the device's own interval, or what the weight buffer needs for a group's bytes.
+    """Return cycles per group: the device's own interval, or what the weight buffer or the core needs for a group.
 
     A stream that does not say its bytes per group carries a value and an index for each lane.
     """
@@ -353,7 +361,8 @@ def stream_interval(stream: RequestStream, device: Device) -> Fraction:
     size = stream.bytes_per_group
     if size is None:
         size = device.gather.lanes * (device.widths.value_bytes + device.widths.index_bytes)
-    return Fraction(size, device.weight_buffer.bytes_per_cycle)
+    delivered = Fraction(size, device.weight_buffer.bytes_per_cycle)
+    return delivered if device.core is None else max(delivered, core_interval(stream, device.core))
 
 
 def _attribute(
