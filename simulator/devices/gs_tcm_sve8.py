@@ -36,7 +36,7 @@ GS_TCM_SVE8 = Device(
         output_bytes=32 * 1024,  # of one buffer: half the scratchpad; elsewhere results have as much in the cache
     ),
     gather=GatherUnit(lanes=8, window=1, order="in_order", ports=1, latency=2),  # 8 x 16 bit; window, latency assumed
-    weight_buffer=WeightBuffer(bytes=128 * 1024, bytes_per_cycle=32),  # assumed: two vector loads a cycle
+    weight_buffer=WeightBuffer(bytes=128 * 1024, bytes_per_cycle=32),  # assumed: prefetched ahead; two loads a cycle
     mac=MacArray(latency=4),  # assumed
     scatter=ScatterUnit(rmw_cycles=1, ports=1),  # assumed: a vector store a cycle
     vector_unit=VectorUnit(elements_per_cycle=8),  # its 8 lanes
