@@ -57,6 +57,8 @@ def _override(spec: Any, data: dict[str, Any], prefix: str) -> Any:
             if not isinstance(value, dict):
                 raise DeviceError(f"{prefix}{key} is {value!r}, and must be a table")
             changed[key] = _override(current, value, f"{prefix}{key}.")
+        elif key == "core" and current is None:
+            raise DeviceError(f"{prefix}{key} is {value!r}, and the base has none to override; gs-tcm-sve8 has one")
         elif key == "interval":
             changed[key] = parse_interval(value, f"{prefix}{key}")
         else:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from simulator.engine import Tile, Transfer, place, run_tiles
+from simulator.issue import core_interval
 from simulator.machine import StreamCycles, run_stream
 from simulator.schedule.program import Program, Visit, proportional
 from simulator.spec import Device
@@ -37,7 +38,7 @@ def run_streams(program: Program, device: Device, interval: Fraction | None = No
 
 
 def stream_interval(stream: RequestStream, device: Device) -> Fraction:
-    """Return cycles per group: the device's own interval, or what the weight buffer needs for a group's bytes.
+    """Return cycles per group: the device's own interval, or what the weight buffer or the core needs for a group.
 
     A stream that does not say its bytes per group carries a value and an index for each lane.
     """
@@ -46,7 +47,8 @@ def stream_interval(stream: RequestStream, device: Device) -> Fraction:
     size = stream.bytes_per_group
     if size is None:
         size = device.gather.lanes * (device.widths.value_bytes + device.widths.index_bytes)
-    return Fraction(size, device.weight_buffer.bytes_per_cycle)
+    delivered = Fraction(size, device.weight_buffer.bytes_per_cycle)
+    return delivered if device.core is None else max(delivered, core_interval(stream, device.core))
 
 
 def cycles_with_transfers(
@@ -78,6 +80,7 @@ def _identity(stream: RequestStream) -> tuple[object, ...]:
         stream.serial,
         stream.gap,
         stream.bytes_per_group,
+        stream.issue,
     )
 
 

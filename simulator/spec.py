@@ -194,6 +194,39 @@ class DramTiming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """A processor that runs the product by vector instructions: what it issues bounds the groups a cycle.
+
+    Per group: ``gather_instructions`` (value load, index load, gather, multiply-add; ``fused_gather``: the gather loads
+    its own indices, one less), ``block_instructions`` (value load, index load, vector or broadcast load, multiply-add),
+    ``dense_instructions`` (weight load, multiply-add; one activation load serves ``dense_rows`` rows). Per row whose
+    products lie in several lanes: a reduction and a store; otherwise one store a bundle. ``accumulate_cycles``: from a
+    multiply-add to the next one into the same register; a sparse kernel turns through ``accumulators`` registers.
+    """
+
+    issue_width: int
+    fused_gather: bool = False
+    gather_instructions: int = 4
+    block_instructions: int = 4
+    dense_instructions: int = 2
+    dense_rows: int = 8
+    reduction_instructions: int = 1
+    store_instructions: int = 1
+    accumulate_cycles: int = 1
+    accumulators: int = 1
+
+    def __post_init__(self) -> None:
+        most = 1 << 15  # instructions of a stream, times its width, stay far below 64 bits
+        _at_least_one(self, "issue_width", "gather_instructions", "block_instructions", "dense_instructions", most=most)
+        _at_least_one(self, "dense_rows", "reduction_instructions", "store_instructions", most=most)
+        _at_least_one(self, "accumulate_cycles", "accumulators", most=most)
+        if self.fused_gather and self.gather_instructions < 2:
+            raise DeviceError(
+                f"Core.gather_instructions is {self.gather_instructions}, and must be at least 2 with fused_gather"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dram:
     """Flat without a ``timing``: whole bursts at ``bytes_per_s``, data there ``latency_cycles`` after their burst.
 
@@ -258,6 +291,7 @@ class Device:
     vector_unit: VectorUnit
     dram: Dram
     widths: Widths = Widths()
+    core: Core | None = None  # None: a sequencer issues groups as fast as the weight buffer brings them
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

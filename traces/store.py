@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from traces.stream import RequestStream, TraceError, check_stream
+from traces.stream import ISSUES, Issue, RequestStream, TraceError, check_stream
 
 SCHEMA = 1
 INDEX = "trace.json"
@@ -125,6 +125,8 @@ def _entry(stream: RequestStream) -> dict[str, Any]:
         entry["serial"] = True
     if stream.bytes_per_group is not None:
         entry["bytes_per_group"] = stream.bytes_per_group
+    if stream.issue is not None:
+        entry["issue"] = stream.issue
     return entry
 
 
@@ -196,6 +198,7 @@ def read_stream(index: TraceIndex, entry: dict[str, Any]) -> RequestStream:
         load_bytes=_count(entry, "load_bytes", 0, 0),
         store_bytes=_count(entry, "store_bytes", 0, 0),
         bytes_per_group=_count(entry, "bytes_per_group", 0, 0) or None,
+        issue=_issue(entry),
     )
     check_stream(stream)
     return stream
@@ -248,6 +251,16 @@ def _count(entry: dict[str, Any], key: str, default: int, least: int | None) -> 
         rule = "a whole number" if least is None else f"a whole number of at least {least}"
         raise TraceError(f"trace layer {entry['name']}: {key} is {value!r}, and must be {rule}")
     return value
+
+
+def _issue(entry: dict[str, Any]) -> Issue | None:
+    value = entry.get("issue")
+    for issue in ISSUES:
+        if value == issue:
+            return issue
+    if value is not None:
+        raise TraceError(f"trace layer {entry['name']}: issue is {value!r}, and must be one of {', '.join(ISSUES)}")
+    return None
 
 
 def _flag(entry: dict[str, Any], key: str) -> bool:

@@ -6,12 +6,16 @@ The in-memory form is the file form: the arrays of one ``NAME.npz`` plus the key
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
+# which instructions a core issues for a group, and whether lanes of a row are reduced ("row") or each lane has a row
+# of its own ("column")
+Issue = Literal["dense", "block_row", "block_column", "gather_row", "gather_column"]
+ISSUES: tuple[Issue, ...] = get_args(Issue)
 
 
 class TraceError(ValueError):
@@ -46,6 +50,7 @@ class RequestStream:
     load_bytes: int = 0
     store_bytes: int = 0
     bytes_per_group: int | None = None  # values and indices that the weight buffer delivers for a group
+    issue: Issue | None = None
 
     @property
     def groups(self) -> int:

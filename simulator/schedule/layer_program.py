@@ -11,10 +11,11 @@ from typing import assert_never
 import numpy as np
 
 from patterns.dense import Dense
+from simulator.issue import with_issue
 from simulator.schedule.mapper import mappings
-from simulator.schedule.mapping import check_mapping, parse_mapping
+from simulator.schedule.mapping import Mapping, check_mapping, parse_mapping
 from simulator.schedule.program import Program, VectorRun, proportional
-from simulator.schedule.sources import plan_streams
+from simulator.schedule.sources import GS, pack_width, plan_streams
 from simulator.schedule.tiles import TileTooLarge
 from simulator.schedule.visits import compile_matrix
 from simulator.spec import Device, DeviceError
@@ -60,16 +61,22 @@ def _matrix_program(
     trace: LayerTrace, layer: MatrixLayer, device: Device, encoding: str | None, order: str, mapping: str | None
 ) -> Program:
     plan = plan_streams(trace, device, encoding, order)
+    slots = trace.pattern.banks if plan.encoding == "gs" and isinstance(trace.pattern, GS) else pack_width(device)
+
+    def compiled(choice: Mapping) -> Program:
+        program = compile_matrix(trace, device, choice, plan)
+        return with_issue(program, trace, device.gather.lanes, slots, plan.rows_per_bundle)
+
     if mapping is not None:
         forced = parse_mapping(mapping)
         check_mapping(layer, device, forced, plan.rows_per_bundle)
         try:
-            return compile_matrix(trace, device, forced, plan)
+            return compiled(forced)
         except TileTooLarge:
             raise DeviceError(f"layer {layer.name}: mapping {mapping!r} overflows the weight buffer") from None
     for choice in mappings(layer, device, plan.row_bytes, plan.rows_per_bundle):
         try:
-            return compile_matrix(trace, device, choice, plan)
+            return compiled(choice)
         except TileTooLarge:
             continue
     raise DeviceError(f"layer {layer.name}: no tile of its weights fits the weight buffer of device {device.name}")

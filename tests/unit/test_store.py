@@ -63,6 +63,7 @@ def _refusal(directory: Path, lanes: int = 16) -> str:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     streams = [
         _stream("a/b", repeats=3, repeat_stride=-0, scatter_stride=4, load_bytes=5, store_bytes=6, bytes_per_group=64),
+        _stream("block", issue="block_column"),
         _stream("a_b", repeats=2, repeat_offset=np.array([0, 7], dtype=np.int64), serial=True, gap=3),
         _stream("A/b", macs=np.array([3, 0, 1], dtype=np.int32), tile_end=np.array([2, 3], dtype=np.int64)),
         _stream("trace"),
@@ -82,6 +83,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         for field in ("repeats", "repeat_stride", "scatter_stride", "serial", "gap", "load_bytes", "store_bytes"):
             assert getattr(after, field) == getattr(before, field)
         assert after.bytes_per_group == before.bytes_per_group
+        assert after.issue == before.issue
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t"]
 
 
@@ -245,6 +247,8 @@ def test_arrays_that_break_a_rule_are_refused(tmp_path: Path, arrays: dict[str, 
         ({"load_bytes": -5}, "load_bytes is -5"),
         ({"store_bytes": None}, "store_bytes is None"),
         ({"bytes_per_group": -1}, "bytes_per_group is -1"),
+        ({"issue": "gather"}, "issue is 'gather', and must be one of dense, block_row"),
+        ({"issue": ["dense"]}, "issue is ['dense']"),
     ],
 )
 def test_keys_that_break_a_rule_are_refused(tmp_path: Path, entry: dict[str, Any], rule: str) -> None:

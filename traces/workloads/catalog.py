@@ -8,6 +8,7 @@ import hashlib
 from patterns.names import nearest
 from traces.layer import ModelError, Network
 from traces.workloads.deit import DEIT_SMALL, DEIT_TINY
+from traces.workloads.gather_scatter import CONV3X3_128, SPMV1024
 from traces.workloads.gnmt import GNMT
 from traces.workloads.jasper import JASPER
 from traces.workloads.mobilenet import MOBILENET_V1, MOBILENET_V2
@@ -28,6 +29,8 @@ ALL_WORKLOADS: tuple[Workload, ...] = (
     GNMT,
     JASPER,
     TRANSFORMER_WMT,
+    SPMV1024,
+    CONV3X3_128,
 )
 
 
