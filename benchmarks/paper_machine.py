@@ -17,7 +17,7 @@ import numpy as np
 
 from patterns.catalog import parse_pattern
 from simulator.devices.gs_tcm_sve8 import GS_TCM_SVE8
-from simulator.schedule.mapping import mappings
+from simulator.schedule.mapper import mappings
 from simulator.schedule.program import Program
 from simulator.schedule.sources import plan_streams
 from simulator.simulate import compile_layer, simulate

@@ -18,7 +18,8 @@ from simulator.devices.gs_tcm_sve8 import GS_TCM_SVE8
 from simulator.issue import core_interval, instructions
 from simulator.machine import run_stream
 from simulator.replay import read_programs, write_programs
-from simulator.simulate import compile_layer, layer_facts, run_program, stream_interval
+from simulator.runner import stream_interval
+from simulator.simulate import compile_layer, layer_facts, run_program
 from simulator.spec import Core, Device, DeviceError
 from traces.layer import MatrixLayer, Window
 from traces.masks import Level, trace_network
@@ -211,7 +212,7 @@ def test_a_device_file_overrides_the_core(tmp_path: Path) -> None:
     ("text", "rule"),
     [
         ('base = "gs-tcm-sve8"\n[core]\nissue_width = 0\n', "Core.issue_width is 0, and must be at least 1"),
-        ('base = "gs-tcm-sve8"\n[core]\nwidth = 2\n', "unknown key core.width; the nearest is issue_width"),
+        ('base = "gs-tcm-sve8"\n[core]\nwidth = 2\n', "unknown key core.width; did you mean issue_width"),
         ('base = "gs-tcm"\n[core]\nissue_width = 2\n', "the base has none to override; gs-tcm-sve8 has one"),
         ('base = "gs-tcm-sve8"\n[core]\ngather_instructions = 1\nfused_gather = true\n', "must be at least 2 with"),
     ],
