@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from simulator.engine import Step, run_steps
+from simulator.engine import Recorder, Step, run_steps, unrecorded
 from simulator.machine import StreamCycles, run_stream
 from simulator.result import Counters, Cycles, LayerResult
 from simulator.schedule.mapping import check_mapping, mappings, parse_mapping
@@ -293,6 +293,21 @@ def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerRes
     )
 
 
+def record_program(program: Program, device: Device, record: Recorder) -> int:
+    """Run ``program`` once as the device is, tell ``record`` when each step ran, and return its cycles.
+
+    Steps are numbered in the order of ``step_places``.
+    """
+    return _with_transfers(program, _Runner(device).all(program), device, record)
+
+
+def step_places(program: Program) -> list[tuple[int, int]]:
+    """Return the visit and the run of each step in the order in which they run; visit -1 is element work."""
+    runs = [[(number, run) for run in range(len(visit.runs))] for number, visit in enumerate(program.visits)]
+    ordered = zip(*runs, strict=True) if program.serial else runs
+    return [place for places in ordered for place in places] + [(-1, run) for run in range(len(program.vector_runs))]
+
+
 def _words(program: Program, field: str) -> int:
     return sum(
         len(getattr(visit.stream, field)) * visit.stream.repeats for visit in program.visits if visit.stream is not None
@@ -393,11 +408,13 @@ def _most_scattered(visit: Visit) -> int:
     return int((pointer[1:] - pointer[:-1]).max())
 
 
-def _with_transfers(program: Program, results: list[StreamCycles], device: Device) -> int:
+def _with_transfers(
+    program: Program, results: list[StreamCycles], device: Device, record: Recorder = unrecorded
+) -> int:
     """Return the cycles with DMA and DRAM: every tile waits for its bytes."""
     steps = list(_steps(program, results, device))
     pad = device.scratchpad
-    return run_steps(steps, device.dram, device.clock_hz, pad.activation_buffers, pad.output_buffers)
+    return run_steps(steps, device.dram, device.clock_hz, pad.activation_buffers, pad.output_buffers, record)
 
 
 def _tile_cycles(visit: Visit, result: StreamCycles | None) -> list[int]:
