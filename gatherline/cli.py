@@ -228,7 +228,11 @@ def timeline(
     from gatherline.progress import terminal_progress
     from gatherline.timeline_file import write_timeline
 
-    written = write_timeline(folder, device, out, layer, progress=terminal_progress())
+    progress = terminal_progress()
+    try:
+        written = write_timeline(folder, device, out, layer, progress=progress)
+    finally:
+        progress.stop()
     print(f"{written.events} events, {written.cycles} cycles in {written.path}")
     if written.coarsened:
         names = ", ".join(f"{name} ({detail})" for name, detail in written.coarsened)

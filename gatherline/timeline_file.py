@@ -75,13 +75,13 @@ def write_timeline(
     facts = run_facts(index, device)
     target = out if out is not None else directory.absolute().parent / f"{directory.absolute().name}{SUFFIX}"
     _check_file(target)
-    sizes = [layer_size(described, program) for described, program in read_programs(directory, device)]
+    progress = progress or SilentProgress()
+    sizes = _sizes(index, device, progress)
     shown = _shown(index, sizes, layer)
     room = most_events - len(_names(device))
     details = dict(zip(shown, choose_details([sizes[number] for number in shown], room), strict=True))
     coarse = tuple((sizes[number].layer, detail) for number, detail in details.items() if detail != "groups")
-    progress = progress or SilentProgress()
-    progress.start(len(sizes), "timeline")
+    progress.start(len(sizes), "writing")
     handle, aside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with (
@@ -108,8 +108,6 @@ def write_timeline(
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
-    finally:
-        progress.stop()
     return Timeline(path=target, events=events, cycles=cycles, coarsened=coarse)
 
 
@@ -151,6 +149,16 @@ def _check_file(target: Path) -> None:
         raise IsADirectoryError(21, "is a folder, and the timeline is a file", str(target))
     if not target.parent.is_dir():
         raise FileNotFoundError(2, "no such folder to write the timeline into", str(target.parent))
+
+
+def _sizes(index: TraceIndex, device: Device, progress: Progress) -> list[LayerSize]:
+    described = index.extra.get("programs")
+    progress.start(len(described if isinstance(described, list) else index.layers), "counting events")
+    sizes = []
+    for facts, program in read_programs(index.directory, device):
+        sizes.append(layer_size(facts, program, device))
+        progress.step(facts.layer)
+    return sizes
 
 
 def _shown(index: TraceIndex, sizes: list[LayerSize], layer: str | None) -> list[int]:

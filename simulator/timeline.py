@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from simulator.machine import schedule
 from simulator.schedule.program import Program, Visit
 from simulator.simulate import LayerFacts, record_program, step_places, stream_interval
@@ -54,14 +56,34 @@ class LayerSize:
         return {"groups": self.groups, "tiles": self.tiles, "layer": 1}[detail]
 
 
-def layer_size(facts: LayerFacts, program: Program) -> LayerSize:
-    """Return how many events a layer makes at most."""
-    steps = len(step_places(program))
-    inside = 0
-    for visit in program.visits:
-        if visit.stream is not None:  # per group: itself, a stall, a run of the MAC array and a wait; per repeat: a gap
-            inside += (4 * visit.stream.groups + visit.stream.bundles + 1) * visit.stream.repeats
-    return LayerSize(layer=facts.layer, groups=1 + _EVENTS_A_STEP * steps + inside, tiles=1 + _EVENTS_A_STEP * steps)
+def layer_size(facts: LayerFacts, program: Program, device: Device) -> LayerSize:
+    """Return how many events a layer makes at most; streams that could fit are replayed and counted."""
+    tiles = 1 + _EVENTS_A_STEP * len(step_places(program))
+    groups = tiles + sum(_most_inside(visit.stream, device) for visit in program.visits if visit.stream is not None)
+    return LayerSize(layer=facts.layer, groups=groups, tiles=tiles)
+
+
+def _most_inside(stream: RequestStream, device: Device) -> int:
+    """Return the events of a stream: groups, stalls, runs of the MAC array, waits, scatters, gaps; not their cuts."""
+    least = (stream.groups + stream.bundles) * stream.repeats
+    if least > MOST_EVENTS:
+        return 4 * least
+    granted, consumed, _, end = _schedule(stream, device)
+    oldest = np.maximum.accumulate(granted)
+    took = np.diff(oldest, prepend=-1)
+    if stream.serial:  # a repeat begins where its gap ends
+        began = end[stream.bundles - 1 : -1 : stream.bundles] + stream.gap
+        took[stream.groups :: stream.groups] = oldest[stream.groups :: stream.groups] - began + 1
+    stalled = took[took > 0] > 1
+    stalls = int(np.count_nonzero(np.diff(stalled.astype(np.int8), prepend=0) == 1))
+    runs = 1 + int(np.count_nonzero(np.diff(consumed) != 1))
+    gaps = 2 * stream.repeats if stream.serial else 0  # a gap, and a stall that it ends
+    return int(np.count_nonzero(took > 0)) + stalls + 2 * runs + stream.bundles * stream.repeats + gaps
+
+
+def _schedule(stream: RequestStream, device: Device) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    interval = stream_interval(stream, device)
+    return schedule(stream, device.gather, device.scratchpad, device.mac, device.scatter, interval=interval)
 
 
 def choose_details(sizes: Sequence[LayerSize], most: int) -> list[Detail]:
@@ -235,10 +257,7 @@ class _Cuts:
 
 def _stream_events(stream: RequestStream, device: Device, cuts: _Cuts) -> Iterator[Event]:
     """Yield groups, operations and scatters of all repeats of a stream."""
-    times = schedule(
-        stream, device.gather, device.scratchpad, device.mac, device.scatter, interval=stream_interval(stream, device)
-    )
-    granted, consumed, start, end = (array.reshape(stream.repeats, -1) for array in times)
+    granted, consumed, start, end = (array.reshape(stream.repeats, -1) for array in _schedule(stream, device))
     begins = [0] * stream.repeats  # the first cycle in which a repeat can gather
     if stream.serial:
         begins = [0, *(int(last) + stream.gap for last in end[:-1, -1])]

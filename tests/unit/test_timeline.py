@@ -25,7 +25,7 @@ from simulator.memory.dram import bus_cycles
 from simulator.replay import read_programs, write_programs
 from simulator.simulate import compile_layer, layer_facts, record_program, run_program, step_places
 from simulator.spec import Device
-from simulator.timeline import LayerSize, choose_details
+from simulator.timeline import Detail, LayerSize, choose_details, layer_events, layer_size
 from traces.layer import MatrixLayer, VectorLayer, Window
 from traces.stream import TraceError
 from traces.trace import LayerTrace
@@ -301,6 +301,26 @@ def test_groups_go_before_tiles_and_large_layers_before_small() -> None:
     assert choose_details(sizes, 9 + 5 + 2) == ["tiles", "tiles", "tiles"]
     assert choose_details(sizes, 9 + 5 + 2 - 1) == ["layer", "tiles", "tiles"]
     assert choose_details(sizes, 3) == ["layer", "layer", "layer"]
+
+
+def test_a_layer_makes_no_more_events_than_were_counted(written: tuple[Path, str, Device]) -> None:
+    directory, _, device = written
+    for facts, program in _programs(directory, device):
+        size = layer_size(facts, program, device)
+        details: tuple[Detail, ...] = ("groups", "tiles", "layer")
+        for detail in details:
+            made = sum(1 for _ in layer_events(facts, program, device, detail, 0)[1])
+            slack = 16 * len(step_places(program)) + 1
+            assert (
+                made
+                <= size.at(detail)
+                <= made
+                + slack
+                + 2
+                * sum(
+                    visit.stream.repeats for visit in program.visits if visit.stream is not None and visit.stream.serial
+                )
+            )
 
 
 def test_a_layer_of_more_than_a_million_groups_becomes_tiles(tmp_path: Path) -> None:
