@@ -73,7 +73,7 @@ def write_timeline(
     index = read_index(directory)
     device = _device(index, device_name)
     facts = run_facts(index, device)
-    target = out if out is not None else directory.absolute().parent / f"{directory.absolute().name}{SUFFIX}"
+    target = out if out is not None else directory.resolve().with_name(f"{directory.resolve().name}{SUFFIX}")
     _check_file(target)
     progress = progress or SilentProgress()
     sizes = _sizes(index, device, progress)
@@ -147,6 +147,8 @@ def _check_file(target: Path) -> None:
     """Raise OSError unless ``target`` can be made or replaced as a file."""
     if target.is_dir():
         raise IsADirectoryError(21, "is a folder, and the timeline is a file", str(target))
+    if target.exists() and not target.is_file():
+        raise FileExistsError(17, "is there and no plain file, so the timeline cannot replace it", str(target))
     if not target.parent.is_dir():
         raise FileNotFoundError(2, "no such folder to write the timeline into", str(target.parent))
 

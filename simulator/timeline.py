@@ -263,7 +263,10 @@ def _stream_events(stream: RequestStream, device: Device, cuts: _Cuts) -> Iterat
         begins = [0, *(int(last) + stream.gap for last in end[:-1, -1])]
 
     def cut(track: Track, name: str, low: int, high: int, facts: Mapping[str, int | str]) -> Iterator[Event]:
-        return (_event(track, name, a, b, facts) for a, b in cuts.pieces(low, high))
+        pieces = list(cuts.pieces(low, high))
+        for number, (piece_low, piece_high) in enumerate(pieces):
+            told = facts if len(pieces) == 1 else {**facts, "piece": number + 1, "pieces": len(pieces)}
+            yield _event(track, name, piece_low, piece_high, told)
 
     yield from _gathers(stream, granted, begins, cut)
     yield from _multiplies(stream, consumed, cut)

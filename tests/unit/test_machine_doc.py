@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from simulator.machine import granted, run_stream, schedule
+from simulator.schedule.mapping import parse_mapping
 from tests.machine_document import (
     DOCUMENT,
     GROUPS,
@@ -84,6 +85,18 @@ def test_what_the_text_says_of_the_example_is_so() -> None:
     assert lockstep.start[1] == lockstep.consumed[-1] + LOCKSTEP.mac_latency
     assert {address % LOCKSTEP.banks for address in STREAM.scatter[0]} == {0}
     assert f"the {sum(map(len, GROUPS))} multiply-adds over {LOCKSTEP.lanes} lanes" in SENTENCES
+
+
+def test_the_mapping_that_the_text_explains_reads_as_it_says() -> None:
+    found = re.search(r"`(rows=[^`]*)`", SENTENCES)
+    assert found is not None
+    mapping = parse_mapping(found[1])
+    (height, width), (samples, *grid) = mapping.tile, mapping.strips
+    assert f"a tile is {mapping.rows} output channels at {height}x{width} positions of every strip" in SENTENCES
+    assert f"with {mapping.channels} input channels; strips are {samples} sample" in SENTENCES
+    assert f"a grid of {grid[0]}x{grid[1]}" in SENTENCES
+    assert mapping.order == "rpc"
+    assert "over rows, positions and channels" in SENTENCES
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", TEXT))))

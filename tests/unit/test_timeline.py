@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -403,6 +404,7 @@ def _as_it_is(folder: Path) -> None:
         (_as_it_is, ("--device", "gs-tmc"), ("gs-tmc", "gs-tcm")),
         (_as_it_is, ("--device", "gs-tcm", "--layer", "layer1"), ("layer1", "layer0")),
         (_as_it_is, ("--device", "gs-tcm", "-o", "."), ("is a folder",)),
+        (_as_it_is, ("--device", "gs-tcm", "-o", os.devnull), (os.devnull, "no plain file")),
         (_as_it_is, ("--device", "gs-tcm", "-o", "none/o.json.gz"), ("none", "no such folder")),
         (_report_only, (), ("t", "trace directory", "simulate trace")),
         (_other_hash, (), ("gs-tcm", "--device")),
