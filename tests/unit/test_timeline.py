@@ -24,9 +24,11 @@ from simulator.devices.gs_tcm import GS_TCM, GS_TCM_OOO
 from simulator.engine import Step, run_steps
 from simulator.memory.dram import bus_cycles
 from simulator.replay import read_programs, write_programs
+from simulator.schedule.program import Program, TileRun, Visit
 from simulator.simulate import compile_layer, layer_facts, record_program, run_program, step_places
 from simulator.spec import Device
 from simulator.timeline import Detail, LayerSize, choose_details, layer_events, layer_size
+from tests.machine_document import MACHINES, device, play, request_stream
 from traces.layer import MatrixLayer, VectorLayer, Window
 from traces.stream import TraceError
 from traces.trace import LayerTrace
@@ -179,6 +181,20 @@ def test_cycles_of_the_events_are_the_work_of_the_streams(written: tuple[Path, s
     assert timeline.busy("vector unit", "gap", "tile") == gaps + elements
 
 
+def test_units_of_a_core_work_only_while_a_tile_runs(written: tuple[Path, str, Device]) -> None:
+    directory, name, _ = written
+    out = directory.parent / "inside.json.gz"
+    write_timeline(directory, name, out)
+    timeline = opened(out)
+    tiles = [event["args"] for event in timeline.tracks["layer"] if event["name"].startswith("tile")]
+    starts = np.array([tile["start_cycle"] for tile in tiles])
+    ends = np.array([tile["end_cycle"] for tile in tiles])
+    for track in ("gather", "MAC", "scatter", "vector unit"):
+        for event in timeline.tracks[track]:
+            at = int(np.searchsorted(starts, event["args"]["start_cycle"], side="right")) - 1
+            assert event["args"]["end_cycle"] <= ends[at], (track, event)
+
+
 def step_places_of_bytes(program: Any) -> list[tuple[int, tuple[int, int]]]:
     """The bytes loaded and stored by each step."""
     found = []
@@ -246,15 +262,38 @@ def test_a_run_of_stalled_groups_is_one_stall_around_its_groups(tmp_path: Path) 
     assert [event["args"]["lost_cycles"] for event in gather if event["name"] == "stall"] == [1, 2 + 1]
 
 
+@pytest.mark.parametrize("name", list(MACHINES))
+def test_the_tracks_show_the_times_of_the_twin(name: str) -> None:
+    _, twin = play(MACHINES[name])
+    stream, on = request_stream(), device(MACHINES[name])
+    program = Program(visits=(Visit(stream=stream, runs=(TileRun(repeats=1, load_bytes=0, store_bytes=0),)),))
+    facts = layer_facts(TRACES[0], on)
+    total, events = layer_events(facts, program, on, "groups", 0)
+    spans = defaultdict(list)
+    for event in events:
+        spans[event.track, event.name].append((event.start_cycles, event.end_cycles))
+    assert total == twin.cycles
+    assert spans["scatter", "scatter"] == list(zip(twin.start, twin.end, strict=True))
+    multiplied = [t for low, high in spans["MAC", "multiply"] for t in range(low, high)]
+    assert multiplied == twin.consumed
+    complete = sorted({max(twin.granted[: g + 1]) + 1 for g in range(len(twin.granted))})
+    oldest = list(zip([0, *complete], complete, strict=False))
+    assert spans["gather", "group"] == oldest
+    above = [span for span in oldest if span[1] - span[0] > 1]
+    runs = [low for low, _ in above if low not in {high for _, high in above}]
+    assert [low for low, _ in spans["gather", "stall"]] == runs
+
+
 def test_the_time_between_serial_repeats_is_the_vector_units(tmp_path: Path) -> None:
     trace = hand_written(tmp_path / "t", repeats=3, serial=True, gap=11)
     write_timeline(trace, "gs-tcm", tmp_path / "t.json.gz")
     timeline = opened(tmp_path / "t.json.gz")
     assert timeline.busy("vector unit", "gap") == 2 * 11
     for gap in timeline.tracks["vector unit"]:
-        inside = range(gap["args"]["start_cycle"], gap["args"]["end_cycle"])
+        low, high = gap["args"]["start_cycle"], gap["args"]["end_cycle"]
         for track in ("gather", "scatter"):
-            assert not any(event["args"]["start_cycle"] in inside for event in timeline.tracks[track])
+            for event in timeline.tracks[track]:
+                assert event["args"]["end_cycle"] <= low or event["args"]["start_cycle"] >= high
 
 
 def test_one_layer_is_shown_as_in_the_whole_at_its_own_time(written: tuple[Path, str, Device]) -> None:
