@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gatherline.api import load as load
     from gatherline.api import replay as replay
     from gatherline.api import run as run
+    from gatherline.api import timeline as timeline
     from gatherline.api import trace as trace
     from gatherline.pipeline_types import Report as Report
     from patterns.catalog import parse_pattern as parse_pattern
@@ -39,6 +40,7 @@ _HOME = {
     "replay": "gatherline.api",
     "run": "gatherline.api",
     "simulate": "simulator.simulate",
+    "timeline": "gatherline.api",
     "trace": "gatherline.api",
 }
 __all__ = sorted(_HOME)  # noqa: PLE0605 - a list of the lazy names above

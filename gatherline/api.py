@@ -79,6 +79,15 @@ def replay(directory: str | Path, device: str, per_group: str | Path | None = No
     return pipeline.replay(Path(directory), device, None if per_group is None else Path(per_group))
 
 
+def timeline(
+    directory: str | Path, device: str | None = None, out: str | Path | None = None, layer: str | None = None
+) -> Path:
+    """Write what every unit does when, as gzipped JSON for Perfetto or Chrome; return the file."""
+    from gatherline.timeline_file import write_timeline
+
+    return write_timeline(Path(directory), device, None if out is None else Path(out), layer).path
+
+
 def inspect(model: str | Path, **options: Any) -> Report:
     """Return layers, shapes, MACs, densities and the patterns that masks obey."""
     return pipeline.inspect(str(model), **options)

@@ -207,6 +207,34 @@ def replay(
         print_streams(report.rows, sys.stdout)
 
 
+@app.command()
+def timeline(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with trace.json, as simulate trace writes it.")],
+    device: Annotated[
+        str | None, typer.Option(metavar="D", help="Name, or path of a .toml file. Default: what the trace names.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE.json.gz", help="Default: DIR.timeline.json.gz, beside DIR."),
+    ] = None,
+    layer: Annotated[str | None, typer.Option(metavar="NAME", help="Show this layer alone, when it runs.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Write what every unit does when, for Perfetto or Chrome."""
+    from gatherline.progress import terminal_progress
+    from gatherline.timeline_file import write_timeline
+
+    progress = terminal_progress()
+    try:
+        written = write_timeline(folder, device, out, layer, progress=progress)
+    finally:
+        progress.stop()
+    print(f"{written.events} events, {written.cycles} cycles in {written.path}")
+    if written.coarsened:
+        names = ", ".join(f"{name} ({detail})" for name, detail in written.coarsened)
+        print(f"simulate: note: too many events, so these show less; --layer shows one: {names}", file=sys.stderr)
+
+
 @app.command("list")
 def list_(
     what: Annotated[Listing, typer.Argument(metavar="devices|patterns|encodings|models", help="What to list.")],

@@ -26,7 +26,7 @@ from traces.stream import TraceError
 def replay_report(directory: Path, device: Device, per_group: Path | None) -> Report:
     """Return a row per layer and a total. Raises TraceError for a trace that breaks a rule."""
     index = read_index(directory)
-    facts = _run_facts(index, device)
+    facts = run_facts(index, device)
     outcomes: list[LayerOutcome] = []
     grants: list[np.ndarray] = []
     for layer, program in read_programs(directory, device):
@@ -50,7 +50,7 @@ def replay_report(directory: Path, device: Device, per_group: Path | None) -> Re
     return Report(manifest=manifest, rows=rows)
 
 
-def _run_facts(index: TraceIndex, device: Device) -> RunFacts:
+def run_facts(index: TraceIndex, device: Device) -> RunFacts:
     """Return what rows share, from the key ``run`` of a trace that a run wrote. Raises TraceError."""
     run = index.extra.get("run", {})
     where = index.directory / INDEX

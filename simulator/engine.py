@@ -10,7 +10,7 @@ in places of their own.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,11 @@ from simulator.memory.dram import open_memory
 from simulator.spec import Dram
 
 _PAGE_BYTES = 4096
+Recorder = Callable[[str, int, int, int, int], None]  # unit, tile, cycle it asked, cycle it began, cycle it ended
+
+
+def unrecorded(unit: str, tile: int, asked: int, began: int, ended: int) -> None:
+    """Nobody wants to know when each tile ran."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,22 +69,29 @@ def run_tiles(
     buffers_in: int,
     buffers_out: int,
     transfers: list[Transfer] | None = None,
+    record: Recorder = unrecorded,
 ) -> int:
     """Return the cycle in which the last tile has been stored; tiles are double-buffered at both ends.
 
     A DMA engine asks for its next transfer when the last one is handed over; a store frees its buffer then, a tile
     runs when its data are there. ``transfers``: a list to which each transfer is added in the order of asking.
-    Raises DeviceError.
+    ``record`` is told of each transfer ("load", "store": asked for, the DRAM was free, its last burst was moved) and each run
+    of a tile ("compute": the tile before had run, this one began, it ended). Raises DeviceError.
     """
     if not any(tile.load_bytes or tile.store_bytes for tile in tiles):
-        return sum(tile.compute_cycles for tile in tiles)
+        now = 0
+        for number, tile in enumerate(tiles):
+            record("compute", number, now, now, now + tile.compute_cycles)
+            now += tile.compute_cycles
+        return now
     env = simpy.Environment()
     memory = open_memory(dram, clock_hz)
     free_in, free_out = simpy.Container(env, buffers_in, buffers_in), simpy.Container(env, buffers_out, buffers_out)
     loaded, computed = simpy.Store(env), simpy.Store(env)
-    last_there = 0
+    last_there = bus_free = 0
 
-    def ask(address: int, size_bytes: int, is_write: bool) -> tuple[int, int]:
+    def ask(number: int, address: int, size_bytes: int, is_write: bool) -> tuple[int, int]:
+        nonlocal bus_free
         now = int(env.now)
         if not size_bytes:
             return 0, now
@@ -88,29 +100,34 @@ def run_tiles(
             transfers.append(
                 Transfer(cycle=now, done_cycle=there, address=address, size_bytes=size_bytes, is_write=is_write)
             )
+        began = max(now, bus_free)
+        bus_free = max(began, there if is_write else there - dram.latency_cycles)
+        record("store" if is_write else "load", number, now, began, bus_free)
         return handed_over - now, there
 
     def load() -> Generator[Any, Any, None]:
-        for tile in tiles:
+        for number, tile in enumerate(tiles):
             yield free_in.get(1)
-            busy, arrival = ask(tile.load_address, tile.load_bytes, False)
+            busy, arrival = ask(number, tile.load_address, tile.load_bytes, False)
             if busy:
                 yield env.timeout(busy)
             yield loaded.put((tile, arrival))
 
     def compute() -> Generator[Any, Any, None]:
-        for _ in tiles:
+        for number in range(len(tiles)):
+            asked = int(env.now)
             tile, arrival = yield loaded.get()
             yield free_out.get(1)
             yield env.timeout(max(0, arrival - env.now) + tile.compute_cycles)
+            record("compute", number, asked, int(env.now) - tile.compute_cycles, int(env.now))
             yield free_in.put(1)
             yield computed.put(tile)
 
     def store() -> Generator[Any, Any, None]:
         nonlocal last_there
-        for _ in tiles:
+        for number in range(len(tiles)):
             tile = yield computed.get()
-            busy, there = ask(tile.store_address, tile.store_bytes, True)
+            busy, there = ask(number, tile.store_address, tile.store_bytes, True)
             last_there = max(last_there, there)
             if busy:
                 yield env.timeout(busy)

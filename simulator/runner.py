@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 
-from simulator.engine import Tile, Transfer, place, run_tiles
+from simulator.engine import Recorder, Tile, Transfer, place, run_tiles, unrecorded
 from simulator.issue import core_interval
 from simulator.machine import StreamCycles, run_stream
 from simulator.schedule.program import Program, Visit, proportional
@@ -52,15 +52,26 @@ def stream_interval(stream: RequestStream, device: Device) -> Fraction:
 
 
 def cycles_with_transfers(
-    program: Program, results: list[StreamCycles], device: Device, transfers: list[Transfer] | None = None
+    program: Program,
+    results: list[StreamCycles],
+    device: Device,
+    transfers: list[Transfer] | None = None,
+    record: Recorder = unrecorded,
 ) -> int:
     """Return the cycles with DMA and DRAM, every tile waiting for its bytes; ``results`` as ``run_streams`` gives.
 
-    ``transfers``: a list that receives what the DRAM is asked for.
+    ``transfers``: a list that receives what the DRAM is asked for; ``record`` is told when each tile ran.
     """
     pad = device.scratchpad
     tiles = place(_tiles(program, results, device))
-    return run_tiles(tiles, device.dram, device.clock_hz, pad.activation_buffers, pad.output_buffers, transfers)
+    return run_tiles(tiles, device.dram, device.clock_hz, pad.activation_buffers, pad.output_buffers, transfers, record)
+
+
+def tile_places(program: Program) -> list[tuple[int, int]]:
+    """Return the visit and the run of each tile in the order in which they run; visit -1 is element work."""
+    runs = [[(number, run) for run in range(len(visit.runs))] for number, visit in enumerate(program.visits)]
+    ordered = zip(*runs, strict=True) if program.serial else runs
+    return [place for places in ordered for place in places] + [(-1, run) for run in range(len(program.vector_runs))]
 
 
 def vector_cycles(elements: int, device: Device) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from simulator.attribution import lost_cycles
-from simulator.engine import Transfer
+from simulator.engine import Recorder, Transfer
 from simulator.result import Counters, Cycles, LayerResult
 from simulator.runner import cycles_with_transfers, run_streams, vector_cycles
 from simulator.schedule.layer_program import check_cores, compile_layer
@@ -194,3 +194,11 @@ def layer_transfers(
     transfers: list[Transfer] = []
     cycles_with_transfers(program, run_streams(program, device), device, transfers)
     return transfers
+
+
+def record_program(program: Program, device: Device, record: Recorder) -> int:
+    """Run ``program`` once as the device is, tell ``record`` when each tile ran, and return its cycles.
+
+    Tiles are numbered in the order of ``runner.tile_places``.
+    """
+    return cycles_with_transfers(program, run_streams(program, device), device, record=record)
