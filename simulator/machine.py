@@ -247,7 +247,7 @@ def _concatenated(run: GatherRun, moves: _Moves) -> StreamCycles:
                 continue  # comes back to the same state and index
         found = memo.steps.get(mark)
         if found is None:
-            if memo.bytes > MEMO_BYTES:
+            if memo.bytes > MEMO_BYTES and len(memo.states) > 1:  # one state may be larger than that
                 current, memo = memo.states[state], _Memo()
                 state = memo.number(current)
                 seen, path = {}, []

@@ -169,12 +169,13 @@ def test_a_jump_over_many_repeats_equals_replaying_each(
 
 
 @settings(max_examples=40, deadline=None)
-@given(machines(), st.integers(0, 2**32), st.integers(2, 40))
-@example(twin.Machine(lanes=4, window=12, banks=3), 1, 40)
-def test_forgetting_states_changes_no_cycle(machine: twin.Machine, seed: int, repeats: int) -> None:
+@given(machines(), st.integers(0, 2**32), st.integers(2, 40), st.sampled_from([1, 3000]))
+@example(twin.Machine(lanes=4, window=12, banks=3), 1, 40, 3000)
+@example(twin.Machine(lanes=4, window=12, banks=3), 1, 40, 1)  # less than one state
+def test_forgetting_states_changes_no_cycle(machine: twin.Machine, seed: int, repeats: int, most_bytes: int) -> None:
     stream = random_stream(Random(seed), machine.lanes, machine.banks, 5, repeats)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast, "MEMO_BYTES", 3000)
+        patch.setattr(fast, "MEMO_BYTES", most_bytes)
         assert_jump_equals_replay(machine, stream)
 
 
