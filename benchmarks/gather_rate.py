@@ -1,15 +1,24 @@
 """Requests a CPU second that the gather kernels simulate on one core, warm, 16 lanes on 16 banks.
 
 Run: ``python -m benchmarks.gather_rate``. Times all of ``run_stream`` but the checks: banks, grants, MAC and scatter.
+Beside each rate on random streams: its ratio to reading 4 bytes a request from memory, and to a C loop over the same
+requests that only counts the grants (``gather_loop.c``), where there is a C compiler.
 """
 
 from __future__ import annotations
 
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from time import process_time
 
 import numpy as np
+from numba import njit
 
 from simulator.machine import run_stream
 from simulator.spec import GatherUnit, MacArray, Order, ScatterUnit, Scratchpad
@@ -66,12 +75,49 @@ def seconds(case: Case, stream: RequestStream) -> float:
         lanes=LANES, window=case.window, order=case.order, ports=case.ports, coalesce=case.coalesce, latency=2
     )
     pad = Scratchpad(banks=BANKS, hash=case.hash, activation_bytes=1, output_bytes=1)  # type: ignore[arg-type]
+    parts = (unit, pad, MacArray(latency=3), ScatterUnit(rmw_cycles=1))
+    return fastest(lambda: run_stream(stream, *parts, interval=case.interval))
+
+
+def fastest(work: Callable[[], object]) -> float:
+    """Return the CPU seconds of the fastest try."""
     best = float("inf")
     for _ in range(1 + TRIES):  # the first compiles or loads
         begin = process_time()
-        run_stream(stream, unit, pad, MacArray(latency=3), ScatterUnit(rmw_cycles=1), interval=case.interval)
+        work()
         best = min(best, process_time() - begin)
     return best
+
+
+@njit
+def memory_sum(words: np.ndarray) -> int:
+    total = np.int64(0)
+    for word in words:
+        total += word
+    return total
+
+
+def loop_seconds(stream: RequestStream, folder: str) -> dict[int, float]:
+    """Return the seconds of the C loop by window (1: lockstep); empty without a C compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return {}
+    library, source = Path(folder) / "gather_loop.so", Path(__file__).with_name("gather_loop.c")
+    subprocess.run([compiler, "-O3", "-march=native", "-shared", "-fPIC", "-o", library, source], check=True)
+    loop, address = ctypes.CDLL(str(library)), stream.address.ctypes.data_as(ctypes.c_void_p)
+    loop.lockstep.restype = loop.out_of_order.restype = ctypes.c_int64
+    size = (ctypes.c_int64(GROUPS), ctypes.c_int64(LANES))
+    found = {1: fastest(lambda: loop.lockstep(address, *size))}
+    pad = Scratchpad(banks=BANKS, activation_bytes=1, output_bytes=1)
+    for window in (1, 8, 64):
+        width = ctypes.c_int64(window)
+        found.setdefault(window, fastest(lambda width=width: loop.out_of_order(address, *size, width)))
+        cycles = loop.lockstep(address, *size) if window == 1 else loop.out_of_order(address, *size, width)
+        unit = GatherUnit(lanes=LANES, window=window, order="out_of_order", latency=2)
+        ours = run_stream(stream, unit, pad, MacArray(latency=3), ScatterUnit(rmw_cycles=1), interval=Fraction(1))
+        if cycles != ours.gather:
+            raise SystemExit(f"window {window}: the C loop counts {cycles} cycles, the kernel {ours.gather}")
+    return found
 
 
 def main() -> None:
@@ -80,10 +126,28 @@ def main() -> None:
         "random": stream_of(random.integers(0, 1 << 16, (GROUPS, LANES))),
         "conflict-free": stream_of(np.arange(GROUPS)[:, None] * 7 + np.arange(LANES)),
     }
-    print(f"{'M requests a CPU second':32}" + "".join(f"{name:>16}" for name in streams))
+    words = np.zeros(1 << 26, np.int32)
+    bound = len(words) / fastest(lambda: memory_sum(words))
+    with tempfile.TemporaryDirectory() as folder:
+        loops = loop_seconds(streams["random"], folder)
+    print(f"memory-read bound, 4 bytes a request: {bound / 1e6:.0f} M requests a CPU second")
+    if not loops:
+        print("no C compiler")
+    for window, taken in loops.items():
+        print(f"C loop, window {window}: {GROUPS * LANES / taken / 1e6:.0f} M requests a CPU second")
+    heads = (*streams, "of memory", "of C loop")
+    print(f"{'M requests a CPU second':32}" + "".join(f"{name:>16}" for name in heads))
     for case in CASES:
-        rates = (GROUPS * LANES / seconds(case, stream) / 1e6 for stream in streams.values())
-        print(f"{case.label:32}" + "".join(f"{rate:16.0f}" for rate in rates))
+        rates = [GROUPS * LANES / seconds(case, stream) for stream in streams.values()]
+        plain = case.ports == 1 and case.hash == "none" and not case.coalesce and case.interval == 1
+        compared = plain and case.window in loops and (case.window == 1 or case.order == "out_of_order")
+        of_loop = f"{rates[0] * loops[case.window] / GROUPS / LANES:16.2f}" if compared else f"{'-':>16}"
+        print(
+            f"{case.label:32}"
+            + "".join(f"{rate / 1e6:16.0f}" for rate in rates)
+            + f"{rates[0] / bound:16.3f}"
+            + of_loop
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """One repeat of a stream through the gather unit and the MAC array, from one state of the units to the next.
 
-Chooses the kernel family, keeps a repeat's arrays in the form the kernels take, and holds what a repeat leaves to the
-next as a value that compares by its bytes. Leaves out: how repeats follow each other (``simulator/machine.py``).
+Chooses the kernel family, cuts a repeat into chunks of groups in the form the kernels take, and holds what a repeat
+leaves to the next as a value that compares by its bytes. Memory is bounded by a chunk and the machine's state, not by
+the stream. Leaves out: how repeats follow each other (``simulator/machine.py``).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
@@ -18,9 +21,11 @@ from simulator._kernels import gather as kernels
 from simulator.spec import DeviceError, GatherUnit, MacArray, ScatterUnit, Scratchpad
 from traces.stream import IntArray, RequestStream
 
-Family = Literal["queue", "ordered", "ring"]
+Family = Literal["lockstep", "queue", "ordered", "ring"]
 
+CHUNK_REQUESTS = 1 << 17  # their banks stay in a core's cache; a chunk has more only if one group has more
 MOST_RING_BYTES = 1 << 31
+_LOCKSTEP_BANKS, _LOCKSTEP_REQUESTS = 16, 127  # nibbles in a word; a byte without its highest bit
 _NONE = np.zeros(0, np.int64)
 
 
@@ -87,6 +92,20 @@ class UnitState:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Chunk:
+    """Consecutive groups of a stream: numbers of its first group and bundle, and the stream's arrays cut to it."""
+
+    group: int
+    bundle: int
+    pointer: IntArray  # [groups + 1] request numbers in the stream
+    address: IntArray
+    lane: npt.NDArray[np.uint16]
+    bundle_end: IntArray  # [bundles that end in it] counted from the first group
+    scatter_ptr: IntArray  # [bundles + 1] numbers in the stream
+    scatter_address: IntArray
+
+
 def power_of_two(least: int) -> int:
     """Return the smallest power of two that is at least ``least``."""
     return 1 << max(least - 1, 0).bit_length()
@@ -106,9 +125,7 @@ class GatherRun:
     ) -> None:
         self.stream, self.scratchpad, self.scatter = stream, scratchpad, scatter
         self.banks, self.xor = scratchpad.banks, scratchpad.hash == "xor"
-        self.sizes = np.diff(stream.group_ptr).astype(np.int32)
-        self.bundle_sizes = np.diff(stream.bundle_end, prepend=0).astype(np.int64)
-        widest = int(self.sizes.max())
+        widest = max(int(np.diff(part).max()) for part in _parts(stream.group_ptr))
         groups = stream.groups * (1 if stream.serial else stream.repeats)
         window, ports = min(gather.window, groups), gather.ports
         self.coalesce = gather.coalesce
@@ -117,11 +134,16 @@ class GatherRun:
         self.window, self.ports = window, ports
         in_order = gather.order == "in_order"
         self.family: Family = "ring"
-        if not self.coalesce and (window == 1 or not in_order):
+        self._counted = ports < widest  # otherwise a bank never matters
+        few = self.banks <= _LOCKSTEP_BANKS and widest <= _LOCKSTEP_REQUESTS
+        if not self.coalesce and window == 1 and (few or not self._counted):
+            self.family = "lockstep"
+        elif not self.coalesce and (window == 1 or not in_order):
             self.family = "queue"
         elif not self.coalesce and ports == 1:
             self.family = "ordered"
-        self.lanes = int(stream.lane.max()) + 1 if self.family != "queue" else 0
+        self._by_lane = self.family in ("ordered", "ring")  # elsewhere a group's grants depend on its banks alone
+        self.lanes = int(stream.lane.max()) + 1 if self._by_lane else 0
         num, den = interval.numerator, interval.denominator
         if interval <= 1:
             num = den = 1  # a dispatch a cycle is the most there is
@@ -130,28 +152,65 @@ class GatherRun:
         unit = (ports, gather.latency, mac.latency, num, den, int(in_order), int(self.coalesce))
         self._unit = np.array(unit, np.int64)
         self._reach = window * widest  # a visible request waits fewer cycles than there are visible requests
-        self._lane, self._address = self._by_lane()
         self._allocate(gather)
         self._bank_class: int | None = None
         self._busy_class: int | None = None
-        self._bank = np.empty(len(stream.address), np.uint16 if self.banks <= 1 << 16 else np.uint32)
-        self._busy = np.zeros(stream.bundles, np.int64)
+        self._bank = np.empty(0, np.uint16 if self.banks <= 1 << 16 else np.uint32)
+        self._busy = self.ends = _NONE  # ``ends``: of the last chunk's scatters, nothing left from before the repeat
+        self._only: _Chunk | None = None
+        if len(stream.address) <= CHUNK_REQUESTS and len(stream.scatter_address) <= CHUNK_REQUESTS:
+            self._only = self._cut(0, stream.groups)
 
-    def _by_lane(self) -> tuple[npt.NDArray[np.uint16], IntArray]:
-        """Return lanes and addresses, by (group, lane) where the order of lanes matters."""
+    def _chunks(self) -> Iterator[_Chunk]:
+        if self._only is not None:
+            yield self._only
+            return
+        pointer, scatter, ends = self.stream.group_ptr, self.stream.scatter_ptr, self.stream.bundle_end
+        group = 0
+        while group < self.stream.groups:
+            stop = bisect_right(pointer, int(pointer[group]) + CHUNK_REQUESTS, group, self.stream.groups + 1) - 1
+            bundle = bisect_right(ends, group)
+            scattered = (
+                bisect_right(scatter, int(scatter[bundle]) + CHUNK_REQUESTS, bundle, self.stream.bundles + 1) - 1
+            )
+            if scattered < self.stream.bundles:  # as many bundles as scatter a chunk's words, or one
+                stop = min(stop, int(ends[max(scattered - 1, bundle)]))
+            stop = max(stop, group + 1)
+            yield self._cut(group, stop)
+            group = stop
+
+    def _cut(self, group: int, stop: int) -> _Chunk:
+        """Return groups ``group`` to ``stop`` - 1, by (group, lane) where the order of lanes matters."""
         stream = self.stream
-        address = _owned(stream.address, np.int64)
-        if self.family == "queue":  # a group's grants depend on its banks alone
-            return np.zeros(0, np.uint16), address
-        lane = _owned(stream.lane, np.int16)
-        if not bank_kernels.lanes_rise(_owned(stream.group_ptr, np.int64), lane):
-            group = np.repeat(np.arange(stream.groups), self.sizes)
-            order = np.lexsort((lane, group))
-            lane, address = lane[order], address[order]
-        return lane.view(np.uint16), address  # unsigned: an index without a sign needs no wrap-around
+        pointer = _owned(stream.group_ptr[group : stop + 1], np.int64)
+        bundle, beyond = bisect_right(stream.bundle_end, group), bisect_right(stream.bundle_end, stop)
+        scatter_ptr = _owned(stream.scatter_ptr[bundle : beyond + 1], np.int64)
+        address = _owned(stream.address[pointer[0] : pointer[-1]], np.int64)
+        lane = np.zeros(0, np.int16)
+        if self._by_lane:
+            lane = _owned(stream.lane[pointer[0] : pointer[-1]], np.int16)
+            if not bank_kernels.lanes_rise(pointer, lane):
+                of_group = np.repeat(np.arange(stop - group), np.diff(pointer))
+                order = np.lexsort((lane, of_group))
+                lane, address = lane[order], address[order]
+        return _Chunk(
+            group=group,
+            bundle=bundle,
+            pointer=pointer,
+            address=address,
+            lane=lane.view(np.uint16),  # unsigned: an index without a sign needs no wrap-around
+            bundle_end=_owned(stream.bundle_end[bundle:beyond], np.int64) - group,
+            scatter_ptr=scatter_ptr,
+            scatter_address=_owned(stream.scatter_address[scatter_ptr[0] : scatter_ptr[-1]], np.int64),
+        )
 
     def _allocate(self, gather: GatherUnit) -> None:
-        rows = {"queue": 1, "ordered": power_of_two(self._reach // 64 + 2), "ring": power_of_two(self._reach + 1)}
+        rows = {
+            "lockstep": 1,
+            "queue": 1,
+            "ordered": power_of_two(self._reach // 64 + 2),
+            "ring": power_of_two(self._reach + 1),
+        }
         self._rows = rows[self.family]
         leaving = power_of_two(self._reach + int(self._unit[kernels.LATENCY]) + 4)
         cell_bytes = 8 + (8 * self.ports if self.coalesce else 0)
@@ -160,14 +219,12 @@ class GatherRun:
                 f"GatherUnit.window is {gather.window}, and with {self.banks} banks and a latency of {gather.latency} "
                 f"its reservations must fit {MOST_RING_BYTES} bytes"
             )
-        kind = {"queue": np.int64, "ordered": np.uint64, "ring": np.int32}[self.family]
+        kind = {"lockstep": np.int64, "queue": np.int64, "ordered": np.uint64, "ring": np.int32}[self.family]
         self._table = np.zeros((self._rows, self.banks), kind)
         self._words_at = np.zeros(self._rows if self.family == "ring" else 0, np.int64)
         self._held = np.zeros((self._rows, self.banks, self.ports) if self.coalesce else (1, 1, 1), np.int64)
         self._leave = np.zeros((2, leaving), np.int64)
         self._spare = np.zeros(self.window + 2 * leaving, np.int64)
-        self._ready = np.zeros(self.stream.bundles, np.int64)
-        self.ends = np.zeros(self.stream.bundles, np.int64)  # of the last step's scatters, nothing left from before
 
     def empty(self) -> UnitState:
         """Return the state of units that have nothing to do."""
@@ -175,7 +232,7 @@ class GatherRun:
             numbers=np.array([0, self._unit[kernels.LATENCY], 0, 0], np.int64),
             window=np.arange(self.window, dtype=np.int64),
             lane_from=np.zeros(self.lanes, np.int64),
-            bank=self._table[:0].copy() if self.family != "queue" else np.zeros((1, self.banks), np.int64),
+            bank=self._table[:0].copy() if self._by_lane else np.zeros((1, self.banks), np.int64),
             words_at=_NONE,
             held=np.zeros((0, self.banks, self.ports if self.coalesce else 0), np.int64),
             leave_cycle=_NONE,
@@ -184,24 +241,42 @@ class GatherRun:
 
     def busy(self, scatter_class: int) -> IntArray:
         """Return the scatter cycles of each bundle [bundles], all addresses moved by ``scatter_class`` words."""
-        if self._busy_class != scatter_class:
-            address = _owned(self.stream.scatter_address, np.int64)
-            bank = np.empty(len(address), self._bank.dtype)
-            bank_kernels.bank_numbers(address, scatter_class, self.banks, self.xor, bank)
-            pointer = _owned(self.stream.scatter_ptr, np.int64)
-            bank_kernels.lockstep_costs(pointer, bank, self.banks, self.scatter.ports, self._busy)
-            self._busy *= self.scatter.rmw_cycles
+        return np.concatenate([self._scatters(chunk, scatter_class).copy() for chunk in self._chunks()])
+
+    def _scatters(self, chunk: _Chunk, scatter_class: int) -> IntArray:
+        """Return the scatter cycles of each bundle that ends in the chunk."""
+        if self._only is None or self._busy_class != scatter_class:
+            if len(self._busy) < len(chunk.bundle_end):
+                self._busy, self.ends = np.empty((2, len(chunk.bundle_end)), np.int64)
+            busy = self._busy[: len(chunk.bundle_end)]
+            machine = (self.banks, self.xor, self.scatter.ports)
+            bank_kernels.lockstep_costs(chunk.scatter_ptr, chunk.scatter_address, scatter_class, *machine, busy)
+            busy *= self.scatter.rmw_cycles
             self._busy_class = scatter_class
-        return self._busy
+        return self._busy[: len(chunk.bundle_end)]
+
+    def _numbered(self, chunk: _Chunk, gather_class: int) -> npt.NDArray[Any]:
+        """Return the bank of each request of the chunk."""
+        size = len(chunk.address) if self._counted else 0
+        if size and (self._only is None or self._bank_class != gather_class):
+            if len(self._bank) < size:
+                self._bank = np.empty(size, self._bank.dtype)
+            bank_kernels.bank_numbers(chunk.address, gather_class, self.banks, self.xor, self._bank)
+            self._bank_class = gather_class
+        return self._bank[:size]
 
     def step(
-        self, state: UnitState, kind: Kind, granted: IntArray = _NONE, consumed: IntArray = _NONE
+        self,
+        state: UnitState,
+        kind: Kind,
+        granted: IntArray = _NONE,
+        consumed: IntArray = _NONE,
+        tile_bundles: IntArray = _NONE,
     ) -> tuple[Step, UnitState]:
-        """Run one repeat; ``granted`` and ``consumed`` [G], if given, receive each group's cycles."""
-        if self._bank_class != kind.gather:
-            bank_kernels.bank_numbers(self._address, kind.gather, self.banks, self.xor, self._bank)
-            self._bank_class = kind.gather
-        busy = self.busy(kind.scatter)
+        """Run one repeat; ``granted`` and ``consumed`` [G], if given, receive each group's cycles.
+
+        ``tile_bundles``: bundles, rising, that are replaced by the ends of their scatters, nothing left from before.
+        """
         numbers = np.zeros(kernels.NUMBERS, np.int64)
         numbers[:4] = state.numbers
         window, lane_from = state.window.copy(), state.lane_from.copy()
@@ -210,24 +285,51 @@ class GatherRun:
         rows = len(state.bank)
         self._table[:rows] = state.bank
         self._table[rows:] = 0
-        front = (self._unit, numbers, window)
-        back = (*self._leave, self._spare, granted, consumed, self._ready, self.ends)
-        work = (self.bundle_sizes, busy)
-        if self.family == "queue":
-            kernels.queue(self.sizes, self._bank, *work, *front, self._table[0], *back)
-        elif self.family == "ordered":
-            kernels.ordered(self.sizes, self._bank, self._lane, *work, *front, lane_from, self._table, *back)
-        else:
+        if self.family == "ring":
             self._words_at[:rows] = state.words_at
             self._words_at[rows:] = 0
             if self.coalesce:
                 self._held[:rows] = state.held
-            address = self._address if self.coalesce else _NONE
-            cells = (lane_from, self._table, self._words_at, self._held)
-            kernels.ring(self.sizes, self._bank, self._lane, address, *work, *front, *cells, *back)
-        advance, last_grant, last_consumed, peak_words, scatter_end = numbers[kernels.ADVANCE :].tolist()
-        step = Step(advance, last_grant, last_consumed, peak_words, scatter_end, int(busy.sum()))
+        kernels.open_repeat(numbers, window, self._table[0] if self.family == "queue" else _NONE)
+        tile = 0
+        for chunk in self._chunks():
+            groups, bundles = len(chunk.pointer) - 1, len(chunk.bundle_end)
+            part = slice(chunk.group, chunk.group + groups)
+            numbers[kernels.CLOSING] = part.stop == self.stream.groups
+            self._run(chunk, kind, numbers, window, lane_from, granted[part], consumed[part])
+            while tile < len(tile_bundles) and tile_bundles[tile] < chunk.bundle + bundles:
+                tile_bundles[tile] = self.ends[tile_bundles[tile] - chunk.bundle]
+                tile += 1
+        advance, last_grant, last_consumed, peak_words, scatter_end, busy = numbers[
+            kernels.ADVANCE : kernels.HEAD
+        ].tolist()
+        step = Step(advance, last_grant, last_consumed, peak_words, scatter_end, busy)
         return step, self._left(numbers, window, lane_from, step.advance)
+
+    def _run(
+        self,
+        chunk: _Chunk,
+        kind: Kind,
+        numbers: IntArray,
+        window: IntArray,
+        lane_from: IntArray,
+        granted: IntArray,
+        consumed: IntArray,
+    ) -> None:
+        """Run a chunk from where ``numbers`` says the last one stopped."""
+        bank, busy = self._numbered(chunk, kind.gather), self._scatters(chunk, kind.scatter)
+        work = (chunk.bundle_end, busy, self._unit, numbers, window)
+        back = (*self._leave, self._spare, granted, consumed, self.ends)
+        if self.family == "lockstep":
+            kernels.lockstep(chunk.pointer, bank, *work, *back)
+        elif self.family == "queue":
+            kernels.queue(chunk.pointer, bank, *work, self._table[0], *back)
+        elif self.family == "ordered":
+            kernels.ordered(chunk.pointer, bank, chunk.lane, *work, lane_from, self._table, *back)
+        else:
+            address = chunk.address if self.coalesce else _NONE
+            cells = (lane_from, self._table, self._words_at, self._held)
+            kernels.ring(chunk.pointer, bank, chunk.lane, address, *work, *cells, *back)
 
     def after_move(self, state: UnitState, kind: Kind) -> UnitState:
         """Return what a repeat of ``kind`` left, as the next repeat sees it."""
@@ -259,7 +361,7 @@ class GatherRun:
 
     def peak_of_rest(self, state: UnitState) -> int:
         """Return the most words that wait from the state's time 0 on, if no group follows."""
-        if self.family == "queue":
+        if self.family in ("lockstep", "queue"):
             slots = np.arange(-(-int(state.bank.max()) // self.ports)) * self.ports
             words = np.clip(state.bank[0] - slots[:, None], 0, self.ports).sum(axis=1)
         elif self.family == "ordered":
@@ -277,6 +379,12 @@ class GatherRun:
 def _owned(array: npt.NDArray[Any], kind: type[np.signedinteger[Any]]) -> npt.NDArray[Any]:
     """Return the array, or a copy where it is not contiguous, writable or of that type: one compilation for all."""
     return np.require(array, kind, ["C", "W"])
+
+
+def _parts(pointer: IntArray) -> Iterator[IntArray]:
+    """Cut pointers into parts of bounded length that share their ends."""
+    for first in range(0, len(pointer) - 1, CHUNK_REQUESTS):
+        yield pointer[first : first + CHUNK_REQUESTS + 1]
 
 
 def _used(rows: npt.NDArray[Any]) -> int:

@@ -9,6 +9,7 @@ Equal to replaying every repeat, to the cycle. Leaves out: DMA and DRAM (``simul
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, lcm
@@ -21,6 +22,7 @@ from traces.stream import IntArray, RequestStream, TraceError
 
 MEMO_BYTES = 1 << 26  # states remembered; past that they are forgotten and the search for a circle starts again
 _NO_SCATTER = ScatterUnit(rmw_cycles=1)
+_NO_TILES = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,15 +247,15 @@ def _concatenated(run: GatherRun, moves: _Moves) -> StreamCycles:
                 continue  # comes back to the same state and index
         found = memo.steps.get(mark)
         if found is None:
-            if memo.bytes > MEMO_BYTES:
+            if memo.bytes > MEMO_BYTES and len(memo.states) > 1:  # one state may be larger than that
                 current, memo = memo.states[state], _Memo()
                 state = memo.number(current)
                 seen, path = {}, []
                 continue
             kind = moves.kind(repeat)
-            step, left = run.step(memo.states[state], kind)
-            if repeat == 0:
-                tile_ends = _tile_ends(run)
+            tiles = _tile_bundles(run.stream) if repeat == 0 else _NO_TILES
+            step, left = run.step(memo.states[state], kind, tile_bundles=tiles)
+            tile_ends = tile_ends or tuple(tiles.tolist())
             found = step, memo.number(run.after_move(left, kind))
             memo.steps[mark] = found
         step, state = found
@@ -281,10 +283,10 @@ def _serial(run: GatherRun, moves: _Moves) -> StreamCycles:
     for first in range(repeats if moves.period is None else min(each, repeats)):
         index = moves.index(first)
         if index not in steps:
-            step, left = run.step(run.empty(), moves.kind(first))
+            tiles = _tile_bundles(run.stream) if first == 0 else _NO_TILES
+            step, left = run.step(run.empty(), moves.kind(first), tile_bundles=tiles)
             steps[index] = step, run.peak_of_rest(left)
-            if first == 0:
-                tile_ends = _tile_ends(run)
+            tile_ends = tile_ends or tuple(tiles.tolist())
         step, rest = steps[index]
         times = 1 if moves.period is None else (repeats - first - 1) // each + 1
         base += times * (step.scatter_end + gap)
@@ -302,9 +304,8 @@ def _serial(run: GatherRun, moves: _Moves) -> StreamCycles:
     )
 
 
-def _tile_ends(run: GatherRun) -> tuple[int, ...]:
-    """Return the end of each tile's last scatter; the run's last step was the first repeat."""
-    if run.stream.tile_end is None:
-        return ()
-    bundle = np.searchsorted(run.stream.bundle_end, run.stream.tile_end)
-    return tuple(run.ends[bundle].tolist())
+def _tile_bundles(stream: RequestStream) -> IntArray:
+    """Return the last bundle of each tile."""
+    if stream.tile_end is None:
+        return _NO_TILES
+    return np.array([bisect_left(stream.bundle_end, end) for end in stream.tile_end.tolist()], np.int64)

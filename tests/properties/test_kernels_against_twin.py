@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from fractions import Fraction
 from random import Random
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from simulator import gather_run
 from simulator import machine as fast
 from simulator.spec import DeviceError, GatherUnit, MacArray, ScatterUnit, Scratchpad
 from tests.reference import machine as twin
@@ -167,13 +169,47 @@ def test_a_jump_over_many_repeats_equals_replaying_each(
 
 
 @settings(max_examples=40, deadline=None)
-@given(machines(), st.integers(0, 2**32), st.integers(2, 40))
-@example(twin.Machine(lanes=4, window=12, banks=3), 1, 40)
-def test_forgetting_states_changes_no_cycle(machine: twin.Machine, seed: int, repeats: int) -> None:
+@given(machines(), st.integers(0, 2**32), st.integers(2, 40), st.sampled_from([1, 3000]))
+@example(twin.Machine(lanes=4, window=12, banks=3), 1, 40, 3000)
+@example(twin.Machine(lanes=4, window=12, banks=3), 1, 40, 1)  # less than one state
+def test_forgetting_states_changes_no_cycle(machine: twin.Machine, seed: int, repeats: int, most_bytes: int) -> None:
     stream = random_stream(Random(seed), machine.lanes, machine.banks, 5, repeats)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast, "MEMO_BYTES", 3000)
+        patch.setattr(fast, "MEMO_BYTES", most_bytes)
         assert_jump_equals_replay(machine, stream)
+
+
+@settings(max_examples=150, deadline=None)
+@given(machines(), st.integers(0, 2**32), st.integers(1, 25), st.integers(1, 4), st.sampled_from([1, 3, 20]))
+def test_cutting_a_repeat_into_chunks_changes_no_cycle(
+    machine: twin.Machine, seed: int, groups: int, repeats: int, chunk: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gather_run, "CHUNK_REQUESTS", chunk)
+        assert_equal_to_twin(machine, random_stream(Random(seed), machine.lanes, machine.banks, groups, repeats))
+
+
+@pytest.mark.parametrize("order", ["in_order", "out_of_order"])
+@pytest.mark.parametrize("window", [1, 4])
+def test_memory_is_bounded_by_a_chunk_and_not_by_the_stream(window: int, order: str) -> None:
+    groups = 250_000
+    rng = np.random.default_rng(0)
+    stream = RequestStream(
+        name="s",
+        group_ptr=np.arange(groups + 1, dtype=np.int64) * 8,
+        lane=np.tile(np.arange(8, dtype=np.int16), groups),
+        address=rng.integers(0, 1000, 8 * groups),
+        bundle_end=np.arange(1, groups + 1, dtype=np.int64),
+        scatter_ptr=np.arange(groups + 1, dtype=np.int64),
+        scatter_address=rng.integers(0, 1000, groups),
+    )
+    parts = units(twin.Machine(lanes=8, window=window, order=order, banks=8))
+    fast.run_stream(replace(stream, repeats=2), *parts, interval=Fraction(1))  # compiles
+    tracemalloc.start()
+    fast.run_stream(replace(stream, repeats=2), *parts, interval=Fraction(1))
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 32 * gather_run.CHUNK_REQUESTS < stream.address.nbytes
 
 
 def one_group(**changes: Any) -> RequestStream:
