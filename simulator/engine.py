@@ -75,8 +75,8 @@ def run_tiles(
 
     A DMA engine asks for its next transfer when the last one is handed over; a store frees its buffer then, a tile
     runs when its data are there. ``transfers``: a list to which each transfer is added in the order of asking.
-    ``record`` is told of each transfer ("load", "store": asked for, the DRAM was free, its last burst was moved) and each run
-    of a tile ("compute": the tile before had run, this one began, it ended). Raises DeviceError.
+    ``record`` is told of each transfer ("load", "store": asked for, the DRAM was free, its last burst was moved) and
+    each run of a tile ("compute": the tile before had run, this one began, it ended). Raises DeviceError.
     """
     if not any(tile.load_bytes or tile.store_bytes for tile in tiles):
         now = 0

@@ -49,7 +49,8 @@ GS_TCM_SVE8 = Device(
         "scratchpad.banks": "one for each lane: GS(8,k) of arXiv 2112.10898",
         "scratchpad.activation_bytes": f"64 KB in two halves; {KERNELS} (32768 values of 2 bytes)",
         "core.gather_instructions": f"two vector loads, a gather, a multiply-add; {KERNELS}",
-        "core.block_instructions": f"value load, index load, vector or broadcast load, multiply-add; {KERNELS}",
+        "core.block_instructions": "value load, index load, vector or broadcast load, multiply-add; "
+        f"block 8x1: {KERNELS}; block 1x8: assumed alike",
         "core.dense_instructions": "weight load and multiply-add; an activation load for 8 rows",
         "widths": f"fp16 values, 16-bit indices, 32-bit pointers; {KERNELS}; 32-bit sums assumed",
     },
