@@ -35,9 +35,8 @@ from gatherline.rows import LayerOutcome, RunFacts, layer_row, outcome, total_ro
 from patterns.encodings.base import EncodingError
 from simulator.replay import write_programs
 from simulator.result import LayerResult
-from simulator.schedule.layer_program import compile_layer
 from simulator.schedule.program import Program
-from simulator.simulate import LayerFacts, layer_facts, simulate
+from simulator.simulate import LayerFacts, best_program, layer_facts, simulate
 from simulator.spec import Device, DeviceError
 from traces.layer import Network, UnsupportedLayer
 from traces.liveness import peak_activation_elements
@@ -76,7 +75,7 @@ def _run_level(
 ) -> list[dict[str, object]]:
     results: list[list[LayerOutcome]] = [[] for _ in devices]
     for trace in traced.traces:
-        programs: dict[object, Program] = {}
+        programs: dict[object, tuple[Program, ...]] = {}
         for found, device in zip(results, devices, strict=True):
             found.append(outcome(trace, _run_layer(request, trace, device, programs)))
         shown.step(f"{level.pattern.spelling} {trace.layer.name}")
@@ -88,7 +87,9 @@ def _run_level(
     return rows
 
 
-def _run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs: dict[object, Program]) -> LayerResult:
+def _run_layer(
+    request: RunRequest, trace: LayerTrace, device: Target, programs: dict[object, tuple[Program, ...]]
+) -> LayerResult:
     try:
         if isinstance(device, Device):
             result = simulate(
@@ -191,7 +192,7 @@ def write_traces(request: RunRequest, directory: Path, *, network: Network | Non
     def programs() -> Iterable[tuple[LayerFacts, Program, dict[str, Any]]]:
         for trace in traced.traces:
             try:
-                program = compile_layer(
+                program = best_program(
                     trace, device, encoding=request.encoding, order=request.order, mapping=request.mapping
                 )
             except EncodingError as error:

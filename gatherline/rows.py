@@ -104,7 +104,7 @@ def layer_row(facts: RunFacts, layer: LayerOutcome) -> Row:
     }
     device = facts.device
     if isinstance(device, Device) and result.kind == "depthwise":  # runs on the vector unit, which may be the wider one
-        peak = max(device.macs_per_cycle, device.vector_unit.elements_per_cycle)
+        peak = max(device.macs_per_cycle, device.cores * device.vector_unit.elements_per_cycle)
         row["peak_macs_per_s"] = float(peak * device.clock_hz)
     return complete_row(row)
 

@@ -1,8 +1,12 @@
 """Orders tiles: DMA in, compute and DMA out as SimPy processes that share one DRAM. Compute cycles come from kernels.
 
-Where bytes lie: a layer has a region for what is loaded and, from the next page on, one for what is stored. Loads of
+Each core has the three processes; all cores share the DRAM and, where there is one, the second level. The DRAM is asked
+in the order of (cycle, core, load before store), whatever order the simulation ran the processes in.
+
+Where bytes lie: a core has a region for what is loaded and, from the next page on, one for what is stored. Loads of
 tiles that follow each other lie one after another, and so do stores; an operand that is loaded again (weights streamed
-once more, partial sums coming back) is taken to lie in the load region again, as it is a transfer of its own.
+once more, partial sums coming back) or by another core is taken to lie in the load region again, as it is a transfer of
+its own.
 
 Left out: preemption, priorities (the DRAM serves in the order of asking), overlap between layers, operands of a tile
 in places of their own.
@@ -17,7 +21,9 @@ from typing import Any
 import simpy
 
 from simulator.memory.dram import open_memory
-from simulator.spec import Dram
+from simulator.memory.port import PORTS, SharedPort, Turns
+from simulator.memory.second_level import SecondLevelTiles
+from simulator.spec import NO_SECOND_LEVEL, Dram, SecondLevel
 
 _PAGE_BYTES = 4096
 Recorder = Callable[[str, int, int, int, int], None]  # unit, tile, cycle it asked, cycle it began, cycle it ended
@@ -29,13 +35,17 @@ def unrecorded(unit: str, tile: int, asked: int, began: int, ended: int) -> None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """Bytes that must be in before it runs, cycles it runs, bytes that leave after it, and where they lie."""
+    """Bytes that must be in before it runs, cycles it runs, bytes that leave after it, and where they lie.
+
+    ``operands``: (tag, bytes) of the parts of the load that a second level may hold; the rest always comes from DRAM.
+    """
 
     load_bytes: int
     compute_cycles: int
     store_bytes: int
     load_address: int = 0
     store_address: int = 0
+    operands: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +59,41 @@ class Transfer:
     is_write: bool
 
 
-def place(tiles: Iterable[Tile]) -> list[Tile]:
-    """Return the tiles with addresses: loads one after another, stores too, in a region that starts on a page."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """When the last tile of the last core has been stored, and what moved: DRAM bytes are those that missed."""
+
+    cycles: int
+    dram_read_bytes: int
+    dram_write_bytes: int
+    second_level_read_bytes: int
+
+
+def place(tiles: Iterable[Tile], base: int = 0) -> list[Tile]:
+    """Return the tiles with addresses from ``base``: loads one after another, stores too, from the next page on."""
     found = list(tiles)
-    load = 0
-    store = -(-sum(tile.load_bytes for tile in found) // _PAGE_BYTES) * _PAGE_BYTES
+    load = base
+    store = base + _pages(sum(tile.load_bytes for tile in found))
     placed = []
     for tile in found:
         placed.append(replace(tile, load_address=load, store_address=store))
         load += tile.load_bytes
         store += tile.store_bytes
     return placed
+
+
+def place_cores(cores: Iterable[Iterable[Tile]]) -> list[list[Tile]]:
+    """Return the tiles of every core with addresses: a core's regions start on the page after those of the last one."""
+    placed, base = [], 0
+    for tiles in cores:
+        found = place(tiles, base)
+        base += _pages(sum(tile.load_bytes for tile in found)) + _pages(sum(tile.store_bytes for tile in found))
+        placed.append(found)
+    return placed
+
+
+def _pages(size_bytes: int) -> int:
+    return -(-size_bytes // _PAGE_BYTES) * _PAGE_BYTES
 
 
 def run_tiles(
@@ -71,46 +105,64 @@ def run_tiles(
     transfers: list[Transfer] | None = None,
     record: Recorder = unrecorded,
 ) -> int:
-    """Return the cycle in which the last tile has been stored; tiles are double-buffered at both ends.
+    """Return the cycle in which the last tile of one core has been stored; the rest as ``run_cores``."""
+    return run_cores([tiles], dram, clock_hz, buffers_in, buffers_out, transfers=transfers, record=record).cycles
+
+
+def run_cores(
+    cores: Sequence[Sequence[Tile]],
+    dram: Dram,
+    clock_hz: int,
+    buffers_in: int,
+    buffers_out: int,
+    second_level: SecondLevel = NO_SECOND_LEVEL,
+    transfers: list[Transfer] | None = None,
+    record: Recorder = unrecorded,
+) -> Traffic:
+    """Return when the last tile of the last core has been stored; tiles are double-buffered at both ends.
 
     A DMA engine asks for its next transfer when the last one is handed over; a store frees its buffer then, a tile
     runs when its data are there. ``transfers``: a list to which each transfer is added in the order of asking.
     ``record`` is told of each transfer ("load", "store": asked for, the DRAM was free, its last burst was moved) and
-    each run of a tile ("compute": the tile before had run, this one began, it ended). Raises DeviceError.
+    each run of a tile ("compute": the tile before had run, this one began, it ended), by all cores alike. Raises
+    DeviceError.
     """
-    if not any(tile.load_bytes or tile.store_bytes for tile in tiles):
-        now = 0
-        for number, tile in enumerate(tiles):
-            record("compute", number, now, now, now + tile.compute_cycles)
-            now += tile.compute_cycles
-        return now
+    written = sum(tile.store_bytes for tiles in cores for tile in tiles)
+    if not written and not any(tile.load_bytes for tiles in cores for tile in tiles):
+        cycles = max((_without_bytes(tiles, record) for tiles in cores), default=0)
+        return Traffic(cycles=cycles, dram_read_bytes=0, dram_write_bytes=0, second_level_read_bytes=0)
     env = simpy.Environment()
-    memory = open_memory(dram, clock_hz)
+    memory = _Memory(env, dram, clock_hz, second_level, transfers, record)
+    done = [_start(env, memory, core, tiles, buffers_in, buffers_out) for core, tiles in enumerate(cores)]
+    env.run(until=env.all_of(done))
+    return Traffic(
+        cycles=max(int(env.now), memory.last_there),
+        dram_read_bytes=memory.read_bytes,
+        dram_write_bytes=written,
+        second_level_read_bytes=memory.second_level_read_bytes,
+    )
+
+
+def _without_bytes(tiles: Sequence[Tile], record: Recorder) -> int:
+    """Run tiles that move nothing: one after another."""
+    now = 0
+    for number, tile in enumerate(tiles):
+        record("compute", number, now, now, now + tile.compute_cycles)
+        now += tile.compute_cycles
+    return now
+
+
+def _start(
+    env: simpy.Environment, memory: _Memory, core: int, tiles: Sequence[Tile], buffers_in: int, buffers_out: int
+) -> simpy.Process:
+    """Start the processes of one core and return the one that ends last."""
     free_in, free_out = simpy.Container(env, buffers_in, buffers_in), simpy.Container(env, buffers_out, buffers_out)
     loaded, computed = simpy.Store(env), simpy.Store(env)
-    last_there = bus_free = 0
-
-    def ask(number: int, address: int, size_bytes: int, is_write: bool) -> tuple[int, int]:
-        nonlocal bus_free
-        now = int(env.now)
-        if not size_bytes:
-            return 0, now
-        handed_over, there = memory.serve(now, address, size_bytes, is_write)
-        if transfers is not None:
-            transfers.append(
-                Transfer(cycle=now, done_cycle=there, address=address, size_bytes=size_bytes, is_write=is_write)
-            )
-        began = max(now, bus_free)
-        bus_free = max(began, there if is_write else there - dram.latency_cycles)
-        record("store" if is_write else "load", number, now, began, bus_free)
-        return handed_over - now, there
 
     def load() -> Generator[Any, Any, None]:
         for number, tile in enumerate(tiles):
             yield free_in.get(1)
-            busy, arrival = ask(number, tile.load_address, tile.load_bytes, False)
-            if busy:
-                yield env.timeout(busy)
+            arrival = yield from memory.load(2 * core, number, tile)
             yield loaded.put((tile, arrival))
 
     def compute() -> Generator[Any, Any, None]:
@@ -119,22 +171,96 @@ def run_tiles(
             tile, arrival = yield loaded.get()
             yield free_out.get(1)
             yield env.timeout(max(0, arrival - env.now) + tile.compute_cycles)
-            record("compute", number, asked, int(env.now) - tile.compute_cycles, int(env.now))
+            memory.record("compute", number, asked, int(env.now) - tile.compute_cycles, int(env.now))
             yield free_in.put(1)
             yield computed.put(tile)
 
     def store() -> Generator[Any, Any, None]:
-        nonlocal last_there
         for number in range(len(tiles)):
             tile = yield computed.get()
-            busy, there = ask(number, tile.store_address, tile.store_bytes, True)
-            last_there = max(last_there, there)
-            if busy:
-                yield env.timeout(busy)
+            yield from memory.transfer(2 * core + 1, number, tile.store_address, tile.store_bytes, True)
             yield free_out.put(1)
 
     env.process(load())
     env.process(compute())
-    done = env.process(store())
-    env.run(until=done)
-    return max(int(env.now), last_there)
+    return env.process(store())
+
+
+class _Memory:
+    """The DRAM and the second level that all cores share, and the bytes that were read from each."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        dram: Dram,
+        clock_hz: int,
+        second_level: SecondLevel,
+        transfers: list[Transfer] | None,
+        record: Recorder,
+    ) -> None:
+        self.record, self._bus_free, self._latency_cycles = record, 0, dram.latency_cycles
+        self._env, self._dram, self._transfers = env, open_memory(dram, clock_hz), transfers
+        self._asking, self._second_port, self._look_ups = Turns(env, PORTS), SharedPort(env), Turns(env)
+        self._tiles = SecondLevelTiles(second_level) if second_level.bytes else None
+        self.read_bytes = self.second_level_read_bytes = self.last_there = 0
+
+    def transfer(
+        self, rank: int, number: int, address: int, size_bytes: int, is_write: bool
+    ) -> Generator[Any, Any, int]:
+        """Ask the DRAM, wait until the transfer is handed over, and return the cycle in which its data are there.
+
+        Every transfer of every core passes here, in the order in which the DRAM serves them.
+        """
+        if not size_bytes:
+            return int(self._env.now)
+        asked = int(self._env.now)
+        yield from self._asking.take(rank)
+        now = int(self._env.now)
+        handed_over, there = self._dram.serve(now, address, size_bytes, is_write)
+        if self._transfers is not None:
+            self._transfers.append(
+                Transfer(cycle=now, done_cycle=there, address=address, size_bytes=size_bytes, is_write=is_write)
+            )
+        began = max(now, self._bus_free)
+        self._bus_free = max(began, there if is_write else there - self._latency_cycles)
+        self.record("store" if is_write else "load", number, asked, began, self._bus_free)
+        if is_write:
+            self.last_there = max(self.last_there, there)
+        else:
+            self.read_bytes += size_bytes
+        if handed_over > now:
+            yield self._env.timeout(handed_over - now)
+        return there
+
+    def load(self, rank: int, number: int, tile: Tile) -> Generator[Any, Any, int]:
+        """Fetch a tile's bytes and return the cycle in which they are all there."""
+        address, rest_bytes, arrival = tile.load_address, tile.load_bytes, int(self._env.now)
+        if self._tiles is not None:
+            for tag, size_bytes in tile.operands:
+                there = yield from self._operand(self._tiles, rank, number, tag, address, size_bytes)
+                arrival = max(arrival, there)
+                address += size_bytes
+                rest_bytes -= size_bytes
+        there = yield from self.transfer(rank, number, address, rest_bytes, False)
+        return max(arrival, there)
+
+    def _operand(
+        self, tiles: SecondLevelTiles, rank: int, number: int, tag: str, address: int, size_bytes: int
+    ) -> Generator[Any, Any, int]:
+        """Read one operand from the second level where it lies there or is on its way, else from DRAM."""
+        yield from self._look_ups.take(rank)
+        filled = tiles.look_up(tag)
+        if filled is not None:
+            yield filled
+            yield from self._second_port.hold(rank, tiles.port_cycles(size_bytes))
+            self.second_level_read_bytes += size_bytes
+            return int(self._env.now)
+        filled = self._env.event()
+        tiles.allocate(tag, size_bytes, filled)
+        arrival = yield from self.transfer(rank, number, address, size_bytes, False)
+        self._env.process(self._fill(filled, arrival))
+        return int(arrival)
+
+    def _fill(self, filled: simpy.Event, arrival: int) -> Generator[Any, Any, None]:
+        yield self._env.timeout(arrival - int(self._env.now))
+        filled.succeed()

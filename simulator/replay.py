@@ -24,6 +24,7 @@ _COUNTERS = (
     "serial", "mapping", "encoding", "weight_bytes", "index_bytes", "slots", "slot_macs", "macs_effectual",
     "scratchpad_bytes", "reason",
 )  # fmt: skip
+_SCOPES = ("weights_scope", "inputs_scope")
 
 
 def write_programs(
@@ -33,30 +34,43 @@ def write_programs(
     described: list[dict[str, Any]] = []
     kept: list[tuple[RequestStream, dict[str, Any]]] = []
     for facts, program, keys in programs:
-        visits: list[dict[str, Any]] = []
-        for visit in program.visits:
-            runs = [[run.repeats, run.load_bytes, run.store_bytes] for run in visit.runs]
-            if visit.stream is None:
-                visits.append({"stream": None, "runs": runs})
-                continue
-            visits.append({"stream": len(kept), "runs": runs})
-            loaded = replace(
-                visit.stream,
-                load_bytes=sum(run.load_bytes for run in visit.runs),
-                store_bytes=sum(run.store_bytes for run in visit.runs),
-            )
-            kept.append((loaded, {"layer": facts.layer, "m": facts.m, "k": facts.k, "p": facts.p, **keys}))
-        described.append(
-            {
-                "facts": asdict(facts),
-                **{name: getattr(program, name) for name in _COUNTERS},
-                "vector_runs": [[run.load_bytes, run.elements, run.store_bytes] for run in program.vector_runs],
-                "visits": visits,
-            }
-        )
+        entry = {"layer": facts.layer, "m": facts.m, "k": facts.k, "p": facts.p, **keys}
+        item = {"facts": asdict(facts), **_described(program, entry, kept)}
+        if program.cores:
+            item["cores"] = [_described(part, {**entry, "core": c}, kept) for c, part in enumerate(program.cores)]
+        described.append(item)
     if not kept:
         raise TraceError(f"{directory}: no layer makes a request stream, so there is nothing to write")
     return write_streams(directory, kept, {"programs": described, **extra})
+
+
+def _described(
+    program: Program, entry: dict[str, Any], kept: list[tuple[RequestStream, dict[str, Any]]]
+) -> dict[str, Any]:
+    """Append the streams of one core to ``kept`` with ``entry``, and return all else there is to know."""
+    visits: list[dict[str, Any]] = []
+    for visit in program.visits:
+        described: dict[str, Any] = {
+            "stream": None,
+            "runs": [[run.repeats, run.load_bytes, run.store_bytes] for run in visit.runs],
+            "operands": [[list(operand) for operand in run.operands] for run in visit.runs],
+        }
+        if visit.stream is not None:
+            described["stream"] = len(kept)
+            loaded = replace(
+                visit.stream,
+                name=visit.stream.name + (f".core{entry['core']}" if "core" in entry else ""),
+                load_bytes=sum(run.load_bytes for run in visit.runs),
+                store_bytes=sum(run.store_bytes for run in visit.runs),
+            )
+            kept.append((loaded, entry))
+        visits.append(described)
+    return {
+        **{name: getattr(program, name) for name in _COUNTERS},
+        **{name: getattr(program, name) for name in _SCOPES},
+        "vector_runs": [[run.load_bytes, run.elements, run.store_bytes] for run in program.vector_runs],
+        "visits": visits,
+    }
 
 
 def read_programs(directory: Path, device: Device) -> Iterator[tuple[LayerFacts, Program]]:
@@ -80,19 +94,49 @@ def read_programs(directory: Path, device: Device) -> Iterator[tuple[LayerFacts,
 def _own(index: TraceIndex, item: Any, device: Device) -> tuple[LayerFacts, Program]:
     """Return a layer that ``write_programs`` described; nothing of it is believed unchecked."""
     where = f"{index.directory}: a program of trace.json"
-    described = _fields(item, ("facts", "vector_runs", "visits", *_COUNTERS), where)
+    described = _fields(item, ("facts",), where)
     facts = LayerFacts(**_typed(LayerFacts, described["facts"], f"{where}: facts"))
     where = f"{where}, layer {facts.layer}"
-    counters = _typed(Program, {name: described[name] for name in _COUNTERS}, where)
+    shared: dict[str, RequestStream] = {}
+    program = _core_program(index, item, device, where, shared)
+    if "cores" in described:
+        cores = _list(described, "cores", where)
+        if not 1 <= len(cores) <= device.cores:
+            raise TraceError(
+                f"{where}: it is shared out over {len(cores)} cores, and must be over 1 to {device.cores}, those of "
+                f"device {device.name}"
+            )
+        if program.visits or program.vector_runs:
+            raise TraceError(f"{where}: visits and vector_runs must be empty, since those of its cores are run")
+        parts = [_core_program(index, each, device, f"{where}, core {c}", shared) for c, each in enumerate(cores)]
+        program = replace(program, cores=tuple(parts))
+        sums = {name: sum(getattr(part, name) for part in parts) for name in ("macs_effectual", "slot_macs")}
+        if (program.macs_effectual, program.slot_macs) != (sums["macs_effectual"], sums["slot_macs"]):
+            raise TraceError(f"{where}: macs_effectual and slot_macs must be the sums of its cores'")
+    else:
+        _check_counts(program, device, where)
+    return facts, program
+
+
+def _core_program(
+    index: TraceIndex, item: Any, device: Device, where: str, shared: dict[str, RequestStream]
+) -> Program:
+    """Return what one core does, or all of a layer that is not shared out. The counts of a core are checked here."""
+    described = _fields(item, ("vector_runs", "visits", *_COUNTERS), where)
+    known = {name: described[name] for name in _COUNTERS} | {name: described.get(name, "") for name in _SCOPES}
+    counters = _typed(Program, known, where)
     numbers = [_whole_numbers(run, 3, 0, f"{where}: vector_runs") for run in _list(described, "vector_runs", where)]
     vector_runs = tuple(VectorRun(load_bytes=a, elements=b, store_bytes=c) for a, b, c in numbers)
     visits = []
-    shared: dict[str, RequestStream] = {}
     for number, visit in enumerate(_list(described, "visits", where)):
         here = f"{where}: visit {number}"
         parts = _fields(visit, ("stream", "runs"), here)
         numbers = [_whole_numbers(run, 3, 0, f"{here}: runs") for run in _list(parts, "runs", here)]
-        runs = tuple(TileRun(repeats=a, load_bytes=b, store_bytes=c) for a, b, c in numbers)
+        operands = _operands(parts, numbers, here)
+        runs = tuple(
+            TileRun(repeats=a, load_bytes=b, store_bytes=c, operands=tiles)
+            for (a, b, c), tiles in zip(numbers, operands, strict=True)
+        )
         if not runs or min(run.repeats for run in runs) < 1:
             raise TraceError(f"{here}: runs must be at least one, and each of at least one repeat")
         stream = None
@@ -106,8 +150,35 @@ def _own(index: TraceIndex, item: Any, device: Device) -> tuple[LayerFacts, Prog
                 raise TraceError(f"{here}: runs must have the {stream.repeats} repeats of stream {stream.name} in all")
         visits.append(Visit(stream=stream, runs=runs))
     program = Program(visits=tuple(visits), vector_runs=vector_runs, **counters)
-    _check_counts(program, device, where)
-    return facts, program
+    if "facts" not in described:
+        _check_counts(program, device, where)
+    return program
+
+
+def _operands(visit: dict[str, Any], runs: list[tuple[int, ...]], where: str) -> list[tuple[tuple[str, int], ...]]:
+    """Return the weight and input tiles of each run of a visit; none where the trace does not tell them apart."""
+    if "operands" not in visit:
+        return [()] * len(runs)
+    listed = _list(visit, "operands", where)
+    if len(listed) != len(runs) or not all(isinstance(tiles, list) for tiles in listed):
+        raise TraceError(f"{where}: operands must be a list for each of its {len(runs)} runs")
+    found = []
+    for run, tiles in zip(runs, listed, strict=True):
+        for tile in tiles:
+            if not _is_operand(tile):
+                raise TraceError(
+                    f"{where}: operand {_short(tile)} must be a tag that begins with w or x, and its bytes"
+                )
+        if sum(tile[1] for tile in tiles) > run[1]:
+            raise TraceError(f"{where}: the operands of a run must have at most its {run[1]} load bytes")
+        found.append(tuple((tile[0], tile[1]) for tile in tiles))
+    return found
+
+
+def _is_operand(tile: Any) -> bool:
+    if not isinstance(tile, list) or len(tile) != 2 or not isinstance(tile[0], str):
+        return False
+    return tile[0][:1] in ("w", "x") and _is_count(tile[1], 1)
 
 
 def _check_counts(program: Program, device: Device, where: str) -> None:

@@ -12,9 +12,10 @@ from typing import Literal
 
 ModelKind = Literal["cycle", "roofline"]
 
-# what cycles are lost to, in the order in which causes are removed: waiting for DRAM, bank conflicts, scatter stalls,
-# the weight buffer's interval, imbalance and raggedness (with pipeline fill and drain), padding; then the vector unit
-CAUSES = ("dram", "conflict", "scatter", "interval", "imbalance", "padding", "vector")
+# what cycles are lost to, in the order in which causes are removed: another core at the DRAM, waiting for DRAM, bank
+# conflicts, scatter stalls, the weight buffer's interval, imbalance and raggedness (with pipeline fill and drain, and
+# cores that idle), padding; then the vector unit
+CAUSES = ("core", "dram", "conflict", "scatter", "interval", "imbalance", "padding", "vector")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ between layers.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from simulator.engine import Recorder, Tile, Transfer, place, run_tiles, unrecorded
+from simulator.engine import Recorder, Tile, Traffic, Transfer, place_cores, run_cores, unrecorded
 from simulator.issue import core_interval
 from simulator.machine import StreamCycles, run_stream
 from simulator.schedule.program import Program, Visit, proportional
@@ -18,8 +18,17 @@ from simulator.spec import Device
 from traces.stream import RequestStream
 
 
+def run_parts(program: Program, device: Device, interval: Fraction | None = None) -> list[list[StreamCycles]]:
+    """Return ``run_streams`` of each core; cores that do the same run once."""
+    seen: dict[int, list[StreamCycles]] = {}
+    for part in program.parts:
+        if id(part.visits) not in seen:
+            seen[id(part.visits)] = run_streams(part, device, interval)
+    return [seen[id(part.visits)] for part in program.parts]
+
+
 def run_streams(program: Program, device: Device, interval: Fraction | None = None) -> list[StreamCycles]:
-    """Return the cycles of each visit's stream, in order; ``interval`` instead of what the weight buffer allows."""
+    """Return the cycles of each visit's stream of one core; ``interval`` instead of what the weight buffer allows."""
     seen: dict[tuple[object, ...], StreamCycles] = {}
     results = []
     for stream in program.streams:
@@ -51,20 +60,31 @@ def stream_interval(stream: RequestStream, device: Device) -> Fraction:
     return delivered if device.core is None else max(delivered, core_interval(stream, device.core))
 
 
-def cycles_with_transfers(
+def with_transfers(
     program: Program,
-    results: list[StreamCycles],
+    results: Sequence[list[StreamCycles]],
     device: Device,
     transfers: list[Transfer] | None = None,
     record: Recorder = unrecorded,
-) -> int:
-    """Return the cycles with DMA and DRAM, every tile waiting for its bytes; ``results`` as ``run_streams`` gives.
+) -> tuple[Traffic, int]:
+    """Return what DMA and DRAM make of a program, every tile waiting for its bytes, and the cycles without sharing.
 
-    ``transfers``: a list that receives what the DRAM is asked for; ``record`` is told when each tile ran.
+    ``results``: by core, as ``run_streams`` gives. The second number is the most that a core takes with the DRAM and
+    the second level to itself. ``transfers``: a list that receives what the DRAM is asked for by all of them together;
+    ``record`` is told when each tile ran.
     """
     pad = device.scratchpad
-    tiles = place(_tiles(program, results, device))
-    return run_tiles(tiles, device.dram, device.clock_hz, pad.activation_buffers, pad.output_buffers, transfers, record)
+
+    def run(cores: list[list[Tile]], seen: list[Transfer] | None = None, told: Recorder = unrecorded) -> Traffic:
+        buffers = (pad.activation_buffers, pad.output_buffers)
+        return run_cores(cores, device.dram, device.clock_hz, *buffers, device.second_level, seen, told)
+
+    cores = place_cores(_tiles(part, found, device) for part, found in zip(program.parts, results, strict=True))
+    together = run(cores, transfers, record)
+    if len(cores) == 1:
+        return together, together.cycles
+    different = {(id(part.visits), part.vector_runs): tiles for part, tiles in zip(program.parts, cores, strict=True)}
+    return together, max(run([tiles]).cycles for tiles in different.values())
 
 
 def tile_places(program: Program) -> list[tuple[int, int]]:
@@ -105,6 +125,12 @@ def _tile_cycles(visit: Visit, result: StreamCycles | None) -> list[int]:
     return proportional(result.cycles, [run.repeats for run in visit.runs])
 
 
+def _scoped(program: Program, operands: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    """Tell the tiles of different scopes apart."""
+    scope = {"w": program.weights_scope, "x": program.inputs_scope}
+    return tuple((f"{scope[tag[0]]}:{tag}", size_bytes) for tag, size_bytes in operands)
+
+
 def _tiles(program: Program, results: list[StreamCycles], device: Device) -> Iterator[Tile]:
     left = iter(results)
     by_visit: list[list[Tile]] = []
@@ -112,7 +138,12 @@ def _tiles(program: Program, results: list[StreamCycles], device: Device) -> Ite
         cycles = _tile_cycles(visit, next(left) if visit.stream is not None else None)
         by_visit.append(
             [
-                Tile(load_bytes=run.load_bytes, compute_cycles=part, store_bytes=run.store_bytes)
+                Tile(
+                    load_bytes=run.load_bytes,
+                    compute_cycles=part,
+                    store_bytes=run.store_bytes,
+                    operands=_scoped(program, run.operands) if device.second_level.bytes else (),
+                )
                 for run, part in zip(visit.runs, cycles, strict=True)
             ]
         )

@@ -2,7 +2,8 @@
 
 The order of a layer's tiles and its DRAM traffic come from the mapper, the cycles of a stream from the kernels, the
 overlap of transfers and compute from the SimPy engine. Layers run one after another; a layer reads its inputs from
-DRAM and writes its outputs back. Left out: several cores, fusion of layers, energy.
+DRAM and writes its outputs back. A layer is shared out over a device's cores in the way that is fastest. Left out:
+different layers on different cores, fusion of layers, energy.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from fractions import Fraction
 from simulator.attribution import lost_cycles
 from simulator.engine import Recorder, Transfer
 from simulator.result import Counters, Cycles, LayerResult
-from simulator.runner import cycles_with_transfers, run_streams, vector_cycles
-from simulator.schedule.layer_program import check_cores, compile_layer
-from simulator.schedule.program import Program, TileRun, VectorRun
-from simulator.spec import Device
+from simulator.runner import run_parts, vector_cycles, with_transfers
+from simulator.schedule.many_cores import layer_programs
+from simulator.schedule.program import Program
+from simulator.spec import Device, DeviceError
 from traces.layer import Layer, MatrixLayer, ProductLayer, UnsupportedLayer, VectorLayer
 from traces.trace import LayerTrace
 
-Programs = MutableMapping[object, Program]
+Programs = MutableMapping[object, tuple[Program, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +59,37 @@ def simulate(
     ``order``: "packed" or "csr", the stream of patterns without groups of their own. ``mapping``: as a result spells
     it. ``programs``: reused between calls on devices that differ in timing alone. Raises DeviceError and ValueError.
     """
-    facts = layer_facts(trace, device)
     key = (trace, encoding, order, mapping, _geometry(device))
-    program = programs.get(key) if programs is not None else None
-    if program is None:
-        program = compile_layer(trace, device, encoding=encoding, order=order, mapping=mapping)
+    ways = programs.get(key) if programs is not None else None
+    if ways is None:
+        ways = layer_programs(trace, device, encoding=encoding, order=order, mapping=mapping)
         if programs is not None:
-            programs[key] = program
-    return run_program(facts, program, device)
+            programs[key] = ways
+    return _fastest(trace, ways, device)[0]
+
+
+def best_program(
+    trace: LayerTrace, device: Device, *, encoding: str | None = None, order: str = "packed", mapping: str | None = None
+) -> Program:
+    """Return the program whose result ``simulate`` gives: of the ways to share a layer out, the fastest."""
+    ways = layer_programs(trace, device, encoding=encoding, order=order, mapping=mapping)
+    return ways[0] if len(ways) == 1 else _fastest(trace, ways, device)[1]
+
+
+def _fastest(trace: LayerTrace, ways: tuple[Program, ...], device: Device) -> tuple[LayerResult, Program]:
+    """Return the first of the fastest programs, and its result."""
+    facts = layer_facts(trace, device)
+    results = [run_program(facts, program, device) for program in ways]
+    best = min(range(len(ways)), key=lambda way: results[way].latency_s)
+    return results[best], ways[best]
 
 
 def _geometry(device: Device) -> tuple[object, ...]:
     """All of a device that a program depends on."""
     pad = device.scratchpad
     return (
+        device.cores,
+        device.second_level.bytes > 0,
         device.gather.lanes,
         device.vector,
         replace(pad, hash="none"),
@@ -125,20 +143,19 @@ def _matrix_shape(layer: Layer) -> tuple[int, int, int, int]:
 
 def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerResult:
     """Return the result of running ``program``: once as the device is, then with one cause after another removed."""
-    check_cores(device)
-    results = run_streams(program, device)
-    vector = sum(vector_cycles(run.elements, device) for run in program.vector_runs)
-    compute = sum(result.cycles for result in results) + vector
-    total = cycles_with_transfers(program, results, device)
+    results = run_parts(program, device)
+    vector = [sum(vector_cycles(run.elements, device) for run in part.vector_runs) for part in program.parts]
+    compute = max(sum(result.cycles for result in core) + extra for core, extra in zip(results, vector, strict=True))
+    transfers, alone = with_transfers(program, results, device)
+    total = transfers.cycles
     peak = device.macs_per_cycle
-    issued = sum(stream.groups * stream.repeats for stream in program.streams) * peak
+    issued = sum(stream.groups * stream.repeats for stream in program.streams) * (peak // device.cores)
     if program.on_vector_unit:  # element work may come faster than the MAC array's
-        peak = max(peak, device.vector_unit.elements_per_cycle)
-        issued = vector * device.vector_unit.elements_per_cycle if program.macs_effectual else 0
-    lost = lost_cycles(program, device, total, compute, peak)
+        peak = max(peak, device.cores * device.vector_unit.elements_per_cycle)
+        issued = sum(vector) * device.vector_unit.elements_per_cycle if program.macs_effectual else 0
+    lost = lost_cycles(program, device, total=total, alone=alone, compute=compute, peak=peak)
     effectual = Fraction(program.macs_effectual, peak)
     causes = {**lost, "compute": effectual}
-    moved: list[TileRun | VectorRun] = [*(run for visit in program.visits for run in visit.runs), *program.vector_runs]
     return LayerResult(
         layer=facts.layer,
         kind=facts.kind,
@@ -159,8 +176,8 @@ def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerRes
             weight_bytes=program.weight_bytes,
             index_bytes=program.index_bytes,
             activation_bytes=facts.activation_bytes,
-            dram_read_bytes=sum(run.load_bytes for run in moved),
-            dram_write_bytes=sum(run.store_bytes for run in moved),
+            dram_read_bytes=transfers.dram_read_bytes,
+            dram_write_bytes=transfers.dram_write_bytes,
             scratchpad_read_words=sum(len(stream.address) * stream.repeats for stream in program.streams),
             scratchpad_write_words=sum(len(stream.scatter_address) * stream.repeats for stream in program.streams),
             scratchpad_bytes=program.scratchpad_bytes,
@@ -169,10 +186,10 @@ def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerRes
         cycles=Cycles(
             total=total,
             compute=compute,
-            gather=sum(result.gather for result in results),
+            gather=max(sum(result.gather for result in core) for core in results),
             conflict=int(lost["conflict"]),
-            stall=int(lost["dram"] + lost["scatter"] + lost["interval"]),
-            waiting_words=max((result.waiting_words for result in results), default=0),
+            stall=int(lost["core"] + lost["dram"] + lost["scatter"] + lost["interval"]),
+            waiting_words=max((result.waiting_words for core in results for result in core), default=0),
             effectual=float(effectual),
             lost={cause: float(value) for cause, value in lost.items()},
         ),
@@ -181,7 +198,7 @@ def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerRes
         utilization=float(effectual / total) if total else 0.0,
         mapping=program.mapping,
         encoding=program.encoding,
-        kernel="gather/scatter" if program.visits else "vector unit" if program.on_vector_unit else "",
+        kernel="gather/scatter" if program.has_visits else "vector unit" if program.on_vector_unit else "",
         reason="; ".join(text for text in (facts.reason, program.reason) if text),
     )
 
@@ -190,15 +207,20 @@ def layer_transfers(
     trace: LayerTrace, device: Device, *, encoding: str | None = None, order: str = "packed", mapping: str | None = None
 ) -> list[Transfer]:
     """Return what ``simulate`` asks of the DRAM for one layer, in the order of asking. Raises what it raises."""
-    program = compile_layer(trace, device, encoding=encoding, order=order, mapping=mapping)
+    program = best_program(trace, device, encoding=encoding, order=order, mapping=mapping)
     transfers: list[Transfer] = []
-    cycles_with_transfers(program, run_streams(program, device), device, transfers)
+    with_transfers(program, run_parts(program, device), device, transfers)
     return transfers
 
 
 def record_program(program: Program, device: Device, record: Recorder) -> int:
     """Run ``program`` once as the device is, tell ``record`` when each tile ran, and return its cycles.
 
-    Tiles are numbered in the order of ``runner.tile_places``.
+    Tiles are numbered in the order of ``runner.tile_places``. Raises DeviceError for a program of several cores.
     """
-    return cycles_with_transfers(program, run_streams(program, device), device, record=record)
+    if len(program.parts) != 1:
+        raise DeviceError(
+            f"a layer runs on {len(program.parts)} cores of device {device.name}, and a timeline shows 1 core"
+        )
+    traffic, _ = with_transfers(program, run_parts(program, device), device, record=record)
+    return traffic.cycles

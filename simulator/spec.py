@@ -25,6 +25,7 @@ _MOST_BANKS = 1 << 24  # a simulation keeps state for each
 _MOST_WIDTH_BYTES = 64
 _MOST_TIMING = 1 << 24  # cycles or bytes: sums of many still fit 64 bits
 _MOST_DRAM_BANKS = 1 << 16
+_MOST_CORES = 1 << 12  # a simulation runs each
 
 
 def _at_least_one(owner: object, *names: str, most: int = _MOST) -> None:
@@ -262,6 +263,22 @@ def _name(timing: DramTiming | None) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecondLevel:
+    """A scratchpad that all cores share, in front of the DRAM; its port moves ``bytes_per_cycle``. 0 bytes: none."""
+
+    bytes: int = 0
+    bytes_per_cycle: int = 64  # assumed: one DRAM burst a cycle
+
+    def __post_init__(self) -> None:
+        if self.bytes:
+            _at_least_one(self, "bytes")
+        _at_least_one(self, "bytes_per_cycle")
+
+
+NO_SECOND_LEVEL = SecondLevel()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Widths:
     """Bytes of a stored value, of an index, of a row or bundle pointer, of a partial sum."""
 
@@ -290,12 +307,14 @@ class Device:
     scatter: ScatterUnit
     vector_unit: VectorUnit
     dram: Dram
+    second_level: SecondLevel = NO_SECOND_LEVEL
     widths: Widths = Widths()
     core: Core | None = None  # None: a sequencer issues groups as fast as the weight buffer brings them
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "clock_hz", "cores", "vector")
+        _at_least_one(self, "clock_hz", "vector")
+        _at_least_one(self, "cores", most=_MOST_CORES)
 
     @property
     def kind(self) -> str:

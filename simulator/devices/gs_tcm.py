@@ -16,6 +16,7 @@ from simulator.spec import (
     MacArray,
     ScatterUnit,
     Scratchpad,
+    SecondLevel,
     VectorUnit,
     WeightBuffer,
     Widths,
@@ -52,4 +53,12 @@ GS_TCM_OOO = replace(
     name="gs-tcm-ooo",
     summary="gs-tcm with a window of 8 groups and out-of-order grants (numbers assumed)",
     gather=replace(GS_TCM.gather, window=8, order="out_of_order"),
+)
+
+GS_TCM_X4 = replace(
+    GS_TCM,
+    name="gs-tcm-x4",
+    summary="four gs-tcm cores on one DRAM, with a second level of 2 MiB (numbers assumed)",
+    cores=4,  # assumed
+    second_level=SecondLevel(bytes=2 * 1024 * 1024, bytes_per_cycle=64),  # assumed; the port moves a burst a cycle
 )

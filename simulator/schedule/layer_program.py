@@ -1,6 +1,6 @@
 """What each kind of layer becomes on the machine: a program, under the best mapping or the one that is asked for.
 
-DESIGN section 5a, "Other layers". Left out: several cores, fusion of layers.
+DESIGN section 5a, "Other layers". Left out: several cores (``many_cores.py``), fusion of layers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from simulator.issue import with_issue
 from simulator.schedule.mapper import mappings
 from simulator.schedule.mapping import Mapping, check_mapping, parse_mapping
 from simulator.schedule.program import Program, VectorRun, proportional
-from simulator.schedule.sources import GS, pack_width, plan_streams
+from simulator.schedule.sources import GS, StreamPlan, pack_width, plan_streams
 from simulator.schedule.tiles import TileTooLarge
 from simulator.schedule.visits import compile_matrix
 from simulator.spec import Device, DeviceError
@@ -24,10 +24,18 @@ from traces.trace import LayerTrace
 
 
 def compile_layer(
-    trace: LayerTrace, device: Device, *, encoding: str | None = None, order: str = "packed", mapping: str | None = None
+    trace: LayerTrace,
+    device: Device,
+    *,
+    encoding: str | None = None,
+    order: str = "packed",
+    mapping: str | None = None,
+    plan: StreamPlan | None = None,
 ) -> Program:
-    """Return the program of one layer: the best mapping by DRAM bytes, or the one that ``mapping`` spells."""
-    check_cores(device)
+    """Return the program of one layer on one core: the best mapping by DRAM bytes, or the one ``mapping`` spells.
+
+    ``plan``: how the mask is stored and cut, where the caller has made it already.
+    """
     layer = trace.layer
     value = device.widths.value_bytes
     match layer:
@@ -46,21 +54,14 @@ def compile_layer(
         case MatrixLayer(kind="depthwise"):
             return _depthwise_program(trace, layer, device)
         case MatrixLayer():
-            return _matrix_program(trace, layer, device, encoding, order, mapping)
+            return _matrix_program(trace, layer, device, plan or plan_streams(trace, device, encoding, order), mapping)
         case _:
             assert_never(layer)
 
 
-def check_cores(device: Device) -> None:
-    """Raise DeviceError for a device of several cores."""
-    if device.cores != 1:
-        raise DeviceError(f"device {device.name}: cores is {device.cores}, and this version simulates 1")
-
-
 def _matrix_program(
-    trace: LayerTrace, layer: MatrixLayer, device: Device, encoding: str | None, order: str, mapping: str | None
+    trace: LayerTrace, layer: MatrixLayer, device: Device, plan: StreamPlan, mapping: str | None
 ) -> Program:
-    plan = plan_streams(trace, device, encoding, order)
     slots = trace.pattern.banks if plan.encoding == "gs" and isinstance(trace.pattern, GS) else pack_width(device)
 
     def compiled(choice: Mapping) -> Program:
@@ -87,10 +88,12 @@ def _product_program(layer: ProductLayer, device: Device) -> Program:
     tokens = Window(in_hw=(1, layer.p), out_hw=(1, layer.p))
     as_matrix = MatrixLayer(name=layer.name, kind="linear", m=layer.m, k=layer.k, window=tokens)
     dense = LayerTrace(layer=as_matrix, pattern=Dense(), mask=np.ones((1, layer.m, layer.k), dtype=np.bool_))
-    one = _matrix_program(dense, as_matrix, device, None, "packed", None)
+    one = _matrix_program(dense, as_matrix, device, plan_streams(dense, device, None, "packed"), None)
+    # the operands of another instance are other bytes: no second level serves them
+    visits = tuple(replace(visit, runs=tuple(replace(run, operands=()) for run in visit.runs)) for visit in one.visits)
     return replace(
         one,
-        visits=one.visits * layer.instances,
+        visits=visits * layer.instances,
         weight_bytes=0,
         index_bytes=0,
         slots=0,

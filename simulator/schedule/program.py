@@ -18,11 +18,15 @@ from traces.stream import RequestStream
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileRun:
-    """``repeats`` of a visit's stream, the bytes that must be in before and those that leave after."""
+    """``repeats`` of a visit's stream, the bytes that must be in before and those that leave after.
+
+    ``operands``: (tag, bytes) of the weight ("w") and input ("x") tiles among the load; equal tags, equal bytes.
+    """
 
     repeats: int
     load_bytes: int
     store_bytes: int
+    operands: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,7 +51,9 @@ class Program:
     """All visits of a layer in order, and exact counts. ``serial``: the visits are one step of time, repeated.
 
     ``vector_runs``: element work after the visits; a recurrence has the gates of the steps that no gap holds, which is
-    the last one. ``slot_macs``: stored slots, padding included, times real positions.
+    the last one. ``slot_macs``: stored slots, padding included, times real positions. ``cores``: the program of each
+    core where a layer is shared out; visits and element work are theirs, the counts here those of the layer.
+    ``weights_scope`` and ``inputs_scope``: programs of one layer with equal scopes mean the same tiles by equal tags.
     """
 
     visits: tuple[Visit, ...] = ()
@@ -62,16 +68,28 @@ class Program:
     macs_effectual: int = 0
     scratchpad_bytes: int = 0
     reason: str = ""
+    weights_scope: str = ""
+    inputs_scope: str = ""
+    cores: tuple[Program, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Program, ...]:
+        """The program of each core that works."""
+        return self.cores or (self,)
 
     @property
     def streams(self) -> list[RequestStream]:
-        """The visits' streams, in order."""
-        return [visit.stream for visit in self.visits if visit.stream is not None]
+        """The visits' streams, in order, core after core."""
+        return [visit.stream for part in self.parts for visit in part.visits if visit.stream is not None]
+
+    @property
+    def has_visits(self) -> bool:
+        return any(part.visits for part in self.parts)
 
     @property
     def on_vector_unit(self) -> bool:
         """Whether element work is all there is."""
-        return bool(self.vector_runs) and not self.visits
+        return not self.has_visits and any(part.vector_runs for part in self.parts)
 
 
 def proportional(total: int, weights: Sequence[int]) -> list[int]:

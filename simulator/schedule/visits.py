@@ -74,13 +74,15 @@ def _runs(group: GroupTiles) -> list[_PlacedRun]:
     found: list[_PlacedRun] = []
     for row_tile, position, part in group.steps():
         tile = group.positions[position]
-        load = 0
+        operands: list[tuple[str, int]] = []
         if weights != (row_tile, part):
             weights = (row_tile, part)
-            load += group.part(row_tile, part).weight_bytes
+            operands.append((f"w{group.group}.{row_tile}.{part}", group.part(row_tile, part).weight_bytes))
         if inputs != (position, part):
             inputs = (position, part)
-            load += tile.pixels * group.channels(part)[1] * widths.value_bytes
+            pixels_bytes = tile.pixels * group.channels(part)[1] * widths.value_bytes
+            operands.append((f"x{group.group}.{position}.{part}", pixels_bytes))
+        load = sum(size_bytes for _, size_bytes in operands)
         if outputs != (row_tile, position):
             if found:
                 found[-1] = _stored(group, found[-1])
@@ -88,7 +90,8 @@ def _runs(group: GroupTiles) -> list[_PlacedRun]:
             if outputs in visited:  # partial sums come back
                 load += tile.outputs * group.rows(row_tile) * widths.sum_bytes
             visited.add(outputs)
-        run = TileRun(repeats=tile.height * tile.width, load_bytes=load, store_bytes=0)
+        moved = tuple(operand for operand in operands if operand[1])
+        run = TileRun(repeats=tile.height * tile.width, load_bytes=load, store_bytes=0, operands=moved)
         found.append(_PlacedRun(row_tile=row_tile, position=position, channel_part=part, run=run))
     found[-1] = _stored(group, found[-1])
     return found
@@ -136,11 +139,13 @@ def _serial_visits(group: GroupTiles) -> list[Visit]:
         stream = part.stream
         if stream is not None:
             stream = replace(stream, repeats=steps, serial=True, gap=gap if index == last_stream else 0)
+        streamed = ((f"w{group.group}.{index}", part.weight_bytes),) if part.weight_bytes else ()
         runs = tuple(
             TileRun(
                 repeats=1,
                 load_bytes=(part.weight_bytes if step == 0 or not resident else 0) + (loads[step] if index == 0 else 0),
                 store_bytes=stores[step] if index == len(parts) - 1 else 0,
+                operands=streamed if step == 0 or not resident else (),
             )
             for step in range(steps)
         )

@@ -435,7 +435,7 @@ def test_an_encoding_that_cannot_hold_a_mask_names_the_layer(refuse: Callable[..
         ('base = "gs-tcm"\n[scatter]\nrmw_cycles = 0\n', ("rmw_cycles", "0", "at least 1")),
         ('base = "gs-tcm"\nclock_hz = 0\n', ("clock_hz", "0")),
         ('base = "gs-tcm"\nvector = 0\n', ("vector", "0")),
-        ('base = "gs-tcm"\ncores = 2\n', ("device d", "cores", "2", "1")),
+        ('base = "gs-tcm"\ncores = 0\n', ("Device.cores", "0", "at least 1")),
         ('base = "gs-tcm"\n[dram]\nbytes_per_s = 0\n', ("bytes_per_s", "0")),
         ('base = "gs-tcm"\nname = "gs-tcm\\u001b[31m"\n', ("name",)),
         ('base = "gs-tcm"\nname = ""\n', ("name",)),

@@ -19,7 +19,8 @@ from simulator.issue import core_interval, instructions
 from simulator.machine import run_stream
 from simulator.replay import read_programs, write_programs
 from simulator.runner import stream_interval
-from simulator.simulate import compile_layer, layer_facts, run_program
+from simulator.schedule.layer_program import compile_layer
+from simulator.simulate import layer_facts, run_program
 from simulator.spec import Core, Device, DeviceError
 from traces.layer import MatrixLayer, Window
 from traces.masks import Level, trace_network

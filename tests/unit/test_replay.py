@@ -207,7 +207,6 @@ def test_bytes_of_a_trace_are_shared_out_over_its_tiles(tmp_path: Path) -> None:
         (replace(GS_TCM, gather=replace(GS_TCM.gather, lanes=5)), {}, "lanes 0 to 4"),
         (GS_TCM, {"macs": np.array([17, 0, 0], dtype=np.int32)}, "0 to 16"),
         (GS_TCM, {"macs": np.array([-1, 0, 0], dtype=np.int32)}, "macs runs from -1"),
-        (replace(GS_TCM, cores=2), {}, "cores is 2, and this version simulates 1"),
     ],
 )
 def test_a_trace_that_does_not_fit_the_device_is_refused(

@@ -25,8 +25,9 @@ from simulator.engine import Tile, run_tiles
 from simulator.memory.dram import bus_cycles
 from simulator.replay import read_programs, write_programs
 from simulator.runner import tile_places
+from simulator.schedule.layer_program import compile_layer
 from simulator.schedule.program import Program, TileRun, Visit
-from simulator.simulate import compile_layer, layer_facts, record_program, run_program
+from simulator.simulate import layer_facts, record_program, run_program
 from simulator.spec import Device, Dram
 from simulator.timeline import Detail, LayerSize, choose_details, layer_events, layer_size
 from tests.machine_document import MACHINES, device, play, request_stream
