@@ -46,8 +46,8 @@ class Cycles:
     """Cycles of the cycle-level model (DESIGN sections 5 and 7); ``lost`` maps each of CAUSES to the cycles it costs.
 
     ``gather``: 1 + the last grant, summed over streams. ``conflict``: lost to bank conflicts. ``stall``: lost to
-    waiting for DRAM, for the scatter unit and for the weight buffer. ``lost`` and ``effectual`` add up to ``total``
-    exactly (``effectual`` = macs_effectual / (lanes x vector)).
+    waiting for DRAM, for other cores, for the scatter unit and for the weight buffer. ``lost`` and ``effectual`` add up
+    to ``total`` exactly (``effectual`` = macs_effectual / (cores x lanes x vector)).
     """
 
     total: int

@@ -50,7 +50,7 @@ CONTRACT_COLUMNS: tuple[Column, ...] = (
     _column("compute_cycles", "int", "cycles without DMA and DRAM"),
     _column("gather_cycles", "int", "1 + the last grant"),
     _column("conflict_cycles", "int", "cycles that bank conflicts cost"),
-    _column("stall_cycles", "int", "cycles lost to waiting for DRAM, the scatter unit and the weight buffer"),
+    _column("stall_cycles", "int", "cycles lost to waiting: DRAM, other cores, scatter unit, weight buffer"),
     _column("macs_dense", "int", "multiply-adds of the dense layer"),
     _column("macs_effectual", "int", "multiply-adds with a kept weight"),
     _column("macs_issued", "int", "multiply-adds spent, idle lanes and padding included"),
