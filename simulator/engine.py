@@ -26,10 +26,11 @@ from simulator.memory.second_level import SecondLevelTiles
 from simulator.spec import NO_SECOND_LEVEL, Dram, SecondLevel
 
 _PAGE_BYTES = 4096
-Recorder = Callable[[str, int, int, int, int], None]  # unit, tile, cycle it asked, cycle it began, cycle it ended
+# unit, core, tile, bytes moved, cycle it asked, cycle it began, cycle it ended
+Recorder = Callable[[str, int, int, int, int, int, int], None]
 
 
-def unrecorded(unit: str, tile: int, asked: int, began: int, ended: int) -> None:
+def unrecorded(unit: str, core: int, tile: int, size_bytes: int, asked: int, began: int, ended: int) -> None:
     """Nobody wants to know when each tile ran."""
 
 
@@ -123,13 +124,13 @@ def run_cores(
 
     A DMA engine asks for its next transfer when the last one is handed over; a store frees its buffer then, a tile
     runs when its data are there. ``transfers``: a list to which each transfer is added in the order of asking.
-    ``record`` is told of each transfer ("load", "store": asked for, the DRAM was free, its last burst was moved) and
-    each run of a tile ("compute": the tile before had run, this one began, it ended), by all cores alike. Raises
-    DeviceError.
+    ``record`` is told of each transfer ("load", "store": asked for, the DRAM was free, its last burst was moved;
+    "second level": asked for, its port was free, read) and of each run of a tile ("compute": the tile before had run,
+    this one began, it ended), with the core, numbered from 0. Raises DeviceError.
     """
     written = sum(tile.store_bytes for tiles in cores for tile in tiles)
     if not written and not any(tile.load_bytes for tiles in cores for tile in tiles):
-        cycles = max((_without_bytes(tiles, record) for tiles in cores), default=0)
+        cycles = max((_without_bytes(core, tiles, record) for core, tiles in enumerate(cores)), default=0)
         return Traffic(cycles=cycles, dram_read_bytes=0, dram_write_bytes=0, second_level_read_bytes=0)
     env = simpy.Environment()
     memory = _Memory(env, dram, clock_hz, second_level, transfers, record)
@@ -143,11 +144,11 @@ def run_cores(
     )
 
 
-def _without_bytes(tiles: Sequence[Tile], record: Recorder) -> int:
+def _without_bytes(core: int, tiles: Sequence[Tile], record: Recorder) -> int:
     """Run tiles that move nothing: one after another."""
     now = 0
     for number, tile in enumerate(tiles):
-        record("compute", number, now, now, now + tile.compute_cycles)
+        record("compute", core, number, 0, now, now, now + tile.compute_cycles)
         now += tile.compute_cycles
     return now
 
@@ -171,7 +172,7 @@ def _start(
             tile, arrival = yield loaded.get()
             yield free_out.get(1)
             yield env.timeout(max(0, arrival - env.now) + tile.compute_cycles)
-            memory.record("compute", number, asked, int(env.now) - tile.compute_cycles, int(env.now))
+            memory.record("compute", core, number, 0, asked, int(env.now) - tile.compute_cycles, int(env.now))
             yield free_in.put(1)
             yield computed.put(tile)
 
@@ -223,7 +224,7 @@ class _Memory:
             )
         began = max(now, self._bus_free)
         self._bus_free = max(began, there if is_write else there - self._latency_cycles)
-        self.record("store" if is_write else "load", number, asked, began, self._bus_free)
+        self.record("store" if is_write else "load", rank // 2, number, size_bytes, asked, began, self._bus_free)
         if is_write:
             self.last_there = max(self.last_there, there)
         else:
@@ -251,10 +252,13 @@ class _Memory:
         yield from self._look_ups.take(rank)
         filled = tiles.look_up(tag)
         if filled is not None:
+            asked, held = int(self._env.now), tiles.port_cycles(size_bytes)
             yield filled
-            yield from self._second_port.hold(rank, tiles.port_cycles(size_bytes))
+            yield from self._second_port.hold(rank, held)
+            now = int(self._env.now)
+            self.record("second level", rank // 2, number, size_bytes, asked, now - held, now)
             self.second_level_read_bytes += size_bytes
-            return int(self._env.now)
+            return now
         filled = self._env.event()
         tiles.allocate(tag, size_bytes, filled)
         arrival = yield from self.transfer(rank, number, address, size_bytes, False)

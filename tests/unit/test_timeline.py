@@ -214,19 +214,19 @@ def step_places_of_bytes(program: Any) -> list[tuple[int, tuple[int, int]]]:
 
 def test_a_step_is_recorded_with_its_wait_run_and_transfers() -> None:
     step = Tile(load_bytes=640, compute_cycles=7, store_bytes=64)
-    told: list[tuple[str, int, int, int, int]] = []
+    told: list[tuple[str, int, int, int, int, int, int]] = []
     flat = Dram(bytes_per_s=17_100_000_000, burst_bytes=64, latency_cycles=100)
     total = run_tiles([step, step], flat, GS_TCM.clock_hz, 2, 2, record=lambda *item: told.append(item))
     load, store = (bus_cycles(flat, size, GS_TCM.clock_hz) for size in (640, 64))
     first = load + flat.latency_cycles
     second = 2 * load + flat.latency_cycles
     assert sorted(told) == [
-        ("compute", 0, 0, first, first + 7),
-        ("compute", 1, first + 7, second, second + 7),
-        ("load", 0, 0, 0, load),
-        ("load", 1, load, load, 2 * load),
-        ("store", 0, first + 7, first + 7, first + 7 + store),
-        ("store", 1, second + 7, second + 7, second + 7 + store),
+        ("compute", 0, 0, 0, 0, first, first + 7),
+        ("compute", 0, 1, 0, first + 7, second, second + 7),
+        ("load", 0, 0, 640, 0, 0, load),
+        ("load", 0, 1, 640, load, load, 2 * load),
+        ("store", 0, 0, 64, first + 7, first + 7, first + 7 + store),
+        ("store", 0, 1, 64, second + 7, second + 7, second + 7 + store),
     ]
     assert total == second + 7 + store
 
@@ -234,9 +234,9 @@ def test_a_step_is_recorded_with_its_wait_run_and_transfers() -> None:
 def test_steps_are_told_in_the_order_of_their_places() -> None:
     for trace in TRACES:
         program = compile_layer(trace, GS_TCM)
-        told: list[tuple[str, int]] = []
-        record_program(program, GS_TCM, lambda *item, told=told: told.append(item[:2]))  # type: ignore[misc]
-        assert [step for unit, step in told if unit == "compute"] == list(range(len(tile_places(program))))
+        told: list[tuple[str, int, int]] = []
+        record_program(program, GS_TCM, lambda *item, told=told: told.append(item[:3]))  # type: ignore[misc]
+        assert [step for unit, _, step in told if unit == "compute"] == list(range(len(tile_places(program))))
 
 
 def hand_written(folder: Path, **entry: Any) -> Path:
