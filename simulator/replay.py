@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.schedule.mapping import capacity
 from simulator.schedule.program import Program, TileRun, VectorRun, Visit, proportional
 from simulator.simulate import LayerFacts
 from simulator.spec import Device
@@ -80,15 +81,40 @@ def read_programs(directory: Path, device: Device) -> Iterator[tuple[LayerFacts,
     if described is None:
         for entry in index.layers:
             stream = read_stream(index, entry)
-            check_stream(stream, device.gather.lanes)
-            yield _foreign(stream, entry, device)
+            _check_on(stream, device)
+            facts, program = _foreign(stream, entry, device)
+            yield facts, _with_unchecked(program, device)
         return
     if not isinstance(described, list) or not described:
         raise TraceError(
             f"{directory}: programs of trace.json is {_short(described)}, and must be a list of at least one"
         )
     for item in described:
-        yield _own(index, item, device)
+        facts, program = _own(index, item, device)
+        yield facts, _with_unchecked(program, device)
+
+
+def _check_on(stream: RequestStream, device: Device) -> None:
+    """Raise TraceError for a stream that ``device`` cannot run: its lanes, and the tile that it says it reads."""
+    check_stream(stream, device.gather.lanes)
+    room = capacity(device).activation_words
+    if stream.scratchpad_words is not None and stream.scratchpad_words > room:
+        raise TraceError(
+            f"trace layer {stream.name}: scratchpad_words is {stream.scratchpad_words}, and must be at most {room}, an "
+            f"activation buffer of device {device.name}: the layer was cut for a larger one"
+        )
+
+
+def _with_unchecked(program: Program, device: Device) -> Program:
+    """Say where gather addresses are abstract, and where they pass what the device has."""
+    highest = [stream.highest_address() for stream in program.streams if stream.scratchpad_words is None]
+    if not highest:
+        return program
+    room = capacity(device).activation_words
+    reason = "addresses not checked against a scratchpad: the trace states no scratchpad_words"
+    if max(highest) >= room:
+        reason += f", and they reach {max(highest)} where an activation buffer of {device.name} has {room} words"
+    return replace(program, reason="; ".join(text for text in (program.reason, reason) if text))
 
 
 def _own(index: TraceIndex, item: Any, device: Device) -> tuple[LayerFacts, Program]:
@@ -145,7 +171,7 @@ def _core_program(
             if type(place) is not int or not 0 <= place < len(index.layers):
                 raise TraceError(f"{here}: stream is {place!r}, and must be null or below {len(index.layers)}")
             stream = _share(read_stream(index, index.layers[place]), shared)
-            check_stream(stream, device.gather.lanes)
+            _check_on(stream, device)
             if sum(run.repeats for run in runs) != stream.repeats:
                 raise TraceError(f"{here}: runs must have the {stream.repeats} repeats of stream {stream.name} in all")
         visits.append(Visit(stream=stream, runs=runs))

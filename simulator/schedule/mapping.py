@@ -184,6 +184,11 @@ def check_mapping(layer: MatrixLayer, device: Device, mapping: Mapping, rows_per
     for what, (wanted, held, unit) in needed.items():
         if wanted > held:
             raise DeviceError(f"layer {layer.name}: mapping {mapping}: {what} need {wanted} {unit} of {held}")
+    if mapping.channels < layer.ci and mapping.channels % room.banks and layer.groups * layer.ci >= room.banks:
+        raise DeviceError(
+            f"layer {layer.name}: mapping {mapping}: channels must be a multiple of {room.banks}, the banks, or a part "
+            f"would need more words than its tile has"
+        )
     if mapping.rows < layer.m and mapping.rows % rows_per_bundle:
         raise DeviceError(
             f"layer {layer.name}: mapping {mapping}: rows must be a multiple of {rows_per_bundle}, the rows of a bundle"
