@@ -99,7 +99,7 @@ def uncut(trace: LayerTrace, device: Device, order: str) -> str:
     layer = trace.layer
     assert isinstance(layer, MatrixLayer)
     plan = plan_streams(trace, device, None, order)
-    for mapping in mappings(layer, device, plan.row_bytes, plan.rows_per_bundle):
+    for mapping in mappings(layer, device, plan.row_bytes, plan.rows_per_bundle, plan.halves):
         if mapping.channels != layer.ci:
             continue
         try:

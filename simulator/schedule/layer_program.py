@@ -70,12 +70,12 @@ def _matrix_program(
 
     if mapping is not None:
         forced = parse_mapping(mapping)
-        check_mapping(layer, device, forced, plan.rows_per_bundle)
+        check_mapping(layer, device, forced, plan.rows_per_bundle, plan.halves)
         try:
             return compiled(forced)
         except TileTooLarge:
             raise DeviceError(f"layer {layer.name}: mapping {mapping!r} overflows the weight buffer") from None
-    for choice in mappings(layer, device, plan.row_bytes, plan.rows_per_bundle):
+    for choice in mappings(layer, device, plan.row_bytes, plan.rows_per_bundle, plan.halves):
         try:
             return compiled(choice)
         except TileTooLarge:

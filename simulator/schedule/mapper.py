@@ -22,20 +22,30 @@ from simulator.schedule.mapping import (
     strip_size,
     tile_words,
     trips,
+    words_held,
 )
 from simulator.spec import Device, DeviceError
 from traces.layer import MatrixLayer
 
 
 def mappings(
-    layer: MatrixLayer, device: Device, row_bytes: npt.NDArray[np.float64], rows_per_bundle: int
+    layer: MatrixLayer,
+    device: Device,
+    row_bytes: npt.NDArray[np.float64],
+    rows_per_bundle: int,
+    halves: bool = False,
 ) -> Iterator[Mapping]:
     """Yield the mappings that fit, the fewest DRAM bytes first.
 
     ``row_bytes`` [m]: encoded bytes of each row position with all columns. A tile has whole bundles of
-    ``rows_per_bundle``. Raises DeviceError where nothing fits.
+    ``rows_per_bundle``. ``halves``: as in ``words_held``. Raises DeviceError where nothing fits.
     """
     room = capacity(device)
+    # the largest tile of each: a half that it has alone, or one that it shares with the next tile
+    rooms = [
+        replace(room, activation_words=room.activation_words // inputs, output_words=room.output_words // outputs)
+        for inputs, outputs in itertools.product((1, 2) if halves else (1,), repeat=2)
+    ]
     widths = device.widths
     banks = room.banks
     high = rows_per_bundle
@@ -49,13 +59,17 @@ def mappings(
         channel_choices.append(step)
     sums = np.concatenate(([0.0], np.cumsum(row_bytes)))
     scored: list[tuple[float, int, Mapping]] = []
-    for strips, channels, rows in itertools.product(strip_choices(layer, device.vector), channel_choices, row_choices):
+    choices = itertools.product(strip_choices(layer, device.vector), channel_choices, row_choices, rooms)
+    for strips, channels, rows, held in choices:
         if _heaviest_tile(sums, rows) * channels / layer.ci > room.weight_bytes:
             continue
-        tile = _tiles_that_fit(layer, rows, channels, strips, room)
+        tile = _tiles_that_fit(layer, rows, channels, strips, held)
         if tile is None:
             continue
         base = Mapping(rows=rows, tile=tile, channels=channels, strips=strips, order="rpc")
+        inputs, outputs = words_held(layer, base, banks, halves)
+        if inputs > room.activation_words or outputs > room.output_words:
+            continue
         count = trips(layer, base)
         in_bytes = _input_pixels(layer, base) * layer.ci * widths.value_bytes
         positions = layer.m * layer.p

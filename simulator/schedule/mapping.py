@@ -165,21 +165,35 @@ def output_words(rows: int, positions: int, banks: int) -> int:
     return -(-rows // banks) * banks * positions
 
 
-def check_mapping(layer: MatrixLayer, device: Device, mapping: Mapping, rows_per_bundle: int) -> None:
+def words_held(layer: MatrixLayer, mapping: Mapping, banks: int, halves: bool) -> tuple[int, int]:
+    """Return the words of activations and of outputs that must fit one buffer of each.
+
+    ``halves``: the buffer is a half of the scratchpad and all there is; where tiles follow each other it holds two.
+    """
+    count = trips(layer, mapping)
+    inputs, outputs = layer.groups * count["p"] * count["c"], layer.groups * count["p"] * count["r"]
+    at_once = [2 if halves and tiles > 1 else 1 for tiles in (inputs, outputs)]
+    return (
+        tile_words(layer, mapping, banks) * at_once[0],
+        output_words(min(mapping.rows, layer.m), mapping.tile[0] * mapping.tile[1], banks) * at_once[1],
+    )
+
+
+def check_mapping(
+    layer: MatrixLayer, device: Device, mapping: Mapping, rows_per_bundle: int, halves: bool = False
+) -> None:
     """Raise DeviceError unless a mapping that the user forces can run this layer on this device.
 
-    ``rows_per_bundle``: a tile of rows must hold whole bundles, or a bundle would be run by two tiles.
+    ``rows_per_bundle``: a tile of rows must hold whole bundles, or a bundle would be run by two tiles. ``halves``: as
+    in ``words_held``.
     """
     room = capacity(device)
     samples, gh, gw = mapping.strips
+    inputs, outputs = words_held(layer, mapping, room.banks, halves)
     needed = {
         "strips": (samples * gh * gw, device.vector, "positions of a word"),
-        "tile and channels": (tile_words(layer, mapping, room.banks), room.activation_words, "activation words"),
-        "rows and tile": (
-            output_words(min(mapping.rows, layer.m), mapping.tile[0] * mapping.tile[1], room.banks),
-            room.output_words,
-            "output words",
-        ),
+        "tile and channels": (inputs, room.activation_words, "activation words"),
+        "rows and tile": (outputs, room.output_words, "output words"),
     }
     for what, (wanted, held, unit) in needed.items():
         if wanted > held:

@@ -50,6 +50,7 @@ class StreamPlan:
     ``row_bytes`` [m]: the largest over convolution groups, in the order in which bundles take the rows.
     ``rows_per_bundle``: a tile of rows must hold whole bundles, in every convolution group.
     ``uniform``: every row asks for the same columns, so that a stream depends on the number of rows alone.
+    ``halves``: activations and results have one half of the scratchpad each.
     """
 
     encoding: str
@@ -61,6 +62,7 @@ class StreamPlan:
     uniform: bool
     source: Callable[[int, IntArray | None], GroupSource]
     reason: str = ""
+    halves: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -208,4 +210,5 @@ def _packed_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
         uniform=False,
         source=source,
         reason=reason,
+        halves=shape.device.scratchpad.scatter_half and isinstance(pattern, GatherScatterPermuted),
     )
