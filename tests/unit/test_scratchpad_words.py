@@ -246,3 +246,37 @@ def test_a_replay_on_another_device_needs_a_buffer_as_large_as_the_largest_tile(
             TraceError, match=f"scratchpad_words is .* at most {ROOM // times}, an activation buffer of"
         ):
             replay()
+
+
+# Devices that cannot be, or cannot run a layer: the list of issue 3
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[scratchpad]\nactivation_bytes = 32", ("no tile fits device d", "activation words of 1")),
+        ("[scratchpad]\noutput_bytes = 64", ("no tile fits device d", "output words of 1")),
+        ("[weight_buffer]\nbytes = 16", ("no tile", "d", "weight buffer")),
+        ("[scratchpad]\nbanks = 0", ("Scratchpad.banks is 0", "at least 1")),
+        ('[scratchpad]\nbanks = 12\nhash = "xor"', ("Scratchpad.banks is 12", "power of two")),
+        ("[gather]\nlatency = 0", ("GatherUnit.latency is 0", "at least 1")),
+        ("[mac]\nlatency = 0", ("MacArray.latency is 0", "at least 1")),
+        ("[dram]\nlatency_cycles = 0", ("Dram.latency_cycles is 0", "at least 1")),
+        (f'[gather]\ninterval = "{(1 << 60) + 1}/{1 << 60}"', ("interval is", "below 2^60")),
+        (f"[scatter]\nrmw_cycles = {1 << 48}", (f"ScatterUnit.rmw_cycles is {1 << 48}", "at most")),
+    ],
+)
+def test_a_device_that_cannot_be_or_cannot_hold_a_tile_is_named_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str,
+    says: tuple[str, ...],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d.toml").write_text(f'base = "gs-tcm"\n{text}\n')
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "digits", "--device", "d.toml", "--out", "out"])
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    for part in says:
+        assert part in err
+    assert [path.name for path in tmp_path.iterdir()] == ["d.toml"]
