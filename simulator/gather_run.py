@@ -26,6 +26,7 @@ Family = Literal["lockstep", "backlog", "queue", "ordered", "ring"]
 
 CHUNK_REQUESTS = 1 << 17  # in a call of a kernel; a chunk has more only if one group has more
 STEP_REQUESTS = 1 << 14  # what a step costs beside its requests, as so many requests; measured on small streams
+MOST_BACKLOG = kernels.MOST_BACKLOG
 MOST_RING_BYTES = 1 << 31
 _COUNTED_BANKS, _COUNTED_REQUESTS = 16, 127  # nibbles in a word; a byte without its highest bit
 _NONE = np.zeros(0, np.int64)
@@ -149,7 +150,7 @@ class GatherRun:
         if not self.coalesce and window == 1 and (few or not self._counted):
             self.family = "lockstep"
         elif not self.coalesce and (window == 1 or not in_order):
-            self.family = "backlog" if few and self._reach <= kernels.MOST_BACKLOG else "queue"
+            self.family = "backlog" if few and self._reach <= MOST_BACKLOG else "queue"
         elif not self.coalesce and ports == 1:
             self.family = "ordered"
         self._by_lane = self.family in ("ordered", "ring")  # elsewhere a group's grants depend on its banks alone
@@ -178,8 +179,8 @@ class GatherRun:
             self._only = self._cut(0, stream.groups)
         requests = max(len(stream.address), len(stream.scatter_address), stream.bundles)
         self.step_requests = STEP_REQUESTS + self._state_bytes // 8
-        # enough repeats in a step that what it costs beside them is a tenth, if a repeat is a chunk
-        self.block_repeats = max(10 * self.step_requests // requests, 1) if self._only is not None else 1
+        # enough repeats in a step that what it costs beside them is a sixteenth, if a repeat is a chunk
+        self.block_repeats = max(16 * self.step_requests // requests, 1) if self._only is not None else 1
 
     def _chunks(self) -> Iterator[_Chunk]:
         if self._only is not None:

@@ -3,7 +3,7 @@
 Repeats are run by ``GatherRun``, each from the state the last one left. The state is relative to time, and
 to the repeat's address offset where a move only permutes banks, so equal states have equal futures: a repeat already
 seen is looked up, and once the states run in a circle whole circles are jumped. Looking costs more than running a short
-repeat, so it is done until a tenth of what all repeats cost is spent; from then on many repeats are run at once, and
+repeat, so it is done until a sixteenth of what all repeats cost is spent; from then on many repeats are run at once, and
 circles are looked for from one such block to the next. The gather unit never waits for the
 scatter unit, so the scatter unit is a maximum of two lines on top, and is jumped in closed form.
 Equal to replaying every repeat, to the cycle. Leaves out: DMA and DRAM (``simulator/engine.py``).
@@ -26,6 +26,7 @@ LOOK_UP_REQUESTS = 1 << 9  # what it costs to look up a repeat, as so many reque
 MEMO_BYTES = 1 << 26  # states remembered; past that they are forgotten and the search for a circle starts again
 _NO_SCATTER = ScatterUnit(rmw_cycles=1)
 _NO_TILES = np.zeros(0, np.int64)
+_FEW = 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,7 @@ class _Moves:
         self._turn = 0 if run.coalesce else (1 if run.xor else run.banks)  # what of a move changes the state (0: all)
         self._stream = stream
         self._offset: IntArray | None = None
-        self._indices: list[int] = []
+        self._numbers: dict[tuple[int, int, int], int] = {}
         self.period: int | None = None
         if stream.repeat_offset is None:
             strides = (stream.repeat_stride, stream.scatter_stride)
@@ -150,29 +151,32 @@ class _Moves:
         offset = stream.repeat_offset.astype(np.int64)
         after = 0 if len(offset) == 1 else offset[1] - offset[0]  # nothing follows the last repeat
         self._offset = np.append(offset, offset[-1] + after)
+        # whether all are of one kind: mostly the first few tell
+        if all(self._alike(self._offset[:count]) for count in (_FEW, len(self._offset))):
+            self.period = 1
+
+    def _alike(self, offset: IntArray) -> bool:
+        move = np.diff(offset)
+        if self._stream.serial:
+            move[:] = 0
+        elif self._turn:
+            move %= self._turn
+        here = offset % self._modulus if self._xor else _NO_TILES
+        there = (len(offset) - 1) * self._stream.scatter_stride % self._modulus
+        return not np.any(move != move[0]) and not np.any(here != here[:1]) and not there
 
     def _move(self, words: int) -> int:
         return words % self._turn if self._turn else words
 
-    def sort(self) -> None:
-        """Find out which repeats are of one kind, as ``index`` needs."""
-        if self._offset is None or self._indices:
-            return
-        offset, turn = self._offset[:-1], self._turn
-        scatter = np.arange(len(offset), dtype=np.int64) * self._stream.scatter_stride
-        move = np.zeros_like(offset) if self._stream.serial else np.diff(self._offset)
-        columns = np.stack([offset % self._modulus, scatter % self._modulus, move % turn if turn else move], axis=1)
-        kinds, indices = np.unique(columns, axis=0, return_inverse=True)
-        self._indices = indices.reshape(-1).tolist()
-        if len(kinds) == 1:
-            self.period = 1
-
     def index(self, repeat: int) -> int:
         """Return a number that is equal for repeats of equal kind."""
-        if self._offset is None:
-            assert self.period is not None
+        if self.period is not None:
             return repeat % self.period
-        return self._indices[repeat]
+        assert self._offset is not None
+        here, after = int(self._offset[repeat]), int(self._offset[repeat + 1])
+        move = 0 if self._stream.serial else self._move(after - here)
+        kind = (here % self._modulus, repeat * self._stream.scatter_stride % self._modulus, move)
+        return self._numbers.setdefault(kind, len(self._numbers))
 
     def block(self, repeat: int, count: int) -> Block:
         """Return repeats ``repeat`` to ``repeat`` + ``count`` - 1."""
@@ -247,11 +251,9 @@ class _Repeats:
     def __init__(self, run: GatherRun, moves: _Moves) -> None:
         self._run, self._moves, self._totals = run, moves, _Totals()
         self._size = len(run.stream.address)
-        self._to_spend = run.stream.repeats * self._size // 10  # on looking, as requests
+        self._to_spend = run.stream.repeats * self._size // 16  # on looking, as requests
         self._width, self._remembering = 1, self._to_spend >= run.step_requests
-        if self._remembering:
-            moves.sort()
-        else:
+        if not self._remembering:
             self._width = run.block_repeats
         self._searching = self._remembering and moves.period is not None
         self._tile_ends: tuple[int, ...] = ()
@@ -338,7 +340,6 @@ def _serial(run: GatherRun, moves: _Moves) -> StreamCycles:
     steps: dict[int, tuple[Step, int]] = {}
     tile_ends: tuple[int, ...] = ()
     base = busy = peak = 0
-    moves.sort()
     each = 1 if moves.period is None else moves.period
     for first in range(repeats if moves.period is None else min(each, repeats)):
         index = moves.index(first)
