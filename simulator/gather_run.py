@@ -406,6 +406,8 @@ class GatherRun:
     def peak_of_rest(self, state: UnitState) -> int:
         """Return the most words that wait from the state's time 0 on, if no group follows."""
         if self.family in ("lockstep", "backlog", "queue"):
+            if not state.bank.any():
+                return 0
             slots = np.arange(-(-int(state.bank.max()) // self.ports)) * self.ports
             words = np.clip(state.bank[0] - slots[:, None], 0, self.ports).sum(axis=1)
         elif self.family == "ordered":
