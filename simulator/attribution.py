@@ -17,7 +17,8 @@ def lost_cycles(
     """Return cycles by cause, in the order of CAUSES; with the effectual cycles they add up to ``total``.
 
     ``alone``: the most a core takes with the DRAM to itself; ``compute``: the most it takes without DMA and DRAM;
-    ``peak``: multiply-adds a cycle at full use of all cores; ``known``: as ``run_streams`` takes it. A cause's compute is that of the slowest core.
+    ``peak``: multiply-adds a cycle at full use of all cores; ``known``: as ``run_streams`` takes it. A cause's compute
+    is that of the slowest core.
     """
     ideal, slots = Fraction(program.macs_effectual, peak), Fraction(program.slot_macs, peak)
     lost = dict.fromkeys(CAUSES, Fraction(0))

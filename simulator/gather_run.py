@@ -25,7 +25,7 @@ WordArray = npt.NDArray[np.uint64]
 Family = Literal["lockstep", "backlog", "queue", "ordered", "ring"]
 
 CHUNK_REQUESTS = 1 << 17  # in a call of a kernel; a chunk has more only if one group has more
-STEP_REQUESTS = 1 << 14  # what a step costs beside its requests, as so many requests; measured on small streams
+STEP_REQUESTS = 1 << 15  # what a step costs beside its requests, as so many requests; measured on small streams
 MOST_BACKLOG = kernels.MOST_BACKLOG
 MOST_RING_BYTES = 1 << 31
 _COUNTED_BANKS, _COUNTED_REQUESTS = 16, 127  # nibbles in a word; a byte without its highest bit

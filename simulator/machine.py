@@ -1,11 +1,11 @@
 """Cycles of a request stream on a gather unit, a MAC array and a scatter unit: DESIGN section 5, all repeats.
 
-Repeats are run by ``GatherRun``, each from the state the last one left. The state is relative to time, and
-to the repeat's address offset where a move only permutes banks, so equal states have equal futures: a repeat already
-seen is looked up, and once the states run in a circle whole circles are jumped. Looking costs more than running a short
-repeat, so it is done until a sixteenth of what all repeats cost is spent; from then on many repeats are run at once, and
-circles are looked for from one such block to the next. The gather unit never waits for the
-scatter unit, so the scatter unit is a maximum of two lines on top, and is jumped in closed form.
+Repeats are run by ``GatherRun``, each from the state the last one left. The state is relative to time, and to the
+repeat's address offset where a move only permutes banks, so equal states have equal futures: a repeat already seen is
+looked up, and once the states run in a circle whole circles are jumped. To look costs more than to run a short repeat,
+so it goes on until a sixteenth of what all repeats cost is spent; from then on many repeats are run at once, and circles
+are looked for from one such block to the next. The gather unit never waits for the scatter unit, so the scatter unit is
+a maximum of two lines on top, and is jumped in closed form.
 Equal to replaying every repeat, to the cycle. Leaves out: DMA and DRAM (``simulator/engine.py``).
 """
 
@@ -233,7 +233,7 @@ class _Memo:
     def __init__(self) -> None:
         self.numbers: dict[bytes, int] = {}
         self.states: list[UnitState] = []
-        self.steps: dict[tuple[int, int], tuple[Step, int]] = {}
+        self.steps: dict[tuple[int, int, int], tuple[Step, int]] = {}
         self.bytes = 0
 
     def number(self, state: UnitState) -> int:
@@ -321,7 +321,7 @@ class _Repeats:
         self._totals.add(step)
         if self._searching:
             self._path.append(step)
-        if self._to_spend < 0 and self._width < self._run.block_repeats:
+        if self._to_spend < self._run.step_requests and self._width < self._run.block_repeats:
             self._width = self._run.block_repeats
             self._remembering = self._searching
         return count

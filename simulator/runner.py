@@ -17,7 +17,6 @@ from simulator.schedule.program import Program, Visit, proportional
 from simulator.spec import Device
 from traces.stream import RequestStream
 
-
 Known = dict[tuple[object, ...], StreamCycles]  # of streams that live as long as it does
 
 

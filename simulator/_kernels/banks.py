@@ -74,7 +74,7 @@ def lanes_rise(pointer: IntArray, lane: npt.NDArray[np.int16]) -> bool:
 @njit(cache=True, nogil=True)
 def widest_group(pointer: IntArray) -> int:
     """Return the most requests of a group."""
-    most = pointer[1] - pointer[0]
-    for g in range(1, len(pointer) - 1):
+    most = np.int64(0)
+    for g in range(len(pointer) - 1):
         most = max(most, pointer[g + 1] - pointer[g])
-    return most
+    return int(most)

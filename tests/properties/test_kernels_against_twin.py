@@ -194,7 +194,11 @@ def test_cutting_a_repeat_into_chunks_changes_no_cycle(
 
 @settings(max_examples=200, deadline=None)
 @given(
-    machines(), st.integers(0, 2**32), st.integers(1, 4), st.integers(30, 90), st.sampled_from([0, 1, 2, 10, 60, 1 << 14])
+    machines(),
+    st.integers(0, 2**32),
+    st.integers(1, 4),
+    st.integers(30, 90),
+    st.sampled_from([0, 1, 2, 10, 60, gather_run.STEP_REQUESTS]),
 )
 def test_running_many_repeats_at_once_changes_no_cycle(
     machine: twin.Machine, seed: int, groups: int, repeats: int, step: int
