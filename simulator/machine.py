@@ -3,9 +3,9 @@
 Repeats are run by ``GatherRun``, each from the state the last one left. The state is relative to time, and to the
 repeat's address offset where a move only permutes banks, so equal states have equal futures: a repeat already seen is
 looked up, and once the states run in a circle whole circles are jumped. To look costs more than to run a short repeat,
-so it goes on until a sixteenth of what all repeats cost is spent; from then on many repeats are run at once, and circles
-are looked for from one such block to the next. The gather unit never waits for the scatter unit, so the scatter unit is
-a maximum of two lines on top, and is jumped in closed form.
+so it goes on until a sixteenth of what all repeats cost is spent; from then on many repeats are run at once, and
+circles are looked for from one such block to the next. The gather unit never waits for the scatter unit, so the scatter
+unit is a maximum of two lines on top, and is jumped in closed form.
 Equal to replaying every repeat, to the cycle. Leaves out: DMA and DRAM (``simulator/engine.py``).
 """
 

@@ -23,7 +23,7 @@ Known = dict[tuple[object, ...], StreamCycles]  # of streams that live as long a
 def run_parts(
     program: Program, device: Device, interval: Fraction | None = None, known: Known | None = None
 ) -> list[list[StreamCycles]]:
-    """Return ``run_streams`` of each core; cores that do the same run once."""
+    """Return ``run_streams`` of each core; what several cores run is run once."""
     known = {} if known is None else known
     return [run_streams(part, device, interval, known) for part in program.parts]
 
