@@ -33,6 +33,7 @@ from gatherline.request import (
 )
 from gatherline.rows import LayerOutcome, RunFacts, layer_row, outcome, total_row
 from patterns.encodings.base import EncodingError
+from simulator.parallel import in_order, thread_count
 from simulator.replay import write_programs
 from simulator.result import LayerResult
 from simulator.schedule.program import Program
@@ -73,17 +74,21 @@ def run(request: RunRequest, progress: Progress | None = None, *, network: Netwo
 def _run_level(
     request: RunRequest, traced: TracedNetwork, level: Level, devices: Sequence[Target], shown: Progress
 ) -> list[dict[str, object]]:
-    results: list[list[LayerOutcome]] = [[] for _ in devices]
-    for trace in traced.traces:
+    def on_devices(trace: LayerTrace) -> tuple[str, list[LayerOutcome]]:
         programs: dict[object, tuple[Program, ...]] = {}
-        for found, device in zip(results, devices, strict=True):
-            found.append(outcome(trace, _run_layer(request, trace, device, programs)))
-        shown.step(f"{level.pattern.spelling} {trace.layer.name}")
+        found = [outcome(trace, _run_layer(request, trace, device, programs)) for device in devices]
+        return trace.layer.name, found
+
+    by_layer: list[list[LayerOutcome]] = []
+    for name, found in in_order(on_devices, traced.traces, thread_count()):  # masks are made while layers run
+        by_layer.append(found)
+        shown.step(f"{level.pattern.spelling} {name}")
     rows: list[dict[str, object]] = []
-    for found, device in zip(results, devices, strict=True):
+    for number, device in enumerate(devices):
+        outcomes = [found[number] for found in by_layer]
         facts = _facts(request, traced.network, level, device)
-        rows += [layer_row(facts, layer) for layer in found]
-        rows.append(total_row(facts, found))
+        rows += [layer_row(facts, layer) for layer in outcomes]
+        rows.append(total_row(facts, outcomes))
     return rows
 
 

@@ -17,31 +17,32 @@ from simulator.schedule.program import Program, Visit, proportional
 from simulator.spec import Device
 from traces.stream import RequestStream
 
-
-def run_parts(program: Program, device: Device, interval: Fraction | None = None) -> list[list[StreamCycles]]:
-    """Return ``run_streams`` of each core; cores that do the same run once."""
-    seen: dict[int, list[StreamCycles]] = {}
-    for part in program.parts:
-        if id(part.visits) not in seen:
-            seen[id(part.visits)] = run_streams(part, device, interval)
-    return [seen[id(part.visits)] for part in program.parts]
+Known = dict[tuple[object, ...], StreamCycles]  # of streams that live as long as it does
 
 
-def run_streams(program: Program, device: Device, interval: Fraction | None = None) -> list[StreamCycles]:
-    """Return the cycles of each visit's stream of one core; ``interval`` instead of what the weight buffer allows."""
-    seen: dict[tuple[object, ...], StreamCycles] = {}
+def run_parts(
+    program: Program, device: Device, interval: Fraction | None = None, known: Known | None = None
+) -> list[list[StreamCycles]]:
+    """Return ``run_streams`` of each core; what several cores run is run once."""
+    known = {} if known is None else known
+    return [run_streams(part, device, interval, known) for part in program.parts]
+
+
+def run_streams(
+    program: Program, device: Device, interval: Fraction | None = None, known: Known | None = None
+) -> list[StreamCycles]:
+    """Return the cycles of each visit's stream of one core; ``interval`` instead of what the weight buffer allows.
+
+    ``known``: the streams of the same program that have been run, on any units, so that none is run twice.
+    """
+    seen = {} if known is None else known
+    units = (device.gather, device.scratchpad, device.mac, device.scatter)
     results = []
     for stream in program.streams:
-        key = _identity(stream)
+        cycles = interval or stream_interval(stream, device)
+        key = (_identity(stream), units, max(cycles, Fraction(1)))  # a group a cycle is the most there is
         if key not in seen:
-            seen[key] = run_stream(
-                stream,
-                device.gather,
-                device.scratchpad,
-                device.mac,
-                device.scatter,
-                interval=interval or stream_interval(stream, device),
-            )
+            seen[key] = run_stream(stream, *units, interval=cycles)
         results.append(seen[key])
     return results
 
@@ -110,8 +111,6 @@ def _identity(stream: RequestStream) -> tuple[object, ...]:
         stream.scatter_stride,
         stream.serial,
         stream.gap,
-        stream.bytes_per_group,
-        stream.issue,
     )
 
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 from simulator.attribution import lost_cycles
 from simulator.engine import Recorder, Transfer
 from simulator.result import Counters, Cycles, LayerResult
-from simulator.runner import run_parts, vector_cycles, with_transfers
+from simulator.runner import Known, run_parts, vector_cycles, with_transfers
 from simulator.schedule.many_cores import layer_programs
 from simulator.schedule.program import Program
 from simulator.spec import Device
@@ -143,7 +143,8 @@ def _matrix_shape(layer: Layer) -> tuple[int, int, int, int]:
 
 def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerResult:
     """Return the result of running ``program``: once as the device is, then with one cause after another removed."""
-    results = run_parts(program, device)
+    known: Known = {}
+    results = run_parts(program, device, known=known)
     vector = [sum(vector_cycles(run.elements, device) for run in part.vector_runs) for part in program.parts]
     compute = max(sum(result.cycles for result in core) + extra for core, extra in zip(results, vector, strict=True))
     transfers, alone = with_transfers(program, results, device)
@@ -153,7 +154,7 @@ def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerRes
     if program.on_vector_unit:  # element work may come faster than the MAC array's
         peak = max(peak, device.cores * device.vector_unit.elements_per_cycle)
         issued = sum(vector) * device.vector_unit.elements_per_cycle if program.macs_effectual else 0
-    lost = lost_cycles(program, device, total=total, alone=alone, compute=compute, peak=peak)
+    lost = lost_cycles(program, device, total=total, alone=alone, compute=compute, peak=peak, known=known)
     effectual = Fraction(program.macs_effectual, peak)
     causes = {**lost, "compute": effectual}
     return LayerResult(
