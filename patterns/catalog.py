@@ -47,12 +47,12 @@ def _block(height: str, width: str) -> Pattern:
     return Block(height=int(height), width=int(width))
 
 
-def _gs(banks: str, k: str) -> Pattern:
-    return GatherScatter(banks=int(banks), k=int(k))
+def _gs(banks: str, k: str, greedy: str) -> Pattern:
+    return GatherScatter(banks=int(banks), k=int(k), projection="greedy" if greedy else "optimal")
 
 
-def _gs_scatter(banks: str, k: str) -> Pattern:
-    return GatherScatterPermuted(banks=int(banks), k=int(k))
+def _gs_scatter(banks: str, k: str, greedy: str) -> Pattern:
+    return GatherScatterPermuted(banks=int(banks), k=int(k), projection="greedy" if greedy else "optimal")
 
 
 def _kernel_pattern(last_shape: str) -> Pattern:
@@ -129,20 +129,20 @@ ALL_PATTERNS: tuple[PatternKind, ...] = (
     ),
     PatternKind(
         name="gs",
-        syntax="gs:B,k",
+        syntax="gs:B,k[,greedy]",
         example="gs:16,1",
         summary="conflict-free groups of B weights from B banks, at most k of a row, B/k rows a bundle",
         source="Sun et al., Load-balanced gather-scatter patterns, 2021, arXiv 2112.10898",
-        arguments=r"(\d{1,9}),(\d{1,9})",
+        arguments=r"(\d{1,9}),(\d{1,9})(,greedy)?",
         make=_gs,
     ),
     PatternKind(
         name="gs_scatter",
-        syntax="gs_scatter:B,k",
+        syntax="gs_scatter:B,k[,greedy]",
         example="gs_scatter:16,1",
         summary="gs:B,k after sorting the rows by what they keep",
         source="Sun et al., Load-balanced gather-scatter patterns, 2021, arXiv 2112.10898",
-        arguments=r"(\d{1,9}),(\d{1,9})",
+        arguments=r"(\d{1,9}),(\d{1,9})(,greedy)?",
         make=_gs_scatter,
     ),
 )
