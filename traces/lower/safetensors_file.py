@@ -14,7 +14,8 @@ from pathlib import Path
 from patterns.names import nearest
 from traces.layer import FloatArray, ModelError, Network
 from traces.lower.safetensors_header import TensorFile, open_safetensors
-from traces.lower.state_dict import bert, sequential
+from traces.lower.state_dict import sequential
+from traces.workloads.bert import bert, embedding_tables
 from traces.workloads.catalog import ALL_WORKLOADS
 
 Shape = tuple[int, ...]
@@ -98,6 +99,8 @@ def read_safetensors(
     shape = _only_shape(input_shapes, file)
     if arch == BERT:
         network = bert(file.stem, str(file), weights.shapes, weights, batch or 1, shape)
+        for table, expected in embedding_tables(weights.shapes).items():
+            weights(table, expected)  # looked up and no matrix; they are part of the network all the same
     elif arch == SEQUENTIAL:
         network = sequential(file.stem, str(file), weights.shapes, weights, batch or 1, shape)
     else:
