@@ -108,7 +108,7 @@ def keep_in_segments(bits, allowed, counts, m, out):
 
 @njit(cache=True, nogil=True)
 def punched_energy(scores, height, label, out):
-    """out [block rows, labels] float64: sum of squares of scores [m, k] in each block; label [k]; out starts at zero."""
+    """out [block rows, labels] float64: sum of squares of scores [m, k] by label [k]; out starts at zero."""
     rows, columns = scores.shape
     for r in range(rows):
         for c in range(columns):
@@ -118,7 +118,7 @@ def punched_energy(scores, height, label, out):
 
 @njit(cache=True, nogil=True)
 def punched_kept(mask, height, label, out):
-    """out [block rows, labels] int64: kept weights of mask [m, k] in each block; label [k]; out starts at zero."""
+    """out [block rows, labels] int64: kept weights of mask [m, k] by label [k]; out starts at zero."""
     rows, columns = mask.shape
     for r in range(rows):
         for c in range(columns):

@@ -61,9 +61,7 @@ class Pattern(ABC):
         Raises PatternError where the rule cannot hold for this shape, and for NaN scores.
         """
 
-    def project_within(
-        self, scores: Scores, sparsity: float, outer: Mask, banks: BankOfColumn | None = None
-    ) -> Mask:
+    def project_within(self, scores: Scores, sparsity: float, outer: Mask, banks: BankOfColumn | None = None) -> Mask:
         """Return the best mask of the rule that keeps nothing outside ``outer`` (groups, m, k).
 
         ``sparsity`` counts all weights, as in ``project``, whose mask this is where ``outer`` keeps everything. Where

@@ -146,7 +146,7 @@ ALL_PATTERNS: tuple[PatternKind, ...] = (
         make=Channel,
     ),
     PatternKind(
-        name="channel+P",
+        name="channel+",
         syntax="channel[:R]+P",
         example="channel+gs:16,16",
         summary="channels first (R of them, default 1 - (1 - sparsity)^(1/4)), then pattern P on what remains",

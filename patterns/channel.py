@@ -46,7 +46,7 @@ class Channel(Pattern):
         energy = np.einsum("gmk,gmk->gm", array, array, dtype=np.float64)
         count = max(1, kept_count(rows, sparsity))
         if outer is not None:
-            whole = outer.all(axis=2)
+            whole = np.asarray(outer.all(axis=2))
             energy = within(energy, whole)
             count = min(count, int(whole.sum(axis=1).min()))
         kept = np.stack([keep_largest_norms(group, count) for group in energy])

@@ -1,9 +1,10 @@
 """Channels first, then another rule on what remains: ``channel[:R]+P``. DESIGN section 3.
 
-The channels are those of ``channel``, by L2 norm; P sees the remaining rows alone, one after another, so that its bundles
-and blocks are those of the smaller layer. ``sparsity`` is the total: P removes what the channels have left over. Over a
-network the smaller layers are made by ``traces.channels``, where consumers lose columns too; here, with one matrix, rows
-go. Left out: the choice of R by what it costs, and more than two rules.
+The channels are those of ``channel``, by L2 norm; P sees the remaining rows alone, one after another, so that its
+bundles and blocks are those of the smaller layer. ``sparsity`` is the total: P removes what the channels leave to
+remove. Over a network the smaller layers are made by ``traces.channels``, where consumers lose columns too; here, with
+one matrix, rows go. References: those of ``channel`` and of P. Left out: a choice of R by what it costs, more than
+two rules.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def _of_groups(banks: BankOfColumn | None, groups: slice) -> BankOfColumn | None
 
 def _parts(mask: Mask) -> Iterator[tuple[int, Mask]]:
     """Yield the first group and the rows that keep anything: all groups at once where they have equally many."""
-    rows = mask.any(axis=2)
+    rows = np.asarray(mask.any(axis=2))
     counts = np.count_nonzero(rows, axis=1)
     if counts.min() == counts.max() > 0:
         yield 0, rows

@@ -121,10 +121,10 @@ class KernelPattern(Pattern):
         ranked = np.argsort(-energy, axis=1, kind="stable")
         kept = np.zeros(shape.shape, dtype=np.bool_)
         np.put_along_axis(kept, ranked[:, :count], True, axis=1)
-        shape, kept = shape.reshape(groups, rows, channels), kept.reshape(groups, rows, channels)
+        which = (groups, rows, channels)
         out = np.zeros((groups, rows, TAPS, channels), dtype=np.bool_)
-        group, row, channel = np.nonzero(kept)
-        taps = self.shapes[shape[group, row, channel]]
+        group, row, channel = np.nonzero(kept.reshape(which))
+        taps = self.shapes[shape.reshape(which)[group, row, channel]]
         out[group[:, None], row[:, None], taps, channel[:, None]] = True
         return out.reshape(array.shape)
 

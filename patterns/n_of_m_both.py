@@ -127,9 +127,8 @@ class NOfMBoth(Pattern):
         if not in_rows.any():
             return 1.0
         rows, columns = np.arange(0, mask.shape[1], self.m), np.arange(0, mask.shape[2], self.m)
-        most = np.maximum(
-            np.maximum.reduceat(in_rows, rows, axis=1), np.maximum.reduceat(in_columns, columns, axis=2)
-        )
+        most = np.maximum(np.maximum.reduceat(in_rows, rows, axis=1), np.maximum.reduceat(in_columns, columns, axis=2))
         kept = np.add.reduceat(in_rows, rows, axis=1)
-        slots = int(self._slots(*mask.shape[1:]).sum()) * mask.shape[0]
-        return int(kept[most <= self.n].sum()) / slots
+        slots: int = int(self._slots(*mask.shape[1:]).sum()) * mask.shape[0]
+        obeying = int(kept[most <= self.n].sum())
+        return obeying / slots

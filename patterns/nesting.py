@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def nested_masks(
 def check_nesting(masks: Sequence[Mask]) -> Violation | None:
     """Return the first weight that a level keeps and the next one does not, or None. Level 1, the sparsest, first."""
     _check_shapes(masks)
-    for level, (inner, outer) in enumerate(zip(masks[:-1], masks[1:], strict=True), start=1):
+    for level, (inner, outer) in enumerate(pairwise(masks), start=1):
         outside = inner & ~outer
         if outside.any():
             group, row, column = first_place(outside)
@@ -64,7 +65,7 @@ def nested_share(masks: Sequence[Mask]) -> float:
     What two masks share by chance is the density of the denser one.
     """
     _check_shapes(masks)
-    inside = sum(int(np.count_nonzero(inner & outer)) for inner, outer in zip(masks[:-1], masks[1:], strict=True))
+    inside = sum(int(np.count_nonzero(inner & outer)) for inner, outer in pairwise(masks))
     kept = sum(int(np.count_nonzero(inner)) for inner in masks[:-1])
     return inside / kept if kept else 1.0
 
