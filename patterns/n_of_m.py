@@ -51,7 +51,7 @@ class NOfM(Pattern):
     def limit(self, shape: tuple[int, int, int], sparsity: float) -> str:
         columns = shape[2]
         share = int(self.segment_slots(columns).sum()) / columns
-        return unreached(f"{self.spelling} keeps {self.n} of every {self.m}", share, columns, sparsity)
+        return unreached(f"{self.spelling} keeps at most {self.n} of every {self.m}", share, columns, sparsity)
 
     def segment_counts(self, mask: Mask) -> npt.NDArray[np.int64]:
         """Return kept weights of each segment of mask [..., k]: [..., segments]."""

@@ -72,7 +72,7 @@ class NOfMBoth(Pattern):
     def limit(self, shape: tuple[int, int, int], sparsity: float) -> str:
         _, rows, columns = shape
         share = int(self._slots(rows, columns).sum()) / (rows * columns)
-        return unreached(f"{self.spelling} keeps {self.n} of every {self.m}", share, columns, sparsity)
+        return unreached(f"{self.spelling} keeps at most {self.n} of every {self.m}", share, columns, sparsity)
 
     def _slots(self, rows: int, columns: int) -> IntArray:
         """Return what each tile of a matrix keeps, [tile rows, tile columns]."""

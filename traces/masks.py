@@ -93,19 +93,21 @@ def _masked_traces(network: Network, level: Level, keep: dict[str, str], match: 
             continue
         trace = trace_layer(layer, network.weights[layer.name], level, keep.get(layer.name, ""), project)
         if layer.name not in keep and level.sparsity is not None:
-            trace = _out_of_reach(trace, level.sparsity)
+            trace = _out_of_reach(trace, level.sparsity, network.weights[layer.name])
             trace = _over_budget(trace) if match == "slots" else trace
         yield trace
 
 
-def _out_of_reach(trace: LayerTrace, sparsity: float) -> LayerTrace:
+def _out_of_reach(trace: LayerTrace, sparsity: float, weight: Scores) -> LayerTrace:
     """Say what was reached where the rule of a layer cannot remove ``sparsity`` of the weights it was given."""
     if not isinstance(trace.layer, MatrixLayer) or trace.sparsity_target is None or isinstance(trace.pattern, Dense):
         return trace
     limit = trace.pattern.limit((trace.layer.groups, trace.layer.m, trace.layer.k), sparsity)
     if not limit or trace.kept == round((1.0 - trace.sparsity_target) * trace.weights_dense):  # trimmed to it
         return trace
+    zeros = np.count_nonzero(weight) < NEARLY_DENSE * weight.size and not isinstance(trace.pattern, WHOLE)
     why = f"asked {trace.sparsity_target:g}, reached {1 - trace.kept / trace.weights_dense:.4g}: {limit}"
+    why += ", and zeros of the model stay zero" if zeros else ""
     return replace(trace, reason="; ".join(text for text in (trace.reason, why) if text))
 
 
@@ -153,7 +155,9 @@ def layer_rule(pattern: Pattern, layer: MatrixLayer) -> tuple[Pattern, str]:
         return Unstructured(), f"{pattern.spelling} is for 3x3 windows and not {kh}x{kw}: plain ratio, unstructured"
     if isinstance(pattern, BlockPunched):
         kh, kw = layer.window.kernel
-        if (kh, kw) != (1, 1):
+        if kh * kw == pattern.taps > 1:
+            return pattern, ""
+        if kh * kw > 1:
             return replace(pattern, taps=kh * kw), ""
         blocks = pattern.without_kernels()
         return blocks, f"{pattern.spelling} is for windows of several positions and not 1x1: {blocks.spelling}"
@@ -291,7 +295,7 @@ def _smaller_traces(
             reason="; ".join(text for text in why if text),
         )
         assert own.sparsity is not None
-        yield trace if layer.name in keep else _out_of_reach(trace, own.sparsity)
+        yield trace if layer.name in keep else _out_of_reach(trace, own.sparsity, smaller.weights[layer.name])
 
 
 def _rest(pattern: ChannelThen, sparsity: float, before: Sequence[Layer], after: Sequence[MatrixLayer]) -> float:

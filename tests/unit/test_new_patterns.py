@@ -228,8 +228,8 @@ def test_channels_first_needs_a_sparsity_as_channel_does() -> None:
 @pytest.mark.parametrize(
     ("spelling", "sparsity", "reached", "why"),
     [
-        ("n_of_m:2,4", 0.9, 0.5, "n_of_m:2,4 keeps 2 of every 4"),
-        ("n_of_m_both:2,4", 0.9, 0.5, "n_of_m_both:2,4 keeps 2 of every 4"),
+        ("n_of_m:2,4", 0.9, 0.5, "n_of_m:2,4 keeps at most 2 of every 4"),
+        ("n_of_m_both:2,4", 0.9, 0.5, "n_of_m_both:2,4 keeps at most 2 of every 4"),
         ("bank_balanced:16", 0.99, 1 - 16 / 288, "bank_balanced:16 keeps one weight of each segment at least"),
         ("filter_balanced", 0.999, 1 - 1 / 288, "filter_balanced keeps one weight of each row at least"),
         ("block:48x288", 0.9, 1.0, "block:48x288 has only 1 blocks here"),
@@ -249,6 +249,17 @@ def test_a_mask_that_was_trimmed_to_the_density_asked_has_reached_it() -> None:
     trace = traces("filter_balanced", 0.999)["conv"]
     assert trace.kept == round(0.001 * 48 * 288)
     assert trace.reason == ""
+
+
+def test_a_models_own_zeros_are_named_where_they_take_a_mask_past_what_its_rule_keeps() -> None:
+    net = network()
+    weight = net.weights["conv"]
+    weight[np.abs(weight) < np.quantile(np.abs(weight), 0.8)] = 0
+    trace = traces("n_of_m:2,4", 0.9, net)["conv"]
+    assert trace.kept < 0.5 * mask_of(trace).size
+    reached = 1 - trace.kept / mask_of(trace).size
+    rule = "n_of_m:2,4 keeps at most 2 of every 4"
+    assert trace.reason == f"asked 0.9, reached {reached:.4g}: {rule}, and zeros of the model stay zero"
 
 
 def test_what_is_within_reach_is_reported_with_no_reason() -> None:
