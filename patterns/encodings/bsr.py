@@ -33,7 +33,7 @@ class BsrEncoding(Encoding):
     name = "bsr"
 
     def size(self, mask: Mask, pattern: Pattern, widths: ByteWidths, banks: BankOfColumn | None = None) -> EncodedSize:
-        block = self._block(pattern)
+        block = self._block(pattern.stored_as(mask.shape[-1]))
         rows, columns = check_matrix(self.name, mask, widths)
         block_rows, block_columns = block.grid(rows, columns)
         blocks = int(np.count_nonzero(block.kept_in_blocks(mask)))
@@ -55,7 +55,7 @@ class BsrEncoding(Encoding):
         banks: BankOfColumn | None = None,
     ) -> Encoded:
         self.size(mask, pattern, widths)
-        block = self._block(pattern)
+        block = self._block(pattern.stored_as(mask.shape[-1]))
         data = value_bytes(self.name, mask, values, widths)
         kept = block.kept_in_blocks(mask)
         broken = (kept != 0) & (kept != block.areas(*mask.shape))

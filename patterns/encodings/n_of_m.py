@@ -32,7 +32,7 @@ class NOfMEncoding(Encoding):
     name = "n_of_m"
 
     def size(self, mask: Mask, pattern: Pattern, widths: ByteWidths, banks: BankOfColumn | None = None) -> EncodedSize:
-        rule = self._rule(pattern)
+        rule = self._rule(pattern.stored_as(mask.shape[-1]))
         rows, columns = check_matrix(self.name, mask, widths)
         found = rule.check(mask[None])
         if found is not None:
@@ -50,7 +50,7 @@ class NOfMEncoding(Encoding):
         widths: ByteWidths,
         banks: BankOfColumn | None = None,
     ) -> Encoded:
-        rule = self._rule(pattern)
+        rule = self._rule(pattern.stored_as(mask.shape[-1]))
         self.size(mask, pattern, widths)
         data = value_bytes(self.name, mask, values, widths)
         rows, columns = mask.shape

@@ -124,7 +124,8 @@ def plan_streams(trace: LayerTrace, device: Device, encoding: str | None, order:
 
 def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
     """Plans whose groups follow the mask as it lies: dense, CSR, bitmap, N:M, blocks and kernels."""
-    layer, lanes, stored, pattern = shape.layer, shape.device.gather.lanes, shape.stored, trace.pattern
+    layer, lanes, stored = shape.layer, shape.device.gather.lanes, shape.stored
+    pattern = trace.pattern.stored_as(layer.k)
     store = encoding_named(name)
     sizes = [store.size(mask, pattern, stored, banks) for mask, banks in zip(shape.mask, shape.banks, strict=True)]
 
