@@ -13,6 +13,21 @@ GOOD = -1
 
 
 @njit(cache=True, nogil=True)
+def _odd_number(data, start, place, bits):
+    """Return what ``_number`` does, for any width; apart, so that the usual widths become a few instructions."""
+    bit = place * bits
+    number = np.int64(0)
+    done = 0
+    while done < bits:
+        inside = bit & 7
+        take = min(8 - inside, bits - done)
+        number |= np.int64((data[np.uintp(start + (bit >> 3))] >> inside) & ((1 << take) - 1)) << done
+        bit += take
+        done += take
+    return number
+
+
+@njit(cache=True, nogil=True)
 def _number(data, start, place, bits):
     """Return field ``place`` of ``bits`` bits of the fields from byte ``start`` on. The same in each kernel file.
 
@@ -27,28 +42,15 @@ def _number(data, start, place, bits):
         at = np.uintp(start + 4 * place)
         low = np.int64(data[at]) | np.int64(data[at + np.uintp(1)]) << 8
         return low | np.int64(data[at + np.uintp(2)]) << 16 | np.int64(data[at + np.uintp(3)]) << 24
-    bit = place * bits
-    number = np.int64(0)
-    done = 0
-    while done < bits:
-        inside = bit & 7
-        take = min(8 - inside, bits - done)
-        number |= np.int64((data[np.uintp(start + (bit >> 3))] >> inside) & ((1 << take) - 1)) << done
-        bit += take
-        done += take
-    return number
+    return _odd_number(data, start, place, bits)
 
 
 @njit(cache=True, nogil=True)
-def _value(data, start, place, bits, table, word, real):
-    """Return weight ``place`` as a number of table's type: table[code], or the code itself as a float32.
-
-    word [1] uint32 and real [1], a view of it in table's type, turn bits into that float32.
-    """
+def _value(data, start, place, bits, table):
+    """Return weight ``place`` as a number of table's type: table[code], or the code itself as a float32."""
     code = _number(data, start, place, bits)
     if bits > 16:
-        word[0] = np.uint32(code)
-        return real[0]
+        return np.uint32(code).view(table.dtype)
     return table[np.uintp(code)]
 
 
@@ -64,8 +66,6 @@ def _add(y, row, weight, x, column):
 
 @njit(cache=True, nogil=True)
 def blocks(values, indices, pointers, level, entries, height, width, v, i, p, table, x, y):
-    word = np.empty(1, np.uint32)
-    real = word.view(table.dtype)
     rows, columns = y.shape[0], x.shape[0]
     for block_row in range((rows + height - 1) // height):
         first = _number(pointers, 0, block_row, p)
@@ -79,15 +79,13 @@ def blocks(values, indices, pointers, level, entries, height, width, v, i, p, ta
             for row in range(block_row * height, min(rows, (block_row + 1) * height)):
                 slot = (entry * height + row - block_row * height) * width - block_column * width
                 for column in range(block_column * width, min(columns, (block_column + 1) * width)):
-                    _add(y, row, _value(values, 0, slot + column, v, table, word, real), x, column)
+                    _add(y, row, _value(values, 0, slot + column, v, table), x, column)
     return GOOD
 
 
 @njit(cache=True, nogil=True)
 def kernels(values, indices, shape_ids, pointers, level, entries, taps, v, i, p, table, x, y):
     """taps [8, 4]: those of each shape; columns lie tap by tap."""
-    word = np.empty(1, np.uint32)
-    real = word.view(table.dtype)
     channels = x.shape[0] // 9
     kept = taps.shape[1]
     for row in range(y.shape[0]):
@@ -101,6 +99,6 @@ def kernels(values, indices, shape_ids, pointers, level, entries, taps, v, i, p,
                 return entry
             shape = _number(shape_ids, 0, entry, 3)
             for slot in range(kept):
-                weight = _value(values, 0, entry * kept + slot, v, table, word, real)
+                weight = _value(values, 0, entry * kept + slot, v, table)
                 _add(y, row, weight, x, taps[shape, slot] * channels + channel)
     return GOOD

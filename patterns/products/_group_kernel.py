@@ -13,6 +13,21 @@ GOOD = -1
 
 
 @njit(cache=True, nogil=True)
+def _odd_number(data, start, place, bits):
+    """Return what ``_number`` does, for any width; apart, so that the usual widths become a few instructions."""
+    bit = place * bits
+    number = np.int64(0)
+    done = 0
+    while done < bits:
+        inside = bit & 7
+        take = min(8 - inside, bits - done)
+        number |= np.int64((data[np.uintp(start + (bit >> 3))] >> inside) & ((1 << take) - 1)) << done
+        bit += take
+        done += take
+    return number
+
+
+@njit(cache=True, nogil=True)
 def _number(data, start, place, bits):
     """Return field ``place`` of ``bits`` bits of the fields from byte ``start`` on. The same in each kernel file.
 
@@ -27,28 +42,15 @@ def _number(data, start, place, bits):
         at = np.uintp(start + 4 * place)
         low = np.int64(data[at]) | np.int64(data[at + np.uintp(1)]) << 8
         return low | np.int64(data[at + np.uintp(2)]) << 16 | np.int64(data[at + np.uintp(3)]) << 24
-    bit = place * bits
-    number = np.int64(0)
-    done = 0
-    while done < bits:
-        inside = bit & 7
-        take = min(8 - inside, bits - done)
-        number |= np.int64((data[np.uintp(start + (bit >> 3))] >> inside) & ((1 << take) - 1)) << done
-        bit += take
-        done += take
-    return number
+    return _odd_number(data, start, place, bits)
 
 
 @njit(cache=True, nogil=True)
-def _value(data, start, place, bits, table, word, real):
-    """Return weight ``place`` as a number of table's type: table[code], or the code itself as a float32.
-
-    word [1] uint32 and real [1], a view of it in table's type, turn bits into that float32.
-    """
+def _value(data, start, place, bits, table):
+    """Return weight ``place`` as a number of table's type: table[code], or the code itself as a float32."""
     code = _number(data, start, place, bits)
     if bits > 16:
-        word[0] = np.uint32(code)
-        return real[0]
+        return np.uint32(code).view(table.dtype)
     return table[np.uintp(code)]
 
 
@@ -65,8 +67,6 @@ def _add(y, row, weight, x, column):
 @njit(cache=True, nogil=True)
 def groups(data, pointers, level, order, permuted, entries, banks, k, v, i, p, table, x, y):
     """order: stored row indices, read where ``permuted``. An empty slot has the number of columns as its index."""
-    word = np.empty(1, np.uint32)
-    real = word.view(table.dtype)
     rows, columns = y.shape[0], x.shape[0]
     high = banks // k
     value_bytes = (banks * v + 7) // 8
@@ -89,5 +89,5 @@ def groups(data, pointers, level, order, permuted, entries, banks, k, v, i, p, t
                     row = _number(order, 0, row, i)
                     if row < 0 or row >= rows:
                         return group
-                _add(y, row, _value(data, start, lane, v, table, word, real), x, column)
+                _add(y, row, _value(data, start, lane, v, table), x, column)
     return GOOD

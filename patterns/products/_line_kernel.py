@@ -13,6 +13,21 @@ GOOD = -1
 
 
 @njit(cache=True, nogil=True)
+def _odd_number(data, start, place, bits):
+    """Return what ``_number`` does, for any width; apart, so that the usual widths become a few instructions."""
+    bit = place * bits
+    number = np.int64(0)
+    done = 0
+    while done < bits:
+        inside = bit & 7
+        take = min(8 - inside, bits - done)
+        number |= np.int64((data[np.uintp(start + (bit >> 3))] >> inside) & ((1 << take) - 1)) << done
+        bit += take
+        done += take
+    return number
+
+
+@njit(cache=True, nogil=True)
 def _number(data, start, place, bits):
     """Return field ``place`` of ``bits`` bits of the fields from byte ``start`` on. The same in each kernel file.
 
@@ -27,28 +42,15 @@ def _number(data, start, place, bits):
         at = np.uintp(start + 4 * place)
         low = np.int64(data[at]) | np.int64(data[at + np.uintp(1)]) << 8
         return low | np.int64(data[at + np.uintp(2)]) << 16 | np.int64(data[at + np.uintp(3)]) << 24
-    bit = place * bits
-    number = np.int64(0)
-    done = 0
-    while done < bits:
-        inside = bit & 7
-        take = min(8 - inside, bits - done)
-        number |= np.int64((data[np.uintp(start + (bit >> 3))] >> inside) & ((1 << take) - 1)) << done
-        bit += take
-        done += take
-    return number
+    return _odd_number(data, start, place, bits)
 
 
 @njit(cache=True, nogil=True)
-def _value(data, start, place, bits, table, word, real):
-    """Return weight ``place`` as a number of table's type: table[code], or the code itself as a float32.
-
-    word [1] uint32 and real [1], a view of it in table's type, turn bits into that float32.
-    """
+def _value(data, start, place, bits, table):
+    """Return weight ``place`` as a number of table's type: table[code], or the code itself as a float32."""
     code = _number(data, start, place, bits)
     if bits > 16:
-        word[0] = np.uint32(code)
-        return real[0]
+        return np.uint32(code).view(table.dtype)
     return table[np.uintp(code)]
 
 
@@ -64,19 +66,15 @@ def _add(y, row, weight, x, column):
 
 @njit(cache=True, nogil=True)
 def dense(values, v, table, x, y):
-    word = np.empty(1, np.uint32)
-    real = word.view(table.dtype)
     columns = x.shape[0]
     for row in range(y.shape[0]):
         for column in range(columns):
-            _add(y, row, _value(values, 0, row * columns + column, v, table, word, real), x, column)
+            _add(y, row, _value(values, 0, row * columns + column, v, table), x, column)
     return GOOD
 
 
 @njit(cache=True, nogil=True)
 def rows(values, indices, pointers, level, entries, v, i, p, table, x, y):
-    word = np.empty(1, np.uint32)
-    real = word.view(table.dtype)
     columns = x.shape[0]
     for row in range(y.shape[0]):
         first = _number(pointers, 0, row, p)
@@ -87,14 +85,12 @@ def rows(values, indices, pointers, level, entries, v, i, p, table, x, y):
             column = _number(indices, 0, entry, i)
             if column < 0 or column >= columns:
                 return entry
-            _add(y, row, _value(values, 0, entry, v, table, word, real), x, column)
+            _add(y, row, _value(values, 0, entry, v, table), x, column)
     return GOOD
 
 
 @njit(cache=True, nogil=True)
 def columns(values, indices, pointers, level, entries, v, i, p, table, x, y):
-    word = np.empty(1, np.uint32)
-    real = word.view(table.dtype)
     row_count = y.shape[0]
     for column in range(x.shape[0]):
         first = _number(pointers, 0, column, p)
@@ -105,27 +101,23 @@ def columns(values, indices, pointers, level, entries, v, i, p, table, x, y):
             row = _number(indices, 0, entry, i)
             if row < 0 or row >= row_count:
                 return entry
-            _add(y, row, _value(values, 0, entry, v, table, word, real), x, column)
+            _add(y, row, _value(values, 0, entry, v, table), x, column)
     return GOOD
 
 
 @njit(cache=True, nogil=True)
 def coordinates(values, row_indices, column_indices, entries, v, i, table, x, y):
-    word = np.empty(1, np.uint32)
-    real = word.view(table.dtype)
     for entry in range(entries):
         row = _number(row_indices, 0, entry, i)
         column = _number(column_indices, 0, entry, i)
         if row < 0 or row >= y.shape[0] or column < 0 or column >= x.shape[0]:
             return entry
-        _add(y, row, _value(values, 0, entry, v, table, word, real), x, column)
+        _add(y, row, _value(values, 0, entry, v, table), x, column)
     return GOOD
 
 
 @njit(cache=True, nogil=True)
 def padded_rows(values, indices, width, v, i, table, x, y):
-    word = np.empty(1, np.uint32)
-    real = word.view(table.dtype)
     columns = x.shape[0]
     for row in range(y.shape[0]):
         for entry in range(row * width, (row + 1) * width):
@@ -134,5 +126,5 @@ def padded_rows(values, indices, width, v, i, table, x, y):
                 continue
             if column < 0 or column > columns:
                 return entry
-            _add(y, row, _value(values, 0, entry, v, table, word, real), x, column)
+            _add(y, row, _value(values, 0, entry, v, table), x, column)
     return GOOD

@@ -13,6 +13,21 @@ GOOD = -1
 
 
 @njit(cache=True, nogil=True)
+def _odd_number(data, start, place, bits):
+    """Return what ``_number`` does, for any width; apart, so that the usual widths become a few instructions."""
+    bit = place * bits
+    number = np.int64(0)
+    done = 0
+    while done < bits:
+        inside = bit & 7
+        take = min(8 - inside, bits - done)
+        number |= np.int64((data[np.uintp(start + (bit >> 3))] >> inside) & ((1 << take) - 1)) << done
+        bit += take
+        done += take
+    return number
+
+
+@njit(cache=True, nogil=True)
 def _number(data, start, place, bits):
     """Return field ``place`` of ``bits`` bits of the fields from byte ``start`` on. The same in each kernel file.
 
@@ -27,28 +42,15 @@ def _number(data, start, place, bits):
         at = np.uintp(start + 4 * place)
         low = np.int64(data[at]) | np.int64(data[at + np.uintp(1)]) << 8
         return low | np.int64(data[at + np.uintp(2)]) << 16 | np.int64(data[at + np.uintp(3)]) << 24
-    bit = place * bits
-    number = np.int64(0)
-    done = 0
-    while done < bits:
-        inside = bit & 7
-        take = min(8 - inside, bits - done)
-        number |= np.int64((data[np.uintp(start + (bit >> 3))] >> inside) & ((1 << take) - 1)) << done
-        bit += take
-        done += take
-    return number
+    return _odd_number(data, start, place, bits)
 
 
 @njit(cache=True, nogil=True)
-def _value(data, start, place, bits, table, word, real):
-    """Return weight ``place`` as a number of table's type: table[code], or the code itself as a float32.
-
-    word [1] uint32 and real [1], a view of it in table's type, turn bits into that float32.
-    """
+def _value(data, start, place, bits, table):
+    """Return weight ``place`` as a number of table's type: table[code], or the code itself as a float32."""
     code = _number(data, start, place, bits)
     if bits > 16:
-        word[0] = np.uint32(code)
-        return real[0]
+        return np.uint32(code).view(table.dtype)
     return table[np.uintp(code)]
 
 
@@ -64,8 +66,6 @@ def _add(y, row, weight, x, column):
 
 @njit(cache=True, nogil=True)
 def bitmap(bits, values, entries, v, table, x, y):
-    word = np.empty(1, np.uint32)
-    real = word.view(table.dtype)
     columns = x.shape[0]
     entry = 0
     for row in range(y.shape[0]):
@@ -73,7 +73,7 @@ def bitmap(bits, values, entries, v, table, x, y):
             if bits[place >> 3] >> (place & 7) & 1:
                 if entry == entries:
                     return entry
-                _add(y, row, _value(values, 0, entry, v, table, word, real), x, place - row * columns)
+                _add(y, row, _value(values, 0, entry, v, table), x, place - row * columns)
                 entry += 1
     return GOOD
 
@@ -81,8 +81,6 @@ def bitmap(bits, values, entries, v, table, x, y):
 @njit(cache=True, nogil=True)
 def runs(values, run_lengths, entries, v, i, table, x, y):
     """An inserted zero adds 0 x: it is multiplied, as the machine that stores it does."""
-    word = np.empty(1, np.uint32)
-    real = word.view(table.dtype)
     columns = x.shape[0]
     row = 0
     column = -1
@@ -96,15 +94,13 @@ def runs(values, run_lengths, entries, v, i, table, x, y):
             row += 1
         if row >= y.shape[0]:
             return entry
-        _add(y, row, _value(values, 0, entry, v, table, word, real), x, column)
+        _add(y, row, _value(values, 0, entry, v, table), x, column)
     return GOOD
 
 
 @njit(cache=True, nogil=True)
 def segments(values, indices, n, m, index_bits, v, table, x, y):
     """An empty slot adds 0 x, and nothing where its index is past the segment's columns."""
-    word = np.empty(1, np.uint32)
-    real = word.view(table.dtype)
     columns = x.shape[0]
     entry = 0
     for row in range(y.shape[0]):
@@ -113,6 +109,6 @@ def segments(values, indices, n, m, index_bits, v, table, x, y):
             for _ in range(min(n, held)):
                 place = _number(indices, 0, entry, index_bits)
                 if place < held:
-                    _add(y, row, _value(values, 0, entry, v, table, word, real), x, start + place)
+                    _add(y, row, _value(values, 0, entry, v, table), x, start + place)
                 entry += 1
     return GOOD
