@@ -54,7 +54,7 @@ class RunLengthEncoding(Encoding):
     ) -> Encoded:
         size, bits = self._sized(mask, widths)
         codes = codes_of(self.name, mask, values, bits)[mask]
-        longest = (1 << bits.index) - 1
+        longest = (1 << field_bits(bits)) - 1
         gaps = run_lengths(mask)
         inserted, rest = gaps // (longest + 1), gaps % (longest + 1)
         silent = np.flatnonzero((codes == 0) & (rest == longest))
@@ -109,7 +109,12 @@ def run_lengths(mask: Mask) -> IntArray:
     return np.diff(np.flatnonzero(mask), prepend=-1).astype(np.int64) - 1
 
 
+def field_bits(bits: Widths) -> int:
+    """Return the bits of a run that can differ from 0: no matrix has a run of 2^62."""
+    return min(bits.index, 62)
+
+
 def _size(gaps: IntArray, bits: Widths) -> EncodedSize:
-    slots = len(gaps) + int((gaps >> bits.index).sum() if bits.index < 63 else 0)
+    slots = len(gaps) + int((gaps >> field_bits(bits)).sum())
     weight_bytes, index_bytes = byte_count(slots, bits.value_bits), byte_count(slots, bits.index)
     return EncodedSize(weight_bytes=weight_bytes, index_bytes=index_bytes, slots=slots)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from patterns.encodings.fields import array_of, byte_count, parameter
 from patterns.encodings.n_of_m import index_bits, stored_rule
 from patterns.products import _stream_kernel as kernel
@@ -11,8 +13,8 @@ from patterns.products.operands import Operands
 def bitmap(o: Operands) -> int:
     rows, columns = o.encoded.shape
     bits = array_of(o.encoded, "bits", byte_count(rows * columns, 1))
-    values = o.encoded.arrays["values"]
-    return int(kernel.bitmap(bits, values, 8 * values.size // o.v, o.v, o.table, o.x, o.y))
+    entries = int(np.bitwise_count(bits).sum())
+    return int(kernel.bitmap(bits, o.values(entries), entries, o.v, o.table, o.x, o.y))
 
 
 def run_length(o: Operands) -> int:
