@@ -145,7 +145,9 @@ def level_entries(encoded: Encoded, units: int, level: int) -> tuple[IntArray, I
     total = 0
     for at in range(count, 0, -1):
         name = level_array(at, count)
-        found = fields_of(encoded, name, units + 1, encoded.widths.pointer_bits).astype(np.int64)
+        fields = fields_of(encoded, name, units + 1, encoded.widths.pointer_bits)
+        _check_ends(encoded, name, int(fields.max()))
+        found = fields.astype(np.int64)
         lengths = np.diff(found)
         if found[0] or (lengths < 0).any():
             raise EncodingError(f"{encoded.encoding}: array {name} must start at 0 and never fall")
@@ -153,7 +155,6 @@ def level_entries(encoded: Encoded, units: int, level: int) -> tuple[IntArray, I
             raise EncodingError(f"{encoded.encoding}: array {name} has entries that level {at + 1} lacks")
         if last is None:
             start, total = found[:-1], int(found[-1])
-            _check_total(encoded, total)
         last = lengths
         if at == level:
             chosen = lengths
@@ -162,7 +163,7 @@ def level_entries(encoded: Encoded, units: int, level: int) -> tuple[IntArray, I
     return unit, start[unit] + inside, total
 
 
-def _check_total(encoded: Encoded, total: int) -> None:
-    """Refuse pointers to more entries than there can be weights before anything of that size is made."""
-    if total > encoded.total_bytes * 8:
-        raise EncodingError(f"{encoded.encoding}: array pointers ends at {total}, and fewer entries are stored")
+def _check_ends(encoded: Encoded, name: str, largest: int) -> None:
+    """Refuse pointers to more entries than there can be bits before anything of that size is made."""
+    if largest > encoded.total_bytes * 8:
+        raise EncodingError(f"{encoded.encoding}: array {name} reaches entry {largest}, and fewer are stored")

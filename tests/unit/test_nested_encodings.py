@@ -194,3 +194,15 @@ def test_levels_past_the_last_and_pointers_that_do_not_nest_are_refused(case: Ca
     cut = {**encoded.arrays, "level2": encoded.arrays["level2"][:-1]}
     with pytest.raises(EncodingError, match="array level2 has"):
         decode_level(replace(encoded, arrays=cut), np.float32, 3)
+
+
+def test_pointers_to_more_entries_than_there_are_bytes_are_refused_before_anything_is_made(case: Case) -> None:
+    encoded = nested(case, Widths(value_bits=32, pointer_bits=64))
+    for far in (1 << 62, 1 << 63, (1 << 64) - 1):
+        pointers = encoded.arrays["pointers"].view("<u8").copy()
+        pointers[1:-1] = far
+        broken = replace(encoded, arrays={**encoded.arrays, "pointers": pointers.view(np.uint8)})
+        with pytest.raises(EncodingError, match=f"array pointers reaches entry {far}"):
+            decode_level(broken, np.float32, 1)
+        with pytest.raises(EncodingError, match="outside"):
+            product(broken, np.float32, np.zeros((COLUMNS, 1), dtype=np.float32))
