@@ -6,14 +6,15 @@ Left out: options that every layer obeys (seed, batch, input shape, dtype, match
 from __future__ import annotations
 
 from costmodel.spec import RooflineDevice
+from gatherline.best_encoding import BEST
 from simulator.spec import Device
 from traces.layer import MatrixLayer
 from traces.trace import LayerTrace
 
 
 def readable(encoding: str | None, device: RooflineDevice) -> bool:
-    """Return whether some kernel of ``device`` reads ``encoding`` (None: the pattern's own)."""
-    return encoding is None or encoding in {kernel.encoding for kernel in device.kernels}
+    """Return whether some kernel of ``device`` reads ``encoding`` (None: the pattern's own; "best": some)."""
+    return encoding in (None, BEST) or encoding in {kernel.encoding for kernel in device.kernels}
 
 
 def without_effect(

@@ -62,7 +62,12 @@ InputShape = Annotated[
 Dtype = Annotated[str, typer.Option(metavar="TYPE", help="Type of weights and activations.")]
 Threads = Annotated[int, typer.Option(metavar="N", help="Threads of a CPU.")]
 EncodingText = Annotated[
-    str | None, typer.Option("--encoding", metavar="NAME", help="Storage format, instead of the pattern's own.")
+    str | None,
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        help="Storage format, instead of the pattern's own; best: the smallest for each layer.",
+    ),
 ]
 StreamOrder = Annotated[Order, typer.Option("--order", help="Order of an unstructured stream.")]
 MatchBy = Annotated[Match, typer.Option("--match", help="What patterns have in common at one sparsity.")]

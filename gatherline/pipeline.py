@@ -14,6 +14,7 @@ from typing import Any
 
 from costmodel.estimate import estimate
 from costmodel.spec import VALUE_BYTES
+from gatherline.best_encoding import chosen_encoding
 from gatherline.digest import device_digest
 from gatherline.inspection import inspect_rows
 from gatherline.knobs import readable, without_effect
@@ -96,24 +97,31 @@ def _run_layer(
     request: RunRequest, trace: LayerTrace, device: Target, programs: dict[object, tuple[Program, ...]]
 ) -> LayerResult:
     try:
+        asked = _encoding(request, trace, device)
         if isinstance(device, Device):
             result = simulate(
-                trace, device, encoding=request.encoding, order=request.order, mapping=request.mapping,
+                trace, device, encoding=asked, order=request.order, mapping=request.mapping,
                 programs=programs,
             )  # fmt: skip
         else:
-            encoding = request.encoding if readable(request.encoding, device) else "dense"
+            encoding = asked if readable(asked, device) else "dense"
             result = estimate(trace, device, dtype=request.dtype, threads=request.threads, encoding=encoding)
     except EncodingError as error:
         raise EncodingError(f"layer {trace.layer.name}: {error}") from None
-    return replace(result, reason=_reasons(result.reason, request, trace, device, result.encoding))
+    return replace(result, reason=_reasons(result.reason, request, trace, device, asked, result.encoding))
 
 
-def _reasons(reason: str, request: RunRequest, trace: LayerTrace, device: Target, ran_as: str) -> str:
+def _encoding(request: RunRequest, trace: LayerTrace, device: Target) -> str | None:
+    return chosen_encoding(request.encoding, trace, device, dtype=request.dtype, threads=request.threads)
+
+
+def _reasons(
+    reason: str, request: RunRequest, trace: LayerTrace, device: Target, encoding: str | None, ran_as: str
+) -> str:
     """Return ``reason``, whether the layer is gone, and a note for each option that moved nothing."""
     notes = without_effect(
-        trace, device, threads=request.threads, order=request.order, encoding=request.encoding,
-        mapping=request.mapping, ran_as=ran_as,
+        trace, device, threads=request.threads, order=request.order,
+        encoding=encoding or request.encoding, mapping=request.mapping, ran_as=ran_as,
     )  # fmt: skip
     empty = "no weight is kept" if trace.mask is not None and not trace.kept else ""
     return "; ".join(text for text in (reason, empty, *notes) if text)
@@ -197,12 +205,11 @@ def write_traces(request: RunRequest, directory: Path, *, network: Network | Non
     def programs() -> Iterable[tuple[LayerFacts, Program, dict[str, Any]]]:
         for trace in traced.traces:
             try:
-                program = best_program(
-                    trace, device, encoding=request.encoding, order=request.order, mapping=request.mapping
-                )
+                asked = _encoding(request, trace, device)
+                program = best_program(trace, device, encoding=asked, order=request.order, mapping=request.mapping)
             except EncodingError as error:
                 raise EncodingError(f"layer {trace.layer.name}: {error}") from None
-            program = replace(program, reason=_reasons(program.reason, request, trace, device, program.encoding))
+            program = replace(program, reason=_reasons(program.reason, request, trace, device, asked, program.encoding))
             yield layer_facts(trace, device), program, {"pattern": trace.pattern.spelling}
 
     extra = {

@@ -12,6 +12,7 @@ import numpy as np
 
 from costmodel.devices.catalog import ALL_DEVICES as COST_DEVICES
 from costmodel.spec import VALUE_BYTES, RooflineDevice
+from gatherline.best_encoding import BEST
 from gatherline.loading import resolve_model
 from patterns.catalog import parse_pattern
 from patterns.channel import Channel
@@ -70,8 +71,8 @@ class RunRequest:
         ):
             if getattr(self, name) not in known:
                 raise RequestError(f"{name} is {getattr(self, name)!r}, and must be one of {', '.join(known)}")
-        if self.encoding is not None:
-            encoding_named(self.encoding)
+        if self.encoding not in (None, BEST):
+            encoding_named(str(self.encoding))
         for text in self.patterns:
             parse_pattern(text)
 

@@ -8,8 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from patterns.base import BankOfColumn, Mask, Pattern
-from patterns.encodings.base import ByteWidths, Encoded, EncodedSize, Encoding
-from patterns.encodings.fields import check_matrix, empty_values, finish_values, value_bytes
+from patterns.encodings.base import AnyWidths, Encoded, EncodedSize, Encoding
+from patterns.encodings.fields import (
+    byte_count,
+    check_matrix,
+    codes_of,
+    empty_values,
+    fields_of,
+    finish_values,
+    pack,
+    values_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,31 +27,36 @@ class BitmapEncoding(Encoding):
 
     name = "bitmap"
 
-    def size(self, mask: Mask, pattern: Pattern, widths: ByteWidths, banks: BankOfColumn | None = None) -> EncodedSize:
-        rows, columns = check_matrix(self.name, mask, widths)
+    def size(self, mask: Mask, pattern: Pattern, widths: AnyWidths, banks: BankOfColumn | None = None) -> EncodedSize:
+        rows, columns, bits = check_matrix(self.name, mask, widths)
         kept = int(np.count_nonzero(mask))
-        return EncodedSize(weight_bytes=kept * widths.value, index_bytes=-(-rows * columns // 8), slots=kept)
+        return EncodedSize(
+            weight_bytes=byte_count(kept, bits.value_bits), index_bytes=byte_count(rows * columns, 1), slots=kept
+        )
 
     def encode(
         self,
         mask: Mask,
         values: npt.NDArray[np.generic],
         pattern: Pattern,
-        widths: ByteWidths,
+        widths: AnyWidths,
         banks: BankOfColumn | None = None,
     ) -> Encoded:
-        check_matrix(self.name, mask, widths)
-        data = value_bytes(self.name, mask, values, widths)
+        rows, columns, bits = check_matrix(self.name, mask, widths)
+        codes = codes_of(self.name, mask, values, bits)
         return Encoded(
             encoding=self.name,
-            shape=mask.shape,
-            arrays={"bits": np.packbits(mask.reshape(-1)), "values": data[mask].reshape(-1)},
+            shape=(rows, columns),
+            arrays={
+                "bits": np.packbits(mask.reshape(-1), bitorder="little"),
+                "values": pack(codes[mask], bits.value_bits),
+            },
             parameters={},
-            widths=widths,
+            widths=bits,
         )
 
     def decode(self, encoded: Encoded, dtype: npt.DTypeLike) -> tuple[Mask, npt.NDArray[np.generic]]:
         mask, data = empty_values(encoded, dtype)
-        mask.reshape(-1)[:] = np.unpackbits(encoded.arrays["bits"], count=mask.size)
-        data[mask] = encoded.arrays["values"].reshape(-1, encoded.widths.value)
-        return mask, finish_values(data, dtype)
+        mask.reshape(-1)[:] = fields_of(encoded, "bits", mask.size, 1) > 0
+        data[mask] = values_of(encoded, int(np.count_nonzero(mask)))
+        return mask, finish_values(encoded, data, dtype)

@@ -9,22 +9,35 @@ import numpy.typing as npt
 
 from patterns.base import BankOfColumn, Mask, Pattern
 from patterns.block import Block
-from patterns.encodings.base import ByteWidths, Encoded, EncodedSize, Encoding, EncodingError
+from patterns.encodings.base import AnyWidths, Encoded, EncodedSize, EncodingError, Widths
 from patterns.encodings.fields import (
-    bytes_to_integers,
+    IntArray,
+    byte_count,
     check_fits,
     check_matrix,
+    codes_of,
     empty_values,
     finish_values,
-    integers_to_bytes,
-    pointers,
-    value_bytes,
+    indices_of,
+    pack,
+    parameter,
+    place_values,
+    values_of,
+    with_index_for,
+)
+from patterns.encodings.levels import (
+    Levels,
+    PrefixEncoding,
+    counts_by_level,
+    level_entries,
+    pointer_arrays,
+    pointer_bytes,
 )
 from patterns.selection import first_place
 
 
 @dataclass(frozen=True, slots=True)
-class BsrEncoding(Encoding):
+class BsrEncoding(PrefixEncoding):
     """Whole blocks with one index each; a block cut by the matrix's edge is stored in full.
 
     A mask that keeps part of a block has a size (the block is stored), but does not come back, so it does not encode.
@@ -32,66 +45,85 @@ class BsrEncoding(Encoding):
 
     name = "bsr"
 
-    def size(self, mask: Mask, pattern: Pattern, widths: ByteWidths, banks: BankOfColumn | None = None) -> EncodedSize:
-        block = self._block(pattern.stored_as(mask.shape[-1]))
-        rows, columns = check_matrix(self.name, mask, widths)
-        block_rows, block_columns = block.grid(rows, columns)
-        blocks = int(np.count_nonzero(block.kept_in_blocks(mask)))
-        check_fits(self.name, block_columns - 1, widths.index, f"{block_columns} block columns of {columns} columns")
-        check_fits(self.name, blocks, widths.pointer, f"pointers to {blocks} blocks")
-        slots = blocks * block.height * block.width
-        return EncodedSize(
-            weight_bytes=slots * widths.value,
-            index_bytes=blocks * widths.index + (block_rows + 1) * widths.pointer,
-            slots=slots,
-        )
+    def size_levels(
+        self, levels: Levels, pattern: Pattern, widths: AnyWidths, banks: BankOfColumn | None = None
+    ) -> EncodedSize:
+        return self._sized(levels, pattern, widths)[0]
 
-    def encode(
+    def encode_levels(
         self,
-        mask: Mask,
+        levels: Levels,
         values: npt.NDArray[np.generic],
         pattern: Pattern,
-        widths: ByteWidths,
+        widths: AnyWidths,
         banks: BankOfColumn | None = None,
     ) -> Encoded:
-        self.size(mask, pattern, widths)
+        _, bits = self._sized(levels, pattern, widths)
+        mask = levels.mask
         block = self._block(pattern.stored_as(mask.shape[-1]))
-        data = value_bytes(self.name, mask, values, widths)
+        codes = codes_of(self.name, mask, values, bits)
         kept = block.kept_in_blocks(mask)
-        broken = (kept != 0) & (kept != block.areas(*mask.shape))
+        self._check_whole(block, kept, mask.shape, "")
+        block_row, block_column = np.nonzero(kept)
+        level = levels.of[block_row * block.height, block_column * block.width]
+        for at in range(1, levels.count):
+            part = block.kept_in_blocks((levels.of > 0) & (levels.of <= at))
+            self._check_whole(block, part, mask.shape, f" in level {at}")
+        if levels.count > 1:
+            order = np.lexsort((block_column, level, block_row))
+            block_row, block_column, level = block_row[order], block_column[order], level[order]
+        row, column, inside = self._places(block, block_row, block_column, mask.shape)
+        stored = np.zeros(inside.shape, dtype=codes.dtype)
+        stored[inside] = codes[row[inside], column[inside]]
+        counts = counts_by_level(block_row, level, kept.shape[0], levels.count)
+        return Encoded(
+            encoding=self.name,
+            shape=(mask.shape[0], mask.shape[1]),
+            arrays={
+                "values": pack(stored, bits.value_bits),
+                "indices": pack(block_column, bits.index),
+                **pointer_arrays(counts, bits.pointer_bits),
+            },
+            parameters={"height": block.height, "width": block.width, "levels": levels.count},
+            widths=bits,
+        )
+
+    def decode_level(self, encoded: Encoded, dtype: npt.DTypeLike, level: int) -> tuple[Mask, npt.NDArray[np.generic]]:
+        mask, data = empty_values(encoded, dtype)
+        block = Block(height=parameter(encoded, "height", 1), width=parameter(encoded, "width", 1))
+        block_rows, block_columns = block.grid(*encoded.shape)
+        block_row, entry, total = level_entries(encoded, block_rows, level)
+        block_column = indices_of(encoded, "indices", total, block_columns)[entry]
+        row, column, inside = self._places(block, block_row, block_column, encoded.shape)
+        stored = values_of(encoded, total * block.height * block.width).reshape(total, block.height, block.width)
+        place_values(encoded, mask, data, row[inside], column[inside], stored[entry][inside])
+        return mask, finish_values(encoded, data, dtype)
+
+    def _sized(self, levels: Levels, pattern: Pattern, widths: AnyWidths) -> tuple[EncodedSize, Widths]:
+        mask = levels.mask
+        block = self._block(pattern.stored_as(mask.shape[-1]))
+        rows, columns, bits = check_matrix(self.name, mask, widths)
+        block_rows, block_columns = block.grid(rows, columns)
+        blocks = int(np.count_nonzero(block.kept_in_blocks(mask)))
+        bits = with_index_for(self.name, bits, block_columns - 1, f"{block_columns} block columns of {columns} columns")
+        check_fits(self.name, blocks, bits.pointer_bits, f"pointers to {blocks} blocks")
+        slots = blocks * block.height * block.width
+        size = EncodedSize(
+            weight_bytes=byte_count(slots, bits.value_bits),
+            index_bytes=byte_count(blocks, bits.index) + pointer_bytes(block_rows, levels.count, bits.pointer_bits),
+            slots=slots,
+        )
+        return size, bits
+
+    def _check_whole(self, block: Block, kept: IntArray, shape: tuple[int, ...], where: str) -> None:
+        """Refuse kept [block rows, block columns] where a block is neither whole nor empty."""
+        broken = (kept != 0) & (kept != block.areas(shape[0], shape[1]))
         if broken.any():
             at = first_place(broken)
             raise EncodingError(
                 f"bsr: the block at row {at[0] * block.height}, column {at[1] * block.width} keeps {kept[at]} "
-                f"of its weights, and {block.spelling} keeps a block whole or not at all"
+                f"of its weights{where}, and {block.spelling} keeps a block whole or not at all"
             )
-        block_row, block_column = np.nonzero(kept)
-        row, column, inside = self._places(block, block_row, block_column, mask.shape)
-        stored = np.zeros((*inside.shape, widths.value), dtype=np.uint8)
-        stored[inside] = data[row[inside], column[inside]]
-        return Encoded(
-            encoding=self.name,
-            shape=mask.shape,
-            arrays={
-                "values": stored.reshape(-1),
-                "indices": integers_to_bytes(block_column, widths.index).reshape(-1),
-                "pointers": integers_to_bytes(pointers(np.count_nonzero(kept, axis=1)), widths.pointer).reshape(-1),
-            },
-            parameters={"height": block.height, "width": block.width},
-            widths=widths,
-        )
-
-    def decode(self, encoded: Encoded, dtype: npt.DTypeLike) -> tuple[Mask, npt.NDArray[np.generic]]:
-        mask, data = empty_values(encoded, dtype)
-        block = Block(height=encoded.parameters["height"], width=encoded.parameters["width"])
-        block_column = bytes_to_integers(encoded.arrays["indices"], encoded.widths.index)
-        row_pointers = bytes_to_integers(encoded.arrays["pointers"], encoded.widths.pointer)
-        block_row = np.repeat(np.arange(len(row_pointers) - 1), np.diff(row_pointers))
-        row, column, inside = self._places(block, block_row, block_column, encoded.shape)
-        stored = encoded.arrays["values"].reshape(*inside.shape, encoded.widths.value)
-        mask[row[inside], column[inside]] = True
-        data[row[inside], column[inside]] = stored[inside]
-        return mask, finish_values(data, dtype)
 
     def _block(self, pattern: Pattern) -> Block:
         if not isinstance(pattern, Block):
@@ -101,12 +133,8 @@ class BsrEncoding(Encoding):
         return pattern
 
     def _places(
-        self,
-        block: Block,
-        block_row: npt.NDArray[np.int64],
-        block_column: npt.NDArray[np.int64],
-        shape: tuple[int, int],
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Mask]:
+        self, block: Block, block_row: IntArray, block_column: IntArray, shape: tuple[int, ...]
+    ) -> tuple[IntArray, IntArray, Mask]:
         """Return row, column and whether inside the matrix of each stored weight, [blocks, height, width]."""
         row = block_row[:, None, None] * block.height + np.arange(block.height)[None, :, None]
         column = block_column[:, None, None] * block.width + np.arange(block.width)[None, None, :]

@@ -5,12 +5,17 @@ from __future__ import annotations
 from patterns.encodings.base import Encoding, EncodingError
 from patterns.encodings.bitmap import BitmapEncoding
 from patterns.encodings.bsr import BsrEncoding
+from patterns.encodings.coo import CooEncoding
+from patterns.encodings.csc import CscEncoding
 from patterns.encodings.csr import CsrEncoding
 from patterns.encodings.dense import DenseEncoding
+from patterns.encodings.ell import EllEncoding
 from patterns.encodings.gs import GsEncoding
 from patterns.encodings.kernel_pattern import KernelPatternEncoding
 from patterns.encodings.n_of_m import NOfMEncoding
+from patterns.encodings.nested import NestedEncoding
 from patterns.encodings.packed import PackedEncoding
+from patterns.encodings.run_length import RunLengthEncoding
 from patterns.names import nearest
 
 ALL_ENCODINGS: tuple[Encoding, ...] = (
@@ -19,9 +24,14 @@ ALL_ENCODINGS: tuple[Encoding, ...] = (
     PackedEncoding(),
     BsrEncoding(),
     BitmapEncoding(),
+    RunLengthEncoding(),
+    EllEncoding(),
+    CooEncoding(),
+    CscEncoding(),
     NOfMEncoding(),
     GsEncoding(),
     KernelPatternEncoding(),
+    NestedEncoding(),
 )
 
 

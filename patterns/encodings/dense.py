@@ -8,8 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from patterns.base import BankOfColumn, Mask, Pattern
-from patterns.encodings.base import ByteWidths, Encoded, EncodedSize, Encoding, EncodingError
-from patterns.encodings.fields import check_matrix, empty_values, finish_values, value_bytes
+from patterns.encodings.base import AnyWidths, Encoded, EncodedSize, Encoding, EncodingError
+from patterns.encodings.fields import (
+    byte_count,
+    check_matrix,
+    codes_of,
+    empty_values,
+    finish_values,
+    pack,
+    values_of,
+)
 from patterns.selection import first_place
 
 
@@ -19,33 +27,33 @@ class DenseEncoding(Encoding):
 
     name = "dense"
 
-    def size(self, mask: Mask, pattern: Pattern, widths: ByteWidths, banks: BankOfColumn | None = None) -> EncodedSize:
-        rows, columns = check_matrix(self.name, mask, widths)
-        return EncodedSize(weight_bytes=rows * columns * widths.value, index_bytes=0, slots=rows * columns)
+    def size(self, mask: Mask, pattern: Pattern, widths: AnyWidths, banks: BankOfColumn | None = None) -> EncodedSize:
+        rows, columns, bits = check_matrix(self.name, mask, widths)
+        slots = rows * columns
+        return EncodedSize(weight_bytes=byte_count(slots, bits.value_bits), index_bytes=0, slots=slots)
 
     def encode(
         self,
         mask: Mask,
         values: npt.NDArray[np.generic],
         pattern: Pattern,
-        widths: ByteWidths,
+        widths: AnyWidths,
         banks: BankOfColumn | None = None,
     ) -> Encoded:
-        rows, columns = check_matrix(self.name, mask, widths)
+        rows, columns, bits = check_matrix(self.name, mask, widths)
         if not mask.all():
             row, column = first_place(~mask)
             raise EncodingError(f"dense: row {row}, column {column} is not kept, and dense has no way to say so")
-        data = value_bytes(self.name, mask, values, widths)
         return Encoded(
             encoding=self.name,
             shape=(rows, columns),
-            arrays={"values": data.reshape(-1).copy()},
+            arrays={"values": pack(codes_of(self.name, mask, values, bits), bits.value_bits)},
             parameters={},
-            widths=widths,
+            widths=bits,
         )
 
     def decode(self, encoded: Encoded, dtype: npt.DTypeLike) -> tuple[Mask, npt.NDArray[np.generic]]:
         mask, data = empty_values(encoded, dtype)
         mask[...] = True
-        data[...] = encoded.arrays["values"].reshape(data.shape)
-        return mask, finish_values(data, dtype)
+        data[...] = values_of(encoded, mask.size).reshape(mask.shape)
+        return mask, finish_values(encoded, data, dtype)

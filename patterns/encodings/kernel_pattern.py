@@ -12,26 +12,37 @@ import numpy as np
 import numpy.typing as npt
 
 from patterns.base import BankOfColumn, Mask, Pattern
-from patterns.encodings.base import ByteWidths, Encoded, EncodedSize, Encoding, EncodingError
+from patterns.encodings.base import AnyWidths, Encoded, EncodedSize, EncodingError, Widths
 from patterns.encodings.fields import (
-    bytes_to_integers,
+    IntArray,
+    byte_count,
     check_fits,
     check_matrix,
+    codes_of,
     empty_values,
+    fields_of,
     finish_values,
-    integers_to_bytes,
-    pointers,
-    value_bytes,
+    indices_of,
+    pack,
+    place_values,
+    values_of,
+    with_index_for,
+)
+from patterns.encodings.levels import (
+    Levels,
+    PrefixEncoding,
+    counts_by_level,
+    level_entries,
+    pointer_arrays,
+    pointer_bytes,
 )
 from patterns.kernel_pattern import KEPT_TAPS, REMOVED, TAPS, KernelPattern
 
 SHAPE_BITS = 3  # 8 shapes
 
-IntArray = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True)
-class KernelPatternEncoding(Encoding):
+class KernelPatternEncoding(PrefixEncoding):
     """Whole shapes; a weight of a kept shape that is zero is stored as any other.
 
     A kernel that keeps part of a shape has a size (its first covering shape is stored), but does not come back, so it
@@ -40,9 +51,66 @@ class KernelPatternEncoding(Encoding):
 
     name = "kernel_pattern"
 
-    def size(self, mask: Mask, pattern: Pattern, widths: ByteWidths, banks: BankOfColumn | None = None) -> EncodedSize:
-        rule = self._rule(pattern)
-        rows, columns = check_matrix(self.name, mask, widths)
+    def size_levels(
+        self, levels: Levels, pattern: Pattern, widths: AnyWidths, banks: BankOfColumn | None = None
+    ) -> EncodedSize:
+        return self._sized(levels, pattern, widths)[0]
+
+    def encode_levels(
+        self,
+        levels: Levels,
+        values: npt.NDArray[np.generic],
+        pattern: Pattern,
+        widths: AnyWidths,
+        banks: BankOfColumn | None = None,
+    ) -> Encoded:
+        _, bits = self._sized(levels, pattern, widths)
+        rule, mask = self._rule(pattern), levels.mask
+        codes = codes_of(self.name, mask, values, bits)
+        ids = rule.shape_ids(mask)
+        row, channel = np.nonzero(ids != REMOVED)
+        shape = ids[row, channel].astype(np.int64)
+        column = self._columns(rule, shape, channel, mask.shape[1])
+        of = levels.of[row[:, None], column]
+        part = np.flatnonzero((of != of[:, :1]).any(axis=1) | (of[:, 0] == 0))
+        if len(part):
+            at = int(part[0])
+            what = "keeps part of a shape" if not of[at].all() else "has weights of several levels"
+            raise EncodingError(
+                f"{self.name}: row {row[at]}: the kernel of input channel {channel[at]} {what}, and "
+                f"{rule.spelling} keeps a shape whole"
+            )
+        level = of[:, 0] if len(of) else np.zeros(0, dtype=np.uint8)
+        order = np.lexsort((channel, shape, level, row))
+        row, channel, shape, column = row[order], channel[order], shape[order], column[order]
+        counts = counts_by_level(row, level[order], mask.shape[0], levels.count)
+        return Encoded(
+            encoding=self.name,
+            shape=(mask.shape[0], mask.shape[1]),
+            arrays={
+                "values": pack(codes[row[:, None], column], bits.value_bits),
+                "indices": pack(channel, bits.index),
+                "shapes": pack(shape, SHAPE_BITS),
+                **pointer_arrays(counts, bits.pointer_bits),
+            },
+            parameters={"mest": int(rule.last_shape == "mest"), "levels": levels.count},
+            widths=bits,
+        )
+
+    def decode_level(self, encoded: Encoded, dtype: npt.DTypeLike, level: int) -> tuple[Mask, npt.NDArray[np.generic]]:
+        mask, data = empty_values(encoded, dtype)
+        rule = stored_rule(encoded)
+        row, entry, total = level_entries(encoded, encoded.shape[0], level)
+        channel = indices_of(encoded, "indices", total, encoded.shape[1] // TAPS)[entry]
+        shape = fields_of(encoded, "shapes", total, SHAPE_BITS).astype(np.int64)[entry]
+        column = self._columns(rule, shape, channel, encoded.shape[1])
+        stored = values_of(encoded, total * KEPT_TAPS).reshape(total, KEPT_TAPS)[entry]
+        place_values(encoded, mask, data, np.broadcast_to(row[:, None], column.shape), column, stored)
+        return mask, finish_values(encoded, data, dtype)
+
+    def _sized(self, levels: Levels, pattern: Pattern, widths: AnyWidths) -> tuple[EncodedSize, Widths]:
+        rule, mask = self._rule(pattern), levels.mask
+        rows, columns, bits = check_matrix(self.name, mask, widths)
         if columns % TAPS:
             raise EncodingError(
                 f"{self.name}: the mask has {columns} columns, and 3x3 kernels need a multiple of {TAPS}"
@@ -52,66 +120,17 @@ class KernelPatternEncoding(Encoding):
             raise EncodingError(f"{self.name}: row {broken.row}: {broken.text}")
         kernels = int(np.count_nonzero(rule.shape_ids(mask) != REMOVED))
         channels = columns // TAPS
-        check_fits(self.name, channels - 1, widths.index, f"{channels} kernels a row of {columns} columns")
-        check_fits(self.name, kernels, widths.pointer, f"pointers to {kernels} kernels")
+        bits = with_index_for(self.name, bits, channels - 1, f"{channels} kernels a row of {columns} columns")
+        check_fits(self.name, kernels, bits.pointer_bits, f"pointers to {kernels} kernels")
         slots = kernels * KEPT_TAPS
-        return EncodedSize(
-            weight_bytes=slots * widths.value,
-            index_bytes=kernels * widths.index + -(-kernels * SHAPE_BITS // 8) + (rows + 1) * widths.pointer,
+        size = EncodedSize(
+            weight_bytes=byte_count(slots, bits.value_bits),
+            index_bytes=byte_count(kernels, bits.index)
+            + byte_count(kernels, SHAPE_BITS)
+            + pointer_bytes(rows, levels.count, bits.pointer_bits),
             slots=slots,
         )
-
-    def encode(
-        self,
-        mask: Mask,
-        values: npt.NDArray[np.generic],
-        pattern: Pattern,
-        widths: ByteWidths,
-        banks: BankOfColumn | None = None,
-    ) -> Encoded:
-        self.size(mask, pattern, widths)
-        rule = self._rule(pattern)
-        data = value_bytes(self.name, mask, values, widths)
-        ids = rule.shape_ids(mask)
-        row, channel = np.nonzero(ids != REMOVED)
-        order = np.lexsort((channel, ids[row, channel], row))
-        row, channel = row[order], channel[order]
-        shape = ids[row, channel].astype(np.int64)
-        column = self._columns(rule, shape, channel, mask.shape[1])
-        part = np.flatnonzero(np.count_nonzero(mask[row[:, None], column], axis=1) < KEPT_TAPS)
-        if len(part):
-            at = int(part[0])
-            raise EncodingError(
-                f"{self.name}: row {row[at]}: the kernel of input channel {channel[at]} keeps part of a shape, and "
-                f"{rule.spelling} keeps a shape whole"
-            )
-        bits = (shape[:, None] >> np.arange(SHAPE_BITS)) & 1
-        counts = np.bincount(row, minlength=mask.shape[0])
-        return Encoded(
-            encoding=self.name,
-            shape=mask.shape,
-            arrays={
-                "values": data[row[:, None], column].reshape(-1),
-                "indices": integers_to_bytes(channel, widths.index).reshape(-1),
-                "shapes": np.packbits(bits.astype(np.uint8).reshape(-1)),
-                "pointers": integers_to_bytes(pointers(counts), widths.pointer).reshape(-1),
-            },
-            parameters={"mest": int(rule.last_shape == "mest")},
-            widths=widths,
-        )
-
-    def decode(self, encoded: Encoded, dtype: npt.DTypeLike) -> tuple[Mask, npt.NDArray[np.generic]]:
-        mask, data = empty_values(encoded, dtype)
-        rule = KernelPattern(last_shape="mest" if encoded.parameters["mest"] else "centred")
-        channel = bytes_to_integers(encoded.arrays["indices"], encoded.widths.index)
-        row_pointers = bytes_to_integers(encoded.arrays["pointers"], encoded.widths.pointer)
-        row = np.repeat(np.arange(encoded.shape[0]), np.diff(row_pointers))
-        bits = np.unpackbits(encoded.arrays["shapes"], count=len(channel) * SHAPE_BITS).reshape(-1, SHAPE_BITS)
-        shape = (bits.astype(np.int64) << np.arange(SHAPE_BITS)).sum(axis=1)
-        column = self._columns(rule, shape, channel, encoded.shape[1])
-        mask[row[:, None], column] = True
-        data[row[:, None], column] = encoded.arrays["values"].reshape(-1, KEPT_TAPS, encoded.widths.value)
-        return mask, finish_values(data, dtype)
+        return size, bits
 
     def _rule(self, pattern: Pattern) -> KernelPattern:
         if not isinstance(pattern, KernelPattern):
@@ -123,3 +142,10 @@ class KernelPatternEncoding(Encoding):
     def _columns(self, rule: KernelPattern, shape: IntArray, channel: IntArray, columns: int) -> IntArray:
         """Return the columns of each kernel's stored weights, [kernels, 4]."""
         return rule.shapes[shape] * (columns // TAPS) + channel[:, None]
+
+
+def stored_rule(encoded: Encoded) -> KernelPattern:
+    """Return the rule whose shapes the ids of ``encoded`` number. Raises EncodingError for columns of no kernels."""
+    if encoded.shape[1] % TAPS:
+        raise EncodingError(f"{encoded.encoding}: {encoded.shape[1]} columns are no multiple of {TAPS}")
+    return KernelPattern(last_shape="mest" if encoded.parameters.get("mest") else "centred")

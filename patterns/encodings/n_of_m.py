@@ -13,11 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from patterns.base import BankOfColumn, Mask, Pattern
-from patterns.encodings.base import ByteWidths, Encoded, EncodedSize, Encoding, EncodingError
-from patterns.encodings.fields import check_matrix, empty_values, finish_values, value_bytes
+from patterns.encodings.base import AnyWidths, Encoded, EncodedSize, Encoding, EncodingError
+from patterns.encodings.fields import (
+    IntArray,
+    byte_count,
+    check_matrix,
+    codes_of,
+    empty_values,
+    fields_of,
+    finish_values,
+    pack,
+    parameter,
+    place_values,
+    values_of,
+)
 from patterns.n_of_m import NOfM
-
-IntArray = npt.NDArray[np.int64]
 
 
 def index_bits(m: int) -> int:
@@ -31,15 +41,17 @@ class NOfMEncoding(Encoding):
 
     name = "n_of_m"
 
-    def size(self, mask: Mask, pattern: Pattern, widths: ByteWidths, banks: BankOfColumn | None = None) -> EncodedSize:
+    def size(self, mask: Mask, pattern: Pattern, widths: AnyWidths, banks: BankOfColumn | None = None) -> EncodedSize:
         rule = self._rule(pattern.stored_as(mask.shape[-1]))
-        rows, columns = check_matrix(self.name, mask, widths)
+        rows, columns, bits = check_matrix(self.name, mask, widths)
         found = rule.check(mask[None])
         if found is not None:
             raise EncodingError(f"n_of_m: row {found.row}, column {found.column}: {found.text}")
         slots = rows * int(rule.segment_slots(columns).sum())
         return EncodedSize(
-            weight_bytes=slots * widths.value, index_bytes=-(-slots * index_bits(rule.m) // 8), slots=slots
+            weight_bytes=byte_count(slots, bits.value_bits),
+            index_bytes=byte_count(slots, index_bits(rule.m)),
+            slots=slots,
         )
 
     def encode(
@@ -47,13 +59,13 @@ class NOfMEncoding(Encoding):
         mask: Mask,
         values: npt.NDArray[np.generic],
         pattern: Pattern,
-        widths: ByteWidths,
+        widths: AnyWidths,
         banks: BankOfColumn | None = None,
     ) -> Encoded:
         rule = self._rule(pattern.stored_as(mask.shape[-1]))
         self.size(mask, pattern, widths)
-        data = value_bytes(self.name, mask, values, widths)
-        rows, columns = mask.shape
+        rows, columns, bits = check_matrix(self.name, mask, widths)
+        codes = codes_of(self.name, mask, values, bits)
         per_row = rule.segment_slots(columns)
         self._check_empty(mask, rule, per_row)
         first_slot = np.cumsum(per_row) - per_row  # of each segment, in its row
@@ -64,31 +76,27 @@ class NOfMEncoding(Encoding):
         place = np.arange(len(row)) - first_kept[row, segment]  # in its segment
         slots = int(per_row.sum())
         indices = np.full((rows, slots), -1, dtype=np.int64)
-        stored = np.zeros((rows, slots, widths.value), dtype=np.uint8)
+        stored = np.zeros((rows, slots), dtype=codes.dtype)
         indices[row, first_slot[segment] + place] = column % rule.m
-        stored[row, first_slot[segment] + place] = data[row, column]
+        stored[row, first_slot[segment] + place] = codes[row, column]
         self._pad(indices, counts, per_row, first_slot, columns, rule.m)
-        bits = index_bits(rule.m)
-        shifts = np.arange(bits, dtype=np.int64)
-        packed = np.packbits(((indices.reshape(-1, 1) >> shifts) & 1).astype(np.uint8).reshape(-1))
         return Encoded(
             encoding=self.name,
             shape=(rows, columns),
-            arrays={"values": stored.reshape(-1), "indices": packed},
+            arrays={"values": pack(stored, bits.value_bits), "indices": pack(indices, index_bits(rule.m))},
             parameters={"n": rule.n, "m": rule.m},
-            widths=widths,
+            widths=bits,
         )
 
     def decode(self, encoded: Encoded, dtype: npt.DTypeLike) -> tuple[Mask, npt.NDArray[np.generic]]:
         mask, data = empty_values(encoded, dtype)
-        rule = NOfM(n=encoded.parameters["n"], m=encoded.parameters["m"])
+        rule = stored_rule(encoded)
         rows, columns = encoded.shape
         per_row = rule.segment_slots(columns)
         first_slot = np.cumsum(per_row) - per_row
         slots = int(per_row.sum())
         bits = index_bits(rule.m)
-        unpacked = np.unpackbits(encoded.arrays["indices"], count=rows * slots * bits).reshape(rows, slots, bits)
-        indices = (unpacked.astype(np.int64) << np.arange(bits, dtype=np.int64)).sum(axis=2)
+        indices = fields_of(encoded, "indices", rows * slots, bits).astype(np.int64).reshape(rows, slots)
         segment = np.repeat(np.arange(len(per_row)), per_row)
         starts = np.zeros(slots, dtype=np.bool_)
         starts[first_slot] = True
@@ -100,9 +108,9 @@ class NOfMEncoding(Encoding):
         real = rises & (segment * rule.m + indices < np.minimum((segment + 1) * rule.m, columns))
         row, slot = np.nonzero(real)
         column = segment[slot] * rule.m + indices[row, slot]
-        mask[row, column] = True
-        data[row, column] = encoded.arrays["values"].reshape(rows, slots, encoded.widths.value)[row, slot]
-        return mask, finish_values(data, dtype)
+        stored = values_of(encoded, rows * slots).reshape(rows, slots)
+        place_values(encoded, mask, data, row, column, stored[row, slot])
+        return mask, finish_values(encoded, data, dtype)
 
     def _rule(self, pattern: Pattern) -> NOfM:
         if not isinstance(pattern, NOfM):
@@ -138,3 +146,9 @@ class NOfMEncoding(Encoding):
             if not starts[slot]:
                 padding = indices[:, slot] < 0
                 indices[padding, slot] = indices[padding, slot - 1]
+
+
+def stored_rule(encoded: Encoded) -> NOfM:
+    """Return the rule by which ``encoded`` was cut into segments."""
+    m = parameter(encoded, "m", 1)
+    return NOfM(n=min(parameter(encoded, "n", 1), m), m=m)

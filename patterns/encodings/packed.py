@@ -11,20 +11,24 @@ import numpy as np
 import numpy.typing as npt
 
 from patterns.base import BankOfColumn, Mask, Pattern
-from patterns.encodings.base import ByteWidths, Encoded, EncodedSize, Encoding, EncodingError
-from patterns.encodings.fields import check_matrix, matrix_banks, value_bytes
-from patterns.encodings.joined import join, joined_size, split
+from patterns.encodings.base import AnyWidths, Encoded, EncodedSize, EncodingError
+from patterns.encodings.fields import check_matrix, codes_of, matrix_banks
+from patterns.encodings.joined import join, joined_size, level_group_counts, split
+from patterns.encodings.levels import Levels, PrefixEncoding
 from patterns.gs import GatherScatter
 from patterns.gs_scatter import GatherScatterPermuted
-from patterns.packing import best_packing, group_counts, pack, row_order
+from patterns.packing import best_packing, row_order
 from patterns.selection import MAX_BANKS
 
 DEFAULT_BANKS = 16  # DESIGN section 3
 
 
 @dataclass(frozen=True, slots=True)
-class PackedEncoding(Encoding):
-    """Packs for ``banks`` banks, unless the pattern has its own number of them. Holds any mask."""
+class PackedEncoding(PrefixEncoding):
+    """Packs for ``banks`` banks, unless the pattern has its own number of them. Holds any mask.
+
+    k and row order are the best of the densest level.
+    """
 
     name = "packed"
     banks: int = DEFAULT_BANKS
@@ -37,29 +41,33 @@ class PackedEncoding(Encoding):
         """Return the banks that a mask of ``pattern`` is packed for."""
         return pattern.banks if isinstance(pattern, GatherScatter | GatherScatterPermuted) else self.banks
 
-    def size(self, mask: Mask, pattern: Pattern, widths: ByteWidths, banks: BankOfColumn | None = None) -> EncodedSize:
-        _, columns = check_matrix(self.name, mask, widths)
+    def size_levels(
+        self, levels: Levels, pattern: Pattern, widths: AnyWidths, banks: BankOfColumn | None = None
+    ) -> EncodedSize:
+        mask = levels.mask
+        _, columns, _ = check_matrix(self.name, mask, widths)
         count = self.bank_count(pattern)
         of_column = matrix_banks(self.name, banks, columns, count)
         k, permuted = best_packing(mask, of_column, count)
-        groups = group_counts(mask, of_column, count, k, row_order(mask, permuted))
-        return joined_size(self.name, mask, groups, count, widths, row_index=permuted)
+        groups = level_group_counts(levels, of_column, count, k, row_order(mask, permuted)).sum(axis=0)
+        return joined_size(self.name, mask, groups, count, widths, row_index=permuted, levels=levels.count)
 
-    def encode(
+    def encode_levels(
         self,
-        mask: Mask,
+        levels: Levels,
         values: npt.NDArray[np.generic],
         pattern: Pattern,
-        widths: ByteWidths,
+        widths: AnyWidths,
         banks: BankOfColumn | None = None,
     ) -> Encoded:
-        self.size(mask, pattern, widths, banks)
-        data = value_bytes(self.name, mask, values, widths)
+        mask = levels.mask
+        _, columns, bits = check_matrix(self.name, mask, widths)
         count = self.bank_count(pattern)
-        of_column = matrix_banks(self.name, banks, mask.shape[1], count)
+        of_column = matrix_banks(self.name, banks, columns, count)
+        codes = codes_of(self.name, mask, values, bits)
         k, permuted = best_packing(mask, of_column, count)
-        packing = pack(mask, of_column, count, k, sort=permuted)
-        return join(self.name, packing, data, (mask.shape[0], mask.shape[1]), widths, row_index=permuted)
+        order = row_order(mask, permuted)
+        return join(self.name, levels, codes, bits, of_column, count, k, order, row_index=permuted)
 
-    def decode(self, encoded: Encoded, dtype: npt.DTypeLike) -> tuple[Mask, npt.NDArray[np.generic]]:
-        return split(encoded, dtype)
+    def decode_level(self, encoded: Encoded, dtype: npt.DTypeLike, level: int) -> tuple[Mask, npt.NDArray[np.generic]]:
+        return split(encoded, dtype, level)

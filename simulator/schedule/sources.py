@@ -1,7 +1,8 @@
 """Which stream an encoding makes of a mask, and what it stores. DESIGN sections 4 and 5a.
 
 ``packed`` picks the best k and row order for the whole layer; a part of its columns is packed again with the same
-choice. Sizes are those of ``patterns.encodings``, whole layer, whatever the tiling.
+choice. Sizes are those of ``patterns.encodings``, whole layer, whatever the tiling. Left out: csc, whose columns end in
+no row, and nested, whose levels are several masks.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ from traces.stream import IntArray
 from traces.trace import LayerTrace
 
 GS = GatherScatter | GatherScatterPermuted
+
+# the encodings whose bytes lie in the order in which groups take them
+STREAMED = (
+    "dense", "csr", "packed", "bsr", "bitmap", "run_length", "ell", "coo", "n_of_m", "gs", "kernel_pattern",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,36 +104,86 @@ def pack_width(device: Device) -> int:
 
 def plan_streams(trace: LayerTrace, device: Device, encoding: str | None, order: str) -> StreamPlan:
     """Return how ``trace`` is stored and cut on ``device``. Raises EncodingError for a mask that does not fit."""
-    layer = trace.layer
+    shape = _shape(trace, device)
+    name = "dense" if _runs_dense(trace) else encoding or default_encoding(trace, order)
+    _check_streamed(trace, shape, name)
+    if name in ("packed", "gs"):
+        return _packed_plan(trace, shape, name)
+    return _direct_plan(trace, shape, name)
+
+
+def smallest_encoding(trace: LayerTrace, device: Device) -> str:
+    """Return the encoding that takes the fewest bytes, of those that hold ``trace`` and that ``device`` streams.
+
+    Among equals the first of ``STREAMED``. A dense mask is dense.
+    """
+    if _runs_dense(trace):
+        return "dense"
+    shape = _shape(trace, device)
+    best, least = "dense", -1
+    for name in STREAMED:
+        try:
+            _check_streamed(trace, shape, name)
+            if name in ("packed", "gs"):
+                choice = _packed_choice(trace, shape, name)
+                sizes = _packed_sizes(shape, choice, _packed_counts(shape, choice))
+            else:
+                sizes = _direct_sizes(trace, shape, name)
+        except EncodingError:
+            continue  # this mask does not go into it; another does, dense in any case
+        total = sum(size.total_bytes for size in sizes)
+        if least < 0 or total < least:
+            best, least = name, total
+    return best
+
+
+def _shape(trace: LayerTrace, device: Device) -> _Shape:
+    layer, widths = trace.layer, device.widths
     assert isinstance(layer, MatrixLayer)
     assert trace.mask is not None
-    widths = device.widths
-    shape = _Shape(
+    return _Shape(
         layer=layer,
         mask=trace.mask,
         banks=column_banks(layer, device.scratchpad.banks),
         device=device,
         stored=ByteWidths(value=widths.value_bytes, index=widths.index_bytes, pointer=widths.pointer_bytes),
     )
-    runs_dense = trace.mask.all() or isinstance(trace.pattern, Dense)
-    name = "dense" if runs_dense else encoding or default_encoding(trace, order)
+
+
+def _runs_dense(trace: LayerTrace) -> bool:
+    return (trace.mask is not None and bool(trace.mask.all())) or isinstance(trace.pattern, Dense)
+
+
+def _check_streamed(trace: LayerTrace, shape: _Shape, name: str) -> None:
+    """Refuse an encoding that makes no stream of this trace."""
+    encoding_named(name)
+    if name not in STREAMED:
+        raise EncodingError(
+            f"encoding {name} makes no stream of groups on {shape.device.name}, which runs {', '.join(STREAMED)}"
+        )
     if name == "gs" and not isinstance(trace.pattern, GS):
         raise EncodingError(f"encoding gs needs pattern gs, and has {trace.pattern.spelling}")
-    if name == "kernel_pattern" and not (isinstance(trace.pattern, KernelPattern) and layer.window.kernel == (3, 3)):
-        kh, kw = layer.window.kernel
+    window = shape.layer.window
+    if name == "kernel_pattern" and not (isinstance(trace.pattern, KernelPattern) and window.kernel == (3, 3)):
+        kh, kw = window.kernel
         has = f"has {trace.pattern.spelling} and {kh}x{kw}"
         raise EncodingError(f"encoding kernel_pattern needs pattern kernel_pattern and a 3x3 window, and {has}")
-    if name in ("packed", "gs"):
-        return _packed_plan(trace, shape, name)
-    return _direct_plan(trace, shape, name)
+
+
+def _direct_sizes(trace: LayerTrace, shape: _Shape, name: str) -> list[EncodedSize]:
+    """Return what each convolution group takes."""
+    store = encoding_named(name)
+    return [
+        store.size(mask, trace.pattern, shape.stored, banks)
+        for mask, banks in zip(shape.mask, shape.banks, strict=True)
+    ]
 
 
 def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
     """Plans whose groups follow the mask as it lies: dense, CSR, bitmap, N:M, blocks and kernels."""
     layer, lanes, stored = shape.layer, shape.device.gather.lanes, shape.stored
     pattern = trace.pattern.stored_as(layer.k)
-    store = encoding_named(name)
-    sizes = [store.size(mask, pattern, stored, banks) for mask, banks in zip(shape.mask, shape.banks, strict=True)]
+    sizes = _direct_sizes(trace, shape, name)
 
     def source(group: int, columns: IntArray | None) -> GroupSource:
         width = layer.k if columns is None else len(columns)
@@ -152,6 +208,8 @@ def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
                 mask, lanes, group_bytes=lanes * stored.value + bits_of_group, weight_bytes=stored.value,
                 row_bytes=width / 8, tile_bytes=0,
             )  # fmt: skip
+        if name in ("coo", "ell", "run_length"):
+            return _padded_source(mask, shape, name)
         assert isinstance(pattern, NOfM)  # which stores N slots of a segment, kept or not
         slots, bits = int(pattern.segment_slots(width).sum()), index_bits(pattern.m)
         return row_source(
@@ -172,9 +230,38 @@ def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
     )
 
 
-def _packed_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
-    """Konig-packed groups: GS at its own B and k, anything else at the best k and row order of this device."""
-    layer, stored, pattern = shape.layer, shape.stored, trace.pattern
+def _padded_source(mask: Mask, shape: _Shape, name: str) -> GroupSource:
+    """Rows whose bytes beyond those of survivors (none in coo) are shared out evenly: padding slots, inserted zeros."""
+    lanes, stored = shape.device.gather.lanes, shape.stored
+    size = encoding_named(name).size(mask, Dense(), stored)
+    kept = int(np.count_nonzero(mask))
+    entry_bytes = stored.value + stored.index * (2 if name == "coo" else 1)
+    spare = (size.slots - kept) * entry_bytes / len(mask)
+    return row_source(
+        mask,
+        lanes,
+        group_bytes=-(-lanes * size.slots * entry_bytes // max(1, kept)),
+        weight_bytes=entry_bytes,
+        row_bytes=max(0.0, math.nextafter(spare, 0.0)),  # times the rows it rounds up to the bytes, never past them
+        tile_bytes=0,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _PackedChoice:
+    """Slots of a group, the bank class of each column, and (k, rows sorted) and row order of each convolution group."""
+
+    name: str
+    width: int
+    banks: IntArray
+    choices: list[tuple[int, bool]]
+    orders: list[IntArray]
+    reason: str
+
+
+def _packed_choice(trace: LayerTrace, shape: _Shape, name: str) -> _PackedChoice:
+    """Return GS's own B and k where the device has them, else the best k and row order of this device."""
+    pattern = trace.pattern
     width, own, reason = pack_width(shape.device), None, ""
     if name == "gs":
         assert isinstance(pattern, GS)
@@ -184,32 +271,54 @@ def _packed_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
         else:
             width, own = pattern.banks, (pattern.k, isinstance(pattern, GatherScatterPermuted))
     banks = shape.banks % width
-    # (k, rows sorted) of each convolution group
     choices = [own or best_packing(mask, lanes, width) for mask, lanes in zip(shape.mask, banks, strict=True)]
     orders = [row_order(mask, sort) for mask, (_, sort) in zip(shape.mask, choices, strict=True)]
+    return _PackedChoice(name=name, width=width, banks=banks, choices=choices, orders=orders, reason=reason)
+
+
+def _packed_counts(shape: _Shape, choice: _PackedChoice) -> list[IntArray]:
+    """Return the groups of each bundle, of each convolution group."""
+    return [
+        group_counts(shape.mask[group], choice.banks[group], choice.width, k, choice.orders[group])
+        for group, (k, _) in enumerate(choice.choices)
+    ]
+
+
+def _packed_sizes(shape: _Shape, choice: _PackedChoice, counts: list[IntArray]) -> list[EncodedSize]:
+    """Return what each convolution group takes. counts: groups of each bundle, of each convolution group."""
+    return [
+        joined_size(choice.name, mask, of_bundles, choice.width, shape.stored, row_index=sort)
+        for mask, of_bundles, (_, sort) in zip(shape.mask, counts, choice.choices, strict=True)
+    ]
+
+
+def _packed_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
+    """Konig-packed groups: GS at its own B and k, anything else at the best k and row order of this device."""
+    layer, stored = shape.layer, shape.stored
+    choice = _packed_choice(trace, shape, name)
+    width = choice.width
 
     def source(group: int, columns: IntArray | None) -> GroupSource:
-        k, sort = choices[group]
-        lanes = banks[group] if columns is None else banks[group][columns]
-        packing = pack(shape.part(group, columns), lanes, width, k, order=orders[group])
+        k, sort = choice.choices[group]
+        lanes = choice.banks[group] if columns is None else choice.banks[group][columns]
+        packing = pack(shape.part(group, columns), lanes, width, k, order=choice.orders[group])
         return packed_source(packing, stored, row_index=sort)
 
-    sizes: list[EncodedSize] = []
+    counts = _packed_counts(shape, choice)
+    sizes = _packed_sizes(shape, choice, counts)
     row_bytes = np.zeros(layer.m, dtype=np.float64)
-    for group, (k, sort) in enumerate(choices):
-        counts = group_counts(shape.mask[group], banks[group], width, k, orders[group])
-        sizes.append(joined_size(name, shape.mask[group], counts, width, stored, row_index=sort))
-        of_rows = packed_row_bytes(counts, width, k, layer.m, stored, row_index=sort)
+    for (k, sort), of_bundles in zip(choice.choices, counts, strict=True):
+        of_rows = packed_row_bytes(of_bundles, width, k, layer.m, stored, row_index=sort)
         np.maximum(row_bytes, of_rows, out=row_bytes)
     return StreamPlan(
-        encoding=name,
+        encoding=choice.name,
         weight_bytes=sum(size.weight_bytes for size in sizes),
         index_bytes=sum(size.index_bytes for size in sizes),
         slots=sum(size.slots for size in sizes),
         row_bytes=row_bytes,
-        rows_per_bundle=math.lcm(*(width // k for k, _ in choices)),
+        rows_per_bundle=math.lcm(*(width // k for k, _ in choice.choices)),
         uniform=False,
         source=source,
-        reason=reason,
-        halves=shape.device.scratchpad.scatter_half and isinstance(pattern, GatherScatterPermuted),
+        reason=choice.reason,
+        halves=shape.device.scratchpad.scatter_half and isinstance(trace.pattern, GatherScatterPermuted),
     )
