@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -101,6 +102,9 @@ def run(
     prune_all: PruneAll = False,
     mapping: Mapping = None,
     strict: Strict = False,
+    level: Annotated[
+        int | None, typer.Option(metavar="N", help="Level of a model pruned with --levels, 1 the sparsest.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Tell latency and memory of a network on devices."""
@@ -108,6 +112,8 @@ def run(
         model, arch, pattern or [], sparsity or [], device or [], seed, batch, input_shape, dtype, threads, encoding,
         order, match, prune_all, mapping, strict,
     )  # fmt: skip
+    at_least("--level", level, 1)
+    request = replace(request, level=level)
     from gatherline import pipeline
     from gatherline.pipeline_types import Interrupted
     from gatherline.progress import terminal_progress
