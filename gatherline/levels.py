@@ -27,7 +27,7 @@ from traces.layer import ModelError, Network
 
 SCHEMA = 1
 SUFFIX = ".levels.npz"
-_LIMIT_BYTES = 1 << 32  # of one array; a level list of a billion weights
+_LIMIT_BYTES = 1 << 30  # of one array: more is no layer that a model has
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 IntArray = npt.NDArray[np.int64]

@@ -301,6 +301,8 @@ def _publish(source: OnnxSource, destination: Path, expected: Sequence[Array]) -
     data, data_aside = destination.with_name(f"{destination.name}.data"), aside.with_name(f"{aside.name}.data")
     tensors = [tensor for graph in _graphs(source.model.graph) for tensor in graph.initializer]
     large = sum(len(tensor.raw_data) for tensor in tensors) > LARGEST_INLINE_BYTES
+    if large and data.exists():  # perhaps of another model, even of this one
+        raise ModelError(f"{destination}: its weights go into {data.name} beside it, and {data.name} is there already")
     try:
         if large:
             _write_external(tensors, data_aside, data_aside.name)
