@@ -94,8 +94,8 @@ def prune(model: str | Path, out: str | Path, *, pattern: str, sparsity: float |
     Return a row per level and layer, and totals: densities, sparsity asked and reached, weight kept, the check.
     Raises ModelError, PatternError, RequestError and RatioError (ValueError), and OSError.
     """
-    from gatherline.prune import prune as prune_file
     from gatherline.prune_request import PruneRequest
+    from gatherline.pruning import prune as prune_file
 
     return prune_file(
         PruneRequest(model=str(model), out=str(out), pattern=pattern, sparsity=sparsity, **_plain(options))

@@ -195,8 +195,8 @@ def prune(
     at_least("--batch", batch, 1)
     shape = joined_shapes(input_shape)
     from gatherline.progress import terminal_progress
-    from gatherline.prune import prune as prune_file
     from gatherline.prune_request import PruneRequest
+    from gatherline.pruning import prune as prune_file
     from gatherline.report.prune_table import print_pruned
 
     request = PruneRequest(

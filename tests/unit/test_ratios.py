@@ -126,9 +126,9 @@ def test_a_list_that_cannot_be_used_is_refused_by_file_and_value(
 
 
 def test_an_unknown_layer_is_named_with_the_nearest_one() -> None:
-    with pytest.raises(RatioError, match="wied; did you mean wide?"):
+    with pytest.raises(RatioError, match=r"wied; did you mean wide\?"):
         listed_sparsities(network(), {"wied": 0.5})
-    with pytest.raises(RatioError, match="narow; did you mean narrow?"):
+    with pytest.raises(RatioError, match=r"narow; did you mean narrow\?"):
         named_layers(network(), ["narow"])
 
 

@@ -1,7 +1,8 @@
 """``simulate prune``: project a model's weights onto a pattern and write the same kind of file again.
 
 The file is read, masked, written aside, read back and compared; nothing of it is executed. What a pattern reached, what
-weight was kept and whether the mask obeys is told layer by layer. Left out: training after pruning.
+weight was kept and whether the mask obeys is told layer by layer. Left out: training after pruning. (No module may be
+called ``gatherline.prune``: that is the function of the Python API.)
 """
 
 from __future__ import annotations
