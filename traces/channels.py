@@ -71,8 +71,10 @@ class SlicedWeights(Mapping[str, FloatArray]):
             return matrix
         groups, rows, columns = self._cuts[layer]
         if len(groups) == 1:
-            return matrix[groups[0]][np.ix_(rows[0], columns[0])][None]
-        return matrix[groups[:, None, None], rows[:, :, None], columns[:, None, :]]
+            one: FloatArray = matrix[groups[0]][np.ix_(rows[0], columns[0])][None]
+            return one
+        cut: FloatArray = matrix[groups[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return cut
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._base)

@@ -59,6 +59,23 @@ def _read(
     strict: bool,
 ) -> Network:
     """Lower the file; the last entry of ``progress`` says which node is being lowered."""
+    graph, model = walk_onnx(file, progress, input_shapes, batch, strict=strict)
+    outputs = [output.name for output in model.graph.output]
+    for name in outputs:
+        if name in graph.unknown:
+            graph.builder.notes.append(f"output {name} has no known shape: it comes from {graph.unknown[name]}")
+    return graph.builder.build(outputs, source=str(file), digest=graph.reader.hash.hexdigest())
+
+
+def walk_onnx(
+    file: Path,
+    progress: list[str],
+    input_shapes: Mapping[str, tuple[int, ...]] | tuple[int, ...] | None,
+    batch: int | None,
+    *,
+    strict: bool,
+) -> tuple[Graph, Any]:
+    """Return the values, shapes and layers of a file, and its ModelProto; what is read of it is in memory then."""
     reader = TensorReader(file)
     model = _open(file, reader)
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
@@ -69,11 +86,7 @@ def _read(
     bind_inputs(graph, model.graph, input_shapes, batch)
     _index_readers(graph, model.graph)
     _walk(graph, model.graph, progress)
-    outputs = [output.name for output in model.graph.output]
-    for name in outputs:
-        if name in graph.unknown:
-            graph.builder.notes.append(f"output {name} has no known shape: it comes from {graph.unknown[name]}")
-    return graph.builder.build(outputs, source=str(file), digest=reader.hash.hexdigest())
+    return graph, model
 
 
 def _one_line(text: str) -> str:
@@ -163,7 +176,7 @@ def _index_readers(graph: Graph, proto: Any) -> None:
 def _walk(graph: Graph, proto: Any, progress: list[str]) -> None:
     for node_proto in proto.node:
         progress.append(f"{graph.where}: node {node_proto.name or list(node_proto.output)} ({node_proto.op_type})")
-        node = _node(graph, node_proto)
+        node = node_of(graph, node_proto)
         blocked = next((name for name in node.inputs if name in graph.unknown), "")
         if blocked:
             raise ModelError(
@@ -251,7 +264,8 @@ def _take_branch(graph: Graph, node: Node, progress: list[str]) -> None:
             graph.types[ours] = graph.types[theirs]
 
 
-def _node(graph: Graph, proto: Any) -> Node:
+def node_of(graph: Graph, proto: Any) -> Node:
+    """Return a node as plain Python values."""
     outputs = tuple(proto.output)
     label = proto.name or (outputs[0] if outputs else proto.op_type)
     return Node(

@@ -344,7 +344,9 @@ _ADDITIONS = (
     "Greater", "GreaterOrEqual", "Mod", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
 )  # fmt: skip
 _MULTIPLICATIONS = ("Mul", "Div", "Pow", "RotaryEmbedding")
-_REDUCTIONS = ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
+REDUCTIONS = ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
+POOLS = ("MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
+ELEMENTWISE_OPERATORS = tuple(op for op in (*_ACTIVATIONS, *_ADDITIONS, *_MULTIPLICATIONS) if op != "RotaryEmbedding")
 _VIEWS = (
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "QuantizeLinear", "DequantizeLinear",
 )  # fmt: skip
@@ -361,15 +363,15 @@ VECTOR_LOWERINGS: dict[str, Lowering] = {
     **dict.fromkeys(_ACTIVATIONS, _pointwise("activation")),
     **dict.fromkeys(_ADDITIONS, _pointwise("add")),
     **dict.fromkeys(_MULTIPLICATIONS, _pointwise("mul")),
-    **{f"Reduce{name}": lower_reduce for name in _REDUCTIONS},
+    **{f"Reduce{name}": lower_reduce for name in REDUCTIONS},
     **dict.fromkeys(_VIEWS, lower_view),
     **dict.fromkeys(_MOVES, lower_move),
     "BatchNormalization": lower_batch_norm,
     "InstanceNormalization": lower_instance_norm,
     **dict.fromkeys(_NORMS, lower_norm),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), lower_softmax),
-    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), lower_pool),
-    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), lower_global_pool),
+    **dict.fromkeys(POOLS[:3], lower_pool),
+    **dict.fromkeys(POOLS[3:], lower_global_pool),
     **dict.fromkeys(("ArgMax", "ArgMin", "CumSum", "TopK"), lower_scan),
     **dict.fromkeys(("Gather", "GatherElements", "GatherND"), lower_gather),
     **dict.fromkeys(("Resize", "Upsample"), lower_resize),
