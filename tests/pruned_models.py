@@ -114,13 +114,13 @@ def resnext() -> Any:
                 _conv(12, 24, 3, padding=1, groups=3),
                 nn.Conv2d(24, 8, 1),
             )
-            self.double = nn.Conv2d(8, 16, 3, groups=8)
+            self.pair = nn.Conv2d(8, 16, 3, groups=8)
             self.out = nn.Conv2d(16, 5, 1)
 
         def forward(self, x: Any) -> Any:
             x = self.stem(x)
             x = x + self.b(torch.relu(self.grouped(torch.relu(self.a(x)))))
-            return self.out(torch.relu(self.double(x)))
+            return self.out(torch.relu(self.pair(x)))
 
     return Net()
 

@@ -4,7 +4,8 @@ Every output channel of every layer with weights has a number, and every tensor 
 (``traces.channel_labels``). Where two tensors meet element by element (a residual addition, a product, a gate), their
 channels are tied; a concatenation lays them side by side, a slice or a shuffle leads them on. What cannot be followed
 stays, with the reason. Left out: heads of attention (a product of two activations keeps its channels), channels of a
-recurrent state, channels whose every index of another axis would have to go alike (a token mixer).
+recurrent state, channels whose every index of another axis would have to go alike (a token mixer), and weights that
+several layers share: each layer's copy is pruned on its own.
 
 Reference: Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, arXiv 2301.12900.
 """
@@ -96,10 +97,11 @@ class Ties:
 
     def reasons(self, layer: MatrixLayer) -> dict[str, int]:
         """Return why output channels of a layer stay, and how many each reason holds."""
-        texts = self._why[self.rows(layer)]
-        return {
-            self._texts[text]: int(np.count_nonzero(texts == text)) for text in dict.fromkeys(texts.tolist()) if text
-        }
+        found: dict[str, int] = {}
+        for text in self._why[self.rows(layer)].tolist():
+            if text:
+                found[self._texts[text]] = found.get(self._texts[text], 0) + 1
+        return found
 
 
 @dataclass(slots=True, kw_only=True)

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from patterns.selection import checked_scores, keep_largest_norms, kept_count
 from traces.channel_graph import MAKER, Follower, Ties, Walk, signatures
 from traces.channel_labels import Indices, Labels, sliced
-from traces.layer import Arrangement, FloatArray, Layer, MatrixLayer, ModelError, Network, VectorLayer
+from traces.layer import Arrangement, FloatArray, Layer, MatrixKind, MatrixLayer, ModelError, Network, VectorLayer
 
 TiesRule = Literal["together", "keep"]
 
@@ -174,9 +174,10 @@ def _smaller(network: Network, walk: Walk) -> tuple[Network, dict[str, Indices]]
             cut = _cut(layer, walk.kept[layer.name], columns[layer.name])
             cuts[layer.name] = cut
             groups, m, k = len(cut[0]), cut[1].shape[1], cut[2].shape[1]
+            kind = _kind(layer, groups, k, len(network.tensors[layer.outputs[0]].shape))
             layers.append(
                 dataclasses.replace(
-                    layer, groups=groups, m=m, k=k, read_shapes=_small_reads(layer, reads),
+                    layer, kind=kind, groups=groups, m=m, k=k, read_shapes=_small_reads(layer, reads),
                     columns_per_channel=_columns_per_channel(layer, walk.tensors[layer.inputs[0]]),
                 )
             )  # fmt: skip
@@ -194,6 +195,14 @@ def _smaller(network: Network, walk: Walk) -> tuple[Network, dict[str, Indices]]
 
 def _small_reads(layer: MatrixLayer | VectorLayer, reads: tuple[Labels, ...]) -> tuple[tuple[int, ...], ...]:
     return tuple(labels.small for labels in reads) if layer.read_shapes else ()
+
+
+def _kind(layer: MatrixLayer, groups: int, k: int, rank: int) -> MatrixKind:
+    """Return what a layer is now: a grouped convolution with one input a group is depthwise, of one group it is not."""
+    if layer.kind not in ("conv1d", "conv2d", "depthwise"):
+        return layer.kind
+    kernel = layer.window.kernel[0] * layer.window.kernel[1]
+    return "depthwise" if groups > 1 and k == kernel else "conv1d" if rank == 3 else "conv2d"
 
 
 def _columns_per_channel(layer: MatrixLayer, source: Labels) -> int:
@@ -216,7 +225,7 @@ def _cut(layer: MatrixLayer, kept: Indices, inputs: Indices) -> tuple[Indices, I
 
 
 def _scaled(layer: VectorLayer, reads: tuple[Labels, ...], writes: list[Labels]) -> VectorLayer:
-    """Return a layer without weights over what is left. Fewer parameters than channels are shared by all, and stay."""
+    """Return a layer over what is left. Parameters that are no multiple of its channels are shared by all, and stay."""
     before, after = sum(math.prod(part.shape) for part in reads), sum(math.prod(part.small) for part in reads)
     made = [(math.prod(part.shape), math.prod(part.small)) for part in writes] or [(before, after)]
     counts: dict[str, int] = {
@@ -229,7 +238,7 @@ def _scaled(layer: VectorLayer, reads: tuple[Labels, ...], writes: list[Labels])
         channels = through[0].ids.size, through[0].kept.size
         for name in ("weight_elements", "stored_weight_elements"):
             value = getattr(layer, name)
-            counts[name] = value if value < channels[0] else _ratio(layer, name, [channels])
+            counts[name] = value if value % channels[0] else value // channels[0] * channels[1]
     read_shapes = tuple(labels.small for labels in reads) if layer.read_shapes else ()
     scaled = dataclasses.replace(layer, read_shapes=read_shapes, arrangement=_small_arrangement(layer, reads))
     return dataclasses.replace(scaled, **counts)  # type: ignore[arg-type]

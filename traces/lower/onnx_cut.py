@@ -35,7 +35,7 @@ from traces.lower.onnx_tensors import Array
 from traces.lower.onnx_vector import CONTRIB_LOWERINGS, ELEMENTWISE_OPERATORS, POOLS, REDUCTIONS
 
 _FUSED = ("Gelu", "FastGelu", "BiasGelu", "QuickGelu")
-_SAME = (*ELEMENTWISE_OPERATORS, "Cast", "CastLike", "QuantizeLinear", "DequantizeLinear")
+_SAME = (*ELEMENTWISE_OPERATORS, "Cast", "QuantizeLinear", "DequantizeLinear")
 _VIEWS = ("Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 
 
@@ -147,6 +147,8 @@ class Cutter:
 
     def _cut(self, node: Node) -> None:
         """Cut the constants of one node, and give its outputs their labels."""
+        if node.outputs and self.graph.is_constant(node.outputs[0]):
+            return  # a constant in the type of data, or a branch that was folded
         sources = [self.of(name) for name in node.inputs if name and not self.graph.is_constant(name)]
         layer = self._layer(node)
         standard = node.domain == ""
@@ -461,6 +463,7 @@ _OPERATORS: dict[str, Callable[[Cutter, Node], Labels | None]] = {
     **dict.fromkeys(_VIEWS, _view),
     **dict.fromkeys(POOLS, _mixed(lambda cutter, node: (0, 1))),
     **{f"Reduce{name}": _mixed(_unreduced) for name in REDUCTIONS},
+    "CastLike": lambda cutter, node: cutter.of(node.inputs[0]),
     "Reshape": _reshape,
     "Expand": _expand,
     "Tile": _tile,
