@@ -23,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from patterns.selection import checked_scores, keep_largest_norms, kept_count
-from traces.channel_graph import MAKER, Follower, Ties, Walk, signatures
+from traces.channel_graph import Follower, Walk
 from traces.channel_labels import Indices, Labels, sliced
+from traces.channel_ties import MAKER, Ties, signatures
 from traces.layer import Arrangement, FloatArray, Layer, MatrixKind, MatrixLayer, ModelError, Network, VectorLayer
 
 TiesRule = Literal["together", "keep"]

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 import gatherline
+from tests.models import ALL_MODELS
 from tests.pruned_models import ALL_PRUNED
 from traces.channels import ChannelPlan, prune_channels
 from traces.layer import MatrixLayer, ModelError, VectorLayer
 from traces.lower.onnx_file import read_onnx
 from traces.lower.onnx_shrink import shrink_onnx
+from traces.lower.pt2_file import read_pt2
 
 Model = tuple[str, Callable[[], Any], tuple[int, ...]]
 DIGITS = Path(gatherline.__file__).parent / "models" / "digits.onnx"
@@ -110,6 +112,39 @@ def test_the_shrunk_file_computes_what_the_masked_network_does(model: Model, exp
         expected = outputs(export(copy, shape, tmp_path / "masked.onnx"), x)
         assert np.abs(expected - outputs(source, x)).max() > 1e-3  # the mask is felt
         np.testing.assert_allclose(outputs(small, x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["residual_net", "speech_net", "attention_net", "lstm_net"])
+def test_the_models_of_the_readers_shrink_too(name: str, tmp_path: Path) -> None:
+    """A grouped and dilated convolution, 1-D convolutions, attention; a recurrent network keeps all its channels."""
+    model = next(model for model in ALL_MODELS if model.name == name)
+    net = model.build()
+    source = export(net, model.input_shape, tmp_path / "source.onnx")
+    plan = shrink_onnx(source, 0.5, tmp_path / "small.onnx")
+    x = random_input(model.input_shape)
+    if name == "lstm_net":
+        assert set(plan.reasons) == set(plan.kept)
+        assert np.array_equal(outputs(tmp_path / "small.onnx", x), outputs(source, x))
+        return
+    assert_same_layers(tmp_path / "small.onnx", plan, source)
+    mask(net, plan)
+    expected = outputs(export(net, model.input_shape, tmp_path / "masked.onnx"), x)
+    np.testing.assert_allclose(outputs(tmp_path / "small.onnx", x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["inception", "shufflenet"])
+def test_an_exported_program_ties_the_same_channels(name: str, tmp_path: Path) -> None:
+    import torch
+
+    net, shape = built(named(name)), named(name)[2]
+    torch.export.save(torch.export.export(net, (torch.zeros(shape),)), tmp_path / "source.pt2")
+    plan = prune_channels(read_pt2(tmp_path / "source.pt2"), 0.5)
+    other = prune_channels(read_onnx(export(net, shape, tmp_path / "source.onnx")), 0.5)
+    assert set(plan.kept) == set(other.kept)
+    for layer in plan.kept:
+        assert np.array_equal(plan.kept[layer], other.kept[layer])
+        assert np.array_equal(plan.columns[layer], other.columns[layer])
+    assert plan.network.macs == other.network.macs
 
 
 @pytest.mark.parametrize("model", ALL_PRUNED, ids=lambda model: model[0])

@@ -18,6 +18,7 @@ from traces.channels import ChannelPlan, prune_channels
 from traces.layer import MatrixLayer, ModelError, Network, ProductLayer
 from traces.lower.input_shapes import Shapes
 from traces.lower.onnx_cut import Cutter
+from traces.lower.onnx_cut_nodes import OTHER_CUTS, PRODUCT_CUTS
 from traces.lower.onnx_file import read_onnx, walk_onnx
 
 _LARGEST_FILE_BYTES = 2**31 - 1  # protobuf's limit
@@ -54,7 +55,7 @@ def shrink_onnx(
         raise ModelError(f"{progress[-1]}: it cannot be read as ONNX: {type(error).__name__}: {error}") from error
     if graph.reader.hash.hexdigest() != plan.network.digest:
         raise ModelError(f"{path}: the plan was made from {plan.network.source or plan.network.name}, another file")
-    Cutter(graph, model, plan).run()
+    Cutter(graph, model, plan, PRODUCT_CUTS, OTHER_CUTS).run()
     for tensor in model.graph.initializer:
         graph.reader.load_external(tensor)
     _tidy(model)
