@@ -132,7 +132,7 @@ def test_the_models_of_the_readers_shrink_too(name: str, tmp_path: Path) -> None
     np.testing.assert_allclose(outputs(tmp_path / "small.onnx", x), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["inception", "shufflenet"])
+@pytest.mark.parametrize("name", [pytest.param("inception", marks=pytest.mark.slow), "shufflenet"])
 def test_an_exported_program_ties_the_same_channels(name: str, tmp_path: Path) -> None:
     import torch
 

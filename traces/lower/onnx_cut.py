@@ -56,7 +56,7 @@ class Cutter:
 
     def run(self) -> None:
         """Cut every node. Raises ModelError naming the node that cannot be cut."""
-        for proto in self.model.graph.node:
+        for proto in list(self.model.graph.node):
             node = node_of(self.graph, proto)
             if node.domain == "" and node.op in ("Shape", "Size"):
                 self._shape(node)
@@ -149,6 +149,9 @@ class Cutter:
         """Cut the constants of one node, and give its outputs their labels."""
         if node.outputs and self.graph.is_constant(node.outputs[0]):
             return  # a constant in the type of data, or a branch that was folded
+        if not any(self.graph.builder.known(name) for name in node.outputs):
+            self.model.graph.node.remove(node.proto)  # a move that nobody reads is no layer
+            return
         sources = [self.of(name) for name in node.inputs if name and not self.graph.is_constant(name)]
         layer = self._layer(node)
         if layer is not None and node.domain == "" and node.op in self.products:
