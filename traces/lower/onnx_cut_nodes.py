@@ -205,9 +205,9 @@ def _slice(cutter: Cutter, node: Node) -> Labels:
         low = starts[place] + extent if starts[place] < 0 else starts[place]
         low = min(max(low, 0), extent if steps[place] > 0 else extent - 1)
         positions = low + steps[place] * np.arange(out[axis], dtype=np.int64)
-        carries = axis in source.axes
+        moved = source.small[axis] != source.shape[axis]
         source, left = sliced(source, axis, positions)
-        if carries and source.small[axis] != source.shape[axis]:
+        if moved:
             stride = int(left[1] - left[0]) if len(left) > 1 else 1
             end = int(left[-1]) + stride
             starts[place], steps[place] = int(left[0]), stride
