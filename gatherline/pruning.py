@@ -132,7 +132,7 @@ def mask_layer(layer: MatrixLayer, weights: FloatArray, pattern: Pattern, target
 def _level_masks(
     rule: Pattern, scores: Scores, targets: Sequence[float], banks: BankOfColumn | None
 ) -> tuple[Mask, ...]:
-    """Return a mask for each of ``targets``; two levels may ask the same of a layer, and 1.0 is to keep nothing of it."""
+    """Return a mask for each of ``targets``: two may ask the same of a layer, and 1.0 is to keep nothing of it."""
     shares = sorted({target for target in targets if target < 1.0}, reverse=True)
     found = dict(zip(shares, nested_masks(rule, scores, shares, banks) if shares else (), strict=True))
     nothing = np.zeros(scores.shape, dtype=np.bool_)

@@ -29,9 +29,17 @@ import numpy as np
 import numpy.typing as npt
 
 from patterns import _gs_kernel
-from patterns.base import BankOfColumn, Mask, Pattern, PatternError, Scores, Violation
+from patterns.base import BankOfColumn, Mask, Pattern, Scores, Violation
 from patterns.packing import check_banks_and_k, group_counts
-from patterns.selection import checked_scores, keep_largest, kept_count, magnitude_bits, resolve_banks
+from patterns.selection import (
+    checked_outer,
+    checked_scores,
+    keep_largest,
+    keep_largest_within,
+    kept_count,
+    magnitude_bits,
+    resolve_banks,
+)
 
 IntArray = npt.NDArray[np.int64]
 Projection = Literal["optimal", "greedy"]
@@ -93,7 +101,8 @@ class GatherScatter(Pattern):
         """
         array = checked_scores(scores, sparsity)
         of_column = resolve_banks(banks, array.shape[0], array.shape[2], self.banks)
-        free = keep_largest_within(array, outer, kept_count(array.size, sparsity))
+        outer = checked_outer(outer, array)
+        free = keep_largest_within(array, kept_count(array.size, sparsity), outer)
         if free.all():
             return free
         out = np.zeros(array.shape, dtype=np.bool_)
@@ -180,18 +189,6 @@ def project_bundles(
         rule.k,
         out,
     )
-
-
-def keep_largest_within(scores: Scores, outer: Mask, count: int) -> Mask:
-    """Return the ``count`` largest scores of those in ``outer``, all of them where it holds no more.
-
-    Raises PatternError for an outer mask of another shape.
-    """
-    if outer.shape != scores.shape:
-        raise PatternError(f"outer mask has shape {outer.shape}, and must have that of the scores, {scores.shape}")
-    out = outer.copy()
-    out[outer] = keep_largest(scores[outer], count)
-    return out
 
 
 def unfilled_bundle(

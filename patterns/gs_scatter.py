@@ -23,12 +23,18 @@ from patterns.gs import (
     IntArray,
     Projection,
     bundle_groups,
-    keep_largest_within,
     project_bundles,
     unfilled_bundle,
 )
 from patterns.packing import check_banks_and_k, group_counts, row_order
-from patterns.selection import checked_scores, keep_largest, kept_count, resolve_banks
+from patterns.selection import (
+    checked_outer,
+    checked_scores,
+    keep_largest,
+    keep_largest_within,
+    kept_count,
+    resolve_banks,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +88,9 @@ class GatherScatterPermuted(Pattern):
         """
         array = checked_scores(scores, sparsity)
         of_column = resolve_banks(banks, array.shape[0], array.shape[2], self.banks)
-        free = keep_largest_within(array, outer, kept_count(array.size, sparsity))
-        if free.all():
-            return free
+        if checked_outer(outer, array).all():
+            return self.project(scores, sparsity, banks)  # no levels yet, so no order to keep
+        free = keep_largest_within(array, kept_count(array.size, sparsity), outer)
         out = np.zeros(array.shape, dtype=np.bool_)
         for group in range(array.shape[0]):
             order = row_order(outer[group], sort=True)

@@ -24,6 +24,8 @@ SPELLINGS = (
     "gs:16,4",
     "gs:16,16",
     "gs:12,3",
+    "gs:16,4,greedy",
+    "gs_scatter:8,2,greedy",
     "gs_scatter:8,2",
     "kernel_pattern:mest",
     "n_of_m_both:1,3",
@@ -280,7 +282,10 @@ def test_within_everything_it_is_the_projection_and_within_a_mask_a_part_of_it(p
         outer = np.random.default_rng(2).random(shape) < 0.7
         inner = pattern.project_within(scores, 0.5, outer)
         assert not (inner & ~outer).any()
-        assert pattern.check(inner) is None or shape != FITTING
+        if shape == FITTING:
+            if "gs" not in pattern.spelling:  # which can fill its slots only within a mask that fills its own
+                assert pattern.check(inner) is None
+            assert pattern.check(pattern.project_within(scores, 0.75, pattern.project(scores, 0.5))) is None
         assert not pattern.project_within(scores, 0.5, ~everything).any()
 
 
@@ -309,7 +314,8 @@ def test_levels_are_each_within_the_next_and_the_densest_is_its_own_projection(p
         assert pattern.explained(mask) == 1
         if not pattern.limit(FITTING, sparsity):
             wanted = pattern.project(scores, sparsity)
-            assert mask.mean() == pytest.approx(wanted.mean(), abs=1e-9)
+            step = density_step(pattern, FITTING) if "gs" in pattern.spelling else 1e-9  # it rounds bundle by bundle
+            assert mask.mean() == pytest.approx(wanted.mean(), abs=step)
 
 
 @settings(max_examples=150, deadline=None)

@@ -263,7 +263,7 @@ def test_groups_that_must_rise_move_by_least_squares(pairs: list[tuple[int, int]
 def test_a_level_refuses_scores_and_outer_masks_that_do_not_fit() -> None:
     for pattern in (GatherScatter(banks=4, k=1), GatherScatterPermuted(banks=4, k=1)):
         scores = gaussian(1, 8, 16)
-        with pytest.raises(PatternError, match="outer mask has shape"):
+        with pytest.raises(PatternError, match="outer mask is bool of shape"):
             pattern.project_within(scores, 0.5, np.ones((1, 8, 15), dtype=np.bool_))
         with pytest.raises(PatternError, match="sparsity is 1"):
             pattern.project_within(scores, 1.0, np.ones(scores.shape, dtype=np.bool_))
