@@ -3,29 +3,25 @@
 Each core has the three processes; all cores share the DRAM and, where there is one, the second level. The DRAM is asked
 in the order of (cycle, core, load before store), whatever order the simulation ran the processes in.
 
-Where bytes lie: a core has a region for what is loaded and, from the next page on, one for what is stored. Loads of
-tiles that follow each other lie one after another, and so do stores; an operand that is loaded again (weights streamed
-once more, partial sums coming back) or by another core is taken to lie in the load region again, as it is a transfer of
-its own.
+What a tile loads is a transfer for each operand, in their order, then one for the rest; what it stores is one. Where
+they lie is decided in ``memory/regions.py``.
 
-Left out: preemption, priorities (the DRAM serves in the order of asking), overlap between layers, operands of a tile
-in places of their own.
+Left out: preemption, priorities (the DRAM serves in the order of asking), overlap between layers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import simpy
 
 from simulator.memory.dram import open_memory
 from simulator.memory.port import PORTS, SharedPort, Turns
-from simulator.memory.second_level import SecondLevelTiles
+from simulator.memory.second_level import HELD, SecondLevelTiles
 from simulator.spec import NO_SECOND_LEVEL, Dram, SecondLevel
 
-_PAGE_BYTES = 4096
 Recorder = Callable[[str, int, int, int, int], None]  # unit, tile, cycle it asked, cycle it began, cycle it ended
 
 
@@ -37,7 +33,10 @@ def unrecorded(unit: str, tile: int, asked: int, began: int, ended: int) -> None
 class Tile:
     """Bytes that must be in before it runs, cycles it runs, bytes that leave after it, and where they lie.
 
-    ``operands``: (tag, bytes) of the parts of the load that a second level may hold; the rest always comes from DRAM.
+    ``operands``: (tag, bytes) of parts of the load; a tag begins with w (weights), x (inputs) or s (partial sums), and
+    equal tags are the same bytes. A second level may hold w and x. The rest of the load is inputs that come once.
+    ``stored``: the tag of what leaves, from o (outputs) or s; without one, outputs that leave once. ``load_address``:
+    of the rest.
     """
 
     load_bytes: int
@@ -46,6 +45,12 @@ class Tile:
     load_address: int = 0
     store_address: int = 0
     operands: tuple[tuple[str, int], ...] = ()
+    operand_addresses: tuple[int, ...] = ()
+    stored: str = ""
+
+    @property
+    def untagged_bytes(self) -> int:
+        return self.load_bytes - sum(size_bytes for _, size_bytes in self.operands)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,33 +72,6 @@ class Traffic:
     dram_read_bytes: int
     dram_write_bytes: int
     second_level_read_bytes: int
-
-
-def place(tiles: Iterable[Tile], base: int = 0) -> list[Tile]:
-    """Return the tiles with addresses from ``base``: loads one after another, stores too, from the next page on."""
-    found = list(tiles)
-    load = base
-    store = base + _pages(sum(tile.load_bytes for tile in found))
-    placed = []
-    for tile in found:
-        placed.append(replace(tile, load_address=load, store_address=store))
-        load += tile.load_bytes
-        store += tile.store_bytes
-    return placed
-
-
-def place_cores(cores: Iterable[Iterable[Tile]]) -> list[list[Tile]]:
-    """Return the tiles of every core with addresses: a core's regions start on the page after those of the last one."""
-    placed, base = [], 0
-    for tiles in cores:
-        found = place(tiles, base)
-        base += _pages(sum(tile.load_bytes for tile in found)) + _pages(sum(tile.store_bytes for tile in found))
-        placed.append(found)
-    return placed
-
-
-def _pages(size_bytes: int) -> int:
-    return -(-size_bytes // _PAGE_BYTES) * _PAGE_BYTES
 
 
 def run_tiles(
@@ -123,9 +101,9 @@ def run_cores(
 
     A DMA engine asks for its next transfer when the last one is handed over; a store frees its buffer then, a tile
     runs when its data are there. ``transfers``: a list to which each transfer is added in the order of asking.
-    ``record`` is told of each transfer ("load", "store": asked for, the DRAM was free, its last burst was moved) and
-    each run of a tile ("compute": the tile before had run, this one began, it ended), by all cores alike. Raises
-    DeviceError.
+    ``record`` is told of each transfer ("load", one for each operand that comes from DRAM, "store": asked for, the DRAM
+    was free, its last burst was moved) and each run of a tile ("compute": the tile before had run, this one began, it
+    ended), by all cores alike. Raises DeviceError.
     """
     written = sum(tile.store_bytes for tiles in cores for tile in tiles)
     if not written and not any(tile.load_bytes for tiles in cores for tile in tiles):
@@ -234,14 +212,15 @@ class _Memory:
 
     def load(self, rank: int, number: int, tile: Tile) -> Generator[Any, Any, int]:
         """Fetch a tile's bytes and return the cycle in which they are all there."""
-        address, rest_bytes, arrival = tile.load_address, tile.load_bytes, int(self._env.now)
-        if self._tiles is not None:
-            for tag, size_bytes in tile.operands:
+        arrival = int(self._env.now)
+        addresses = tile.operand_addresses or (0,) * len(tile.operands)
+        for (tag, size_bytes), address in zip(tile.operands, addresses, strict=True):
+            if self._tiles is not None and tag[0] in HELD:
                 there = yield from self._operand(self._tiles, rank, number, tag, address, size_bytes)
-                arrival = max(arrival, there)
-                address += size_bytes
-                rest_bytes -= size_bytes
-        there = yield from self.transfer(rank, number, address, rest_bytes, False)
+            else:
+                there = yield from self.transfer(rank, number, address, size_bytes, False)
+            arrival = max(arrival, there)
+        there = yield from self.transfer(rank, number, tile.load_address, tile.untagged_bytes, False)
         return max(arrival, there)
 
     def _operand(

@@ -9,6 +9,7 @@ a transfer has left the bus, which shows as a wait; more than one core.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ Track = Literal["DRAM", "layer", "DMA in", "gather", "MAC", "scatter", "vector u
 Detail = Literal["groups", "tiles", "layer"]
 TRACKS: tuple[Track, ...] = ("DRAM", "layer", "DMA in", "gather", "MAC", "scatter", "vector unit", "DMA out")
 MOST_EVENTS = 1_000_000
-_EVENTS_A_STEP = 16  # at most: 2 on each of DMA in, DMA out, DRAM and layer, and 8 more where tiles cut a stream
+_EVENTS_A_STEP = 18  # at most: 2 on each of DMA in, DMA out and layer, 4 on DRAM, and 8 more where tiles cut a stream
 _DRAM = 0  # the process of what cores share; cores count from 1
 _CORE = 1
 
@@ -217,7 +218,7 @@ def _place(program: Program, steps: _Steps, ran: _Ran) -> dict[str, int | str]:
 def _transfers(program: Program, steps: _Steps, moved: Iterable[_Ran], track: Track, verb: str) -> Iterator[Event]:
     """Yield each transfer and the time for which it waited for the DRAM; one after another on a core's DMA."""
     moved_until = 0  # a DMA asks for its next transfer while the last one is still in the DRAM's queue
-    for ran in moved:
+    for ran in _by_step(moved):
         visit, run = steps.places[ran.step]
         if visit < 0:
             moved_bytes = (program.vector_runs[run].load_bytes, program.vector_runs[run].store_bytes)
@@ -227,6 +228,13 @@ def _transfers(program: Program, steps: _Steps, moved: Iterable[_Ran], track: Tr
         moved_until = ran.ended
         size = {"bytes": moved_bytes[0 if verb == "load" else 1]}
         yield _event(track, f"{verb} tile {ran.step}", ran.began, ran.ended, size)
+
+
+def _by_step(moved: Iterable[_Ran]) -> Iterator[_Ran]:
+    """Yield what a DMA did for each step: from its first operand to its last."""
+    for step, transfers in itertools.groupby(moved, key=lambda ran: ran.step):
+        first, *more = transfers
+        yield _Ran(step=step, asked=first.asked, began=first.began, ended=(more or [first])[-1].ended)
 
 
 def _coarse(visit: Visit, ran_in: Iterable[_Ran]) -> Iterator[Event]:

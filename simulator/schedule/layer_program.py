@@ -14,7 +14,7 @@ from patterns.dense import Dense
 from simulator.issue import with_issue
 from simulator.schedule.mapper import mappings
 from simulator.schedule.mapping import Mapping, check_mapping, parse_mapping
-from simulator.schedule.program import Program, VectorRun, proportional
+from simulator.schedule.program import Program, VectorRun, Visit, proportional
 from simulator.schedule.sources import GS, StreamPlan, pack_width, plan_streams
 from simulator.schedule.tiles import TileTooLarge
 from simulator.schedule.visits import compile_matrix
@@ -46,8 +46,8 @@ def compile_layer(
         case VectorLayer() if layer.fused_into:
             return _without_time(layer, device, f"fused into {layer.fused_into}: applied while its outputs leave")
         case VectorLayer():
-            load = (layer.input_elements + layer.weight_elements) * value
-            program = _vector_program(device, layer.elements, load, layer.output_elements * value)
+            moved = (layer.weight_elements * value, layer.input_elements * value, layer.output_elements * value)
+            program = _vector_program(device, layer.elements, *moved)
             return replace(program, weight_bytes=layer.stored_weight_elements * value)
         case ProductLayer():
             return _product_program(layer, device)
@@ -89,11 +89,9 @@ def _product_program(layer: ProductLayer, device: Device) -> Program:
     as_matrix = MatrixLayer(name=layer.name, kind="linear", m=layer.m, k=layer.k, window=tokens)
     dense = LayerTrace(layer=as_matrix, pattern=Dense(), mask=np.ones((1, layer.m, layer.k), dtype=np.bool_))
     one = _matrix_program(dense, as_matrix, device, plan_streams(dense, device, None, "packed"), None)
-    # the operands of another instance are other bytes: no second level serves them
-    visits = tuple(replace(visit, runs=tuple(replace(run, operands=()) for run in visit.runs)) for visit in one.visits)
     return replace(
         one,
-        visits=visits * layer.instances,
+        visits=tuple(_of_instance(visit, number) for number in range(layer.instances) for visit in one.visits),
         weight_bytes=0,
         index_bytes=0,
         slots=0,
@@ -102,12 +100,25 @@ def _product_program(layer: ProductLayer, device: Device) -> Program:
     )
 
 
+def _of_instance(visit: Visit, number: int) -> Visit:
+    """Return a visit whose operands are those of one instance: other bytes than another's, in places of their own."""
+
+    def named(tag: str) -> str:
+        return f"{tag[0]}{number}.{tag[1:]}" if tag else ""
+
+    runs = (
+        replace(run, operands=tuple((named(tag), size) for tag, size in run.operands), stored=named(run.stored))
+        for run in visit.runs
+    )
+    return replace(visit, runs=tuple(runs))
+
+
 def _depthwise_program(trace: LayerTrace, layer: MatrixLayer, device: Device) -> Program:
     value = device.widths.value_bytes
-    load = (layer.input_elements + layer.weight_elements) * value
+    moved = (layer.weight_elements * value, layer.input_elements * value, layer.output_elements * value)
     pruned = trace.kept < layer.weight_elements
     return replace(
-        _vector_program(device, layer.macs, load, layer.output_elements * value),
+        _vector_program(device, layer.macs, *moved),
         encoding="dense",
         weight_bytes=layer.weight_elements * value,
         slots=layer.weight_elements,
@@ -117,17 +128,18 @@ def _depthwise_program(trace: LayerTrace, layer: MatrixLayer, device: Device) ->
     )
 
 
-def _vector_program(device: Device, elements: int, load_bytes: int, store_bytes: int) -> Program:
+def _vector_program(device: Device, elements: int, weight_bytes: int, input_bytes: int, store_bytes: int) -> Program:
     """Return the program of element work: chunks that fit the activation buffers, elements shared out evenly."""
     room = device.scratchpad.activation_bytes
-    chunks = max(1, -(-(load_bytes + store_bytes) // room))
-    shares = (proportional(total, [1] * chunks) for total in (load_bytes, elements, store_bytes))
+    moved_bytes = weight_bytes + input_bytes + store_bytes
+    chunks = max(1, -(-moved_bytes // room))
+    shares = (proportional(total, [1] * chunks) for total in (weight_bytes, input_bytes, elements, store_bytes))
     return Program(
         vector_runs=tuple(
-            VectorRun(load_bytes=load, elements=work, store_bytes=store)
-            for load, work, store in zip(*shares, strict=True)
+            VectorRun(load_bytes=weights + inputs, elements=work, store_bytes=store, weight_bytes=weights)
+            for weights, inputs, work, store in zip(*shares, strict=True)
         ),
-        scratchpad_bytes=min(load_bytes + store_bytes, room * device.scratchpad.activation_buffers),
+        scratchpad_bytes=min(moved_bytes, room * device.scratchpad.activation_buffers),
     )
 
 

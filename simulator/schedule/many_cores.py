@@ -103,9 +103,7 @@ def _shared(
             own_plan = plan if sharing.same_weights else None
             made[key] = compile_layer(trace, device, encoding=encoding, order=order, mapping=mapping, plan=own_plan)
         parts.append(made[key])
-    if device.second_level.bytes:  # tiles are told apart by core, so each has a program of its own
-        parts = [_scoped(part, sharing, core) for core, part in enumerate(parts)]
-    return _joined(sharing, parts)
+    return _joined(sharing, [_scoped(part, sharing, core) for core, part in enumerate(parts)])
 
 
 def _scoped(program: Program, sharing: Sharing, core: int) -> Program:

@@ -82,15 +82,16 @@ def _runs(group: GroupTiles) -> list[_PlacedRun]:
             inputs = (position, part)
             pixels_bytes = tile.pixels * group.channels(part)[1] * widths.value_bytes
             operands.append((f"x{group.group}.{position}.{part}", pixels_bytes))
-        load = sum(size_bytes for _, size_bytes in operands)
         if outputs != (row_tile, position):
             if found:
                 found[-1] = _stored(group, found[-1])
             outputs = (row_tile, position)
             if outputs in visited:  # partial sums come back
-                load += tile.outputs * group.rows(row_tile) * widths.sum_bytes
+                sums_bytes = tile.outputs * group.rows(row_tile) * widths.sum_bytes
+                operands.append((f"s{group.group}.{row_tile}.{position}", sums_bytes))
             visited.add(outputs)
         moved = tuple(operand for operand in operands if operand[1])
+        load = sum(size_bytes for _, size_bytes in moved)
         run = TileRun(repeats=tile.height * tile.width, load_bytes=load, store_bytes=0, operands=moved)
         found.append(_PlacedRun(row_tile=row_tile, position=position, channel_part=part, run=run))
     found[-1] = _stored(group, found[-1])
@@ -100,9 +101,11 @@ def _runs(group: GroupTiles) -> list[_PlacedRun]:
 def _stored(group: GroupTiles, placed: _PlacedRun) -> _PlacedRun:
     """The output tile leaves after this run: finished values, or partial sums of 32 bits."""
     widths = group.device.widths
-    size = widths.value_bytes if placed.channel_part == group.count["c"] - 1 else widths.sum_bytes
-    stored = group.positions[placed.position].outputs * group.rows(placed.row_tile) * size
-    return replace(placed, run=replace(placed.run, store_bytes=stored))
+    finished = placed.channel_part == group.count["c"] - 1
+    size = widths.value_bytes if finished else widths.sum_bytes
+    stored_bytes = group.positions[placed.position].outputs * group.rows(placed.row_tile) * size
+    tag = f"{'o' if finished else 's'}{group.group}.{placed.row_tile}.{placed.position}"
+    return replace(placed, run=replace(placed.run, store_bytes=stored_bytes, stored=tag if stored_bytes else ""))
 
 
 def _visits(group: GroupTiles) -> list[Visit]:

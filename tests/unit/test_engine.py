@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.engine import Tile, Transfer, place, run_tiles
+from simulator.engine import Tile, Transfer, run_tiles
 from simulator.memory.dram import bus_cycles, open_memory
+from simulator.memory.regions import place, region_unit
 from simulator.memory.timings import ALL_TIMINGS, LPDDR4X_4267
 from simulator.spec import Dram, DramTiming
 
@@ -180,13 +181,6 @@ def test_a_transfer_holds_the_bus_for_whole_bursts(size: int, clock_hz: int) -> 
     assert bus_cycles(DRAM, size, clock_hz) == _bus(size, DRAM, clock_hz)
 
 
-def test_loads_lie_one_after_another_and_stores_in_a_region_of_their_own() -> None:
-    placed = place([_step(1000, 1, 10), _step(0, 1, 30), _step(4000, 1, 0)])
-    assert [step.load_address for step in placed] == [0, 1000, 1000]
-    assert [step.store_address for step in placed] == [8192, 8192 + 10, 8192 + 40]
-    assert 8192 == -(-5000 // 4096) * 4096
-
-
 timed = st.sampled_from(ALL_TIMINGS)
 moves = st.lists(
     st.tuples(st.integers(0, 9000), st.integers(0, 3000), st.integers(0, 9000)), min_size=1, max_size=10
@@ -198,8 +192,8 @@ moves = st.lists(
 def test_a_timed_dram_serves_transfers_in_the_order_of_asking(
     timing: DramTiming, data: list[tuple[int, int, int]], buffers_in: int, buffers_out: int
 ) -> None:
-    steps = place([_step(*values) for values in data])
     dram = Dram.timed(timing, latency_cycles=30)
+    steps = place([_step(*values) for values in data], region_unit(dram))
     seen: list[Transfer] = []
     total = run_tiles(steps, dram, CLOCK_HZ, buffers_in, buffers_out, seen)
     again = open_memory(dram, CLOCK_HZ)
@@ -229,7 +223,7 @@ def test_the_next_load_is_asked_for_while_the_last_one_waits_in_the_queue() -> N
     handed_over, there = memory.serve(0, 0, 6400, False)
     assert handed_over < there - 30
     second = memory.serve(handed_over, 6400, 6400, False)[1]
-    steps = place([_step(6400, 1, 0), _step(6400, 5, 0)])
+    steps = place([_step(6400, 1, 0), _step(6400, 5, 0)], region_unit(dram))
     assert run_tiles(steps, dram, CLOCK_HZ, 2, 2) == second + 5
     alone = open_memory(dram, CLOCK_HZ)
     assert second == alone.serve(0, 0, 12800, False)[1]  # the seam of two loads costs nothing
