@@ -20,8 +20,9 @@ import simpy
 from simulator.memory.dram import open_memory
 from simulator.memory.port import PORTS, SharedPort, Turns
 from simulator.memory.second_level import HELD, SecondLevelTiles
-from simulator.spec import NO_SECOND_LEVEL, Dram, SecondLevel
+from simulator.spec import NO_SECOND_LEVEL, DeviceError, Dram, SecondLevel
 
+_MOST = 1 << 62
 Recorder = Callable[[str, int, int, int, int], None]  # unit, tile, cycle it asked, cycle it began, cycle it ended
 
 
@@ -106,19 +107,29 @@ def run_cores(
     ended), by all cores alike. Raises DeviceError.
     """
     written = sum(tile.store_bytes for tiles in cores for tile in tiles)
-    if not written and not any(tile.load_bytes for tiles in cores for tile in tiles):
+    read = sum(tile.load_bytes for tiles in cores for tile in tiles)
+    if not written and not read:
         cycles = max((_without_bytes(tiles, record) for tiles in cores), default=0)
+        _check_counter(cycles, "cycles")
         return Traffic(cycles=cycles, dram_read_bytes=0, dram_write_bytes=0, second_level_read_bytes=0)
+    _check_counter(read + written, "bytes moved")
     env = simpy.Environment()
     memory = _Memory(env, dram, clock_hz, second_level, transfers, record)
     done = [_start(env, memory, core, tiles, buffers_in, buffers_out) for core, tiles in enumerate(cores)]
     env.run(until=env.all_of(done))
+    cycles = max(int(env.now), memory.last_there)
+    _check_counter(cycles, "cycles")
     return Traffic(
-        cycles=max(int(env.now), memory.last_there),
+        cycles=cycles,
         dram_read_bytes=memory.read_bytes,
         dram_write_bytes=written,
         second_level_read_bytes=memory.second_level_read_bytes,
     )
+
+
+def _check_counter(count: int, unit: str) -> None:
+    if count >= _MOST:
+        raise DeviceError(f"a layer has {count} {unit}, and must have fewer than 2^62, or sums of layers overflow")
 
 
 def _without_bytes(tiles: Sequence[Tile], record: Recorder) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import pytest
@@ -12,7 +13,7 @@ from simulator.engine import Tile, Transfer, run_tiles
 from simulator.memory.dram import bus_cycles, open_memory
 from simulator.memory.regions import place, region_unit
 from simulator.memory.timings import ALL_TIMINGS, LPDDR4X_4267
-from simulator.spec import Dram, DramTiming
+from simulator.spec import DeviceError, Dram, DramTiming
 
 CLOCK_HZ = 1_000_000_000
 DRAM = Dram(bytes_per_s=17_100_000_000, burst_bytes=64, latency_cycles=100)
@@ -179,6 +180,21 @@ def test_a_tile_without_bytes_waits_for_no_latency() -> None:
 @pytest.mark.parametrize("clock_hz", [1, 600_000_000, 2_000_000_000])
 def test_a_transfer_holds_the_bus_for_whole_bursts(size: int, clock_hz: int) -> None:
     assert bus_cycles(DRAM, size, clock_hz) == _bus(size, DRAM, clock_hz)
+
+
+@pytest.mark.parametrize(
+    ("steps", "rate", "rule"),
+    [
+        ([_step(1 << 61, 1, 0), _step(0, 1, 1 << 61)], 10**14, f"{1 << 62} bytes moved, and must have fewer than 2^62"),
+        ([_step(1 << 40, 1, 0)], 1, f"{(1 << 40) * CLOCK_HZ + 100 + 1} cycles, and must have fewer than 2^62"),
+        ([_step(0, 1 << 61, 0), _step(0, 1 << 61, 0)], 1, f"{1 << 62} cycles, and must have fewer than 2^62"),
+    ],
+)
+def test_counters_that_64_bits_cannot_sum_are_refused(steps: list[Tile], rate: int, rule: str) -> None:
+    slow = Dram(bytes_per_s=rate, burst_bytes=64, latency_cycles=100)
+    with pytest.raises(DeviceError, match=re.escape(rule)) as caught:
+        run_tiles(steps, slow, CLOCK_HZ, 2, 2)
+    assert "\n" not in str(caught.value)
 
 
 timed = st.sampled_from(ALL_TIMINGS)
