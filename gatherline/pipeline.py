@@ -36,7 +36,7 @@ from patterns.encodings.base import EncodingError
 from simulator.replay import write_programs
 from simulator.result import LayerResult
 from simulator.schedule.program import Program
-from simulator.simulate import LayerFacts, best_program, layer_facts, simulate
+from simulator.simulate import LayerFacts, Programs, best_program, layer_facts, simulate
 from simulator.spec import Device, DeviceError
 from traces.layer import Network, UnsupportedLayer
 from traces.liveness import peak_activation_elements
@@ -75,7 +75,7 @@ def _run_level(
 ) -> list[dict[str, object]]:
     results: list[list[LayerOutcome]] = [[] for _ in devices]
     for trace in traced.traces:
-        programs: dict[object, tuple[Program, ...]] = {}
+        programs: Programs = {}
         for found, device in zip(results, devices, strict=True):
             found.append(outcome(trace, _run_layer(request, trace, device, programs)))
         shown.step(f"{level.pattern.spelling} {trace.layer.name}")
@@ -87,9 +87,7 @@ def _run_level(
     return rows
 
 
-def _run_layer(
-    request: RunRequest, trace: LayerTrace, device: Target, programs: dict[object, tuple[Program, ...]]
-) -> LayerResult:
+def _run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs: Programs) -> LayerResult:
     try:
         if isinstance(device, Device):
             result = simulate(

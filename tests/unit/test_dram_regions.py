@@ -20,6 +20,7 @@ from simulator.memory.regions import REGIONS, place, place_cores, region_unit
 from simulator.memory.timings import ALL_TIMINGS, LPDDR4X_4267
 from simulator.replay import read_programs, write_programs
 from simulator.runner import run_parts, with_transfers
+from simulator.schedule.layer_program import compile_layer
 from simulator.schedule.many_cores import layer_programs
 from simulator.schedule.program import Program
 from simulator.simulate import best_program, layer_facts, layer_transfers
@@ -198,7 +199,8 @@ def test_a_recurrence_streams_its_weights_from_where_they_lie_and_takes_each_ste
     )  # fmt: skip
     weights = 4 * hidden * hidden * VALUE
     small = replace(GS_TCM, weight_buffer=replace(GS_TCM.weight_buffer, bytes=weights // 2))
-    loads = [(each.address, each.size_bytes) for each in layer_transfers(_dense(layer), small) if not each.is_write]
+    two_tiles = compile_layer(_dense(layer), small)
+    loads = [(each.address, each.size_bytes) for each in _transfers(two_tiles, small) if not each.is_write]
     each_step = 4 * hidden * VALUE
     expected = []
     for step in range(steps):

@@ -249,7 +249,7 @@ def test_one_core_runs_the_program_of_the_layer_itself(name: str) -> None:
     trace = TRACES[name]
     assert len(layer_programs(trace, GS_TCM)) == 1
     result = simulate(trace, GS_TCM)
-    assert result == run_program(layer_facts(trace, GS_TCM), compile_layer(trace, GS_TCM), GS_TCM)
+    assert result == run_program(layer_facts(trace, GS_TCM), best_program(trace, GS_TCM), GS_TCM)
     assert result.cycles is not None
     assert result.cycles.lost["core"] == 0
     assert "cores" not in result.mapping
