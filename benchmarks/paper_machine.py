@@ -19,9 +19,8 @@ from patterns.catalog import parse_pattern
 from simulator.devices.gs_tcm_sve8 import GS_TCM_SVE8
 from simulator.schedule.layer_program import compile_layer
 from simulator.schedule.mapper import mappings
-from simulator.schedule.program import Program
 from simulator.schedule.sources import plan_streams
-from simulator.simulate import simulate
+from simulator.simulate import Programs, simulate
 from simulator.spec import Core, Device, DeviceError
 from traces.builder import NetworkBuilder
 from traces.layer import MatrixLayer, Network
@@ -112,11 +111,12 @@ def uncut(trace: LayerTrace, device: Device, order: str) -> str:
 
 def measure(trace: LayerTrace, devices: Sequence[Device], order: str = "packed") -> Measured:
     """Return what a layer takes on devices that differ in timing alone."""
-    programs: dict[object, tuple[Program, ...]] = {}
+    programs: Programs = {}
     mapping = uncut(trace, devices[0], order)
     found = [simulate(trace, each, order=order, mapping=mapping, programs=programs).cycles for each in devices]
     cycles = [each for each in found if each is not None]
-    streams = [stream for (program,) in programs.values() for stream in program.streams]  # one core: one way each
+    made = [program for ways in programs.values() for program in ways.programs()]  # one core: one way each
+    streams = [stream for program in made for stream in program.streams]
     return Measured(
         groups=sum(stream.groups * stream.repeats for stream in streams) // len(programs),
         cycles=tuple(each.compute for each in cycles),

@@ -38,7 +38,7 @@ from simulator.parallel import in_order, thread_count
 from simulator.replay import write_programs
 from simulator.result import LayerResult
 from simulator.schedule.program import Program
-from simulator.simulate import LayerFacts, best_program, layer_facts, simulate
+from simulator.simulate import LayerFacts, Programs, best_program, layer_facts, simulate
 from simulator.spec import Device, DeviceError
 from traces.layer import Network, UnsupportedLayer
 from traces.liveness import peak_activation_elements
@@ -76,7 +76,7 @@ def _run_level(
     request: RunRequest, traced: TracedNetwork, level: Level, devices: Sequence[Target], shown: Progress
 ) -> list[dict[str, object]]:
     def on_devices(trace: LayerTrace) -> tuple[str, list[LayerOutcome]]:
-        programs: dict[object, tuple[Program, ...]] = {}
+        programs: Programs = {}
         found = [outcome(trace, _run_layer(request, trace, device, programs)) for device in devices]
         return trace.layer.name, found
 
@@ -93,9 +93,7 @@ def _run_level(
     return rows
 
 
-def _run_layer(
-    request: RunRequest, trace: LayerTrace, device: Target, programs: dict[object, tuple[Program, ...]]
-) -> LayerResult:
+def _run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs: Programs) -> LayerResult:
     try:
         asked = _encoding(request, trace, device)
         if isinstance(device, Device):

@@ -60,7 +60,7 @@ def layer_size(facts: LayerFacts, program: Program, device: Device) -> LayerSize
 
 
 def _most_of_step(part: Program, visit: int, run: int) -> int:
-    operands = 0 if visit < 0 else len(part.visits[visit].runs[run].operands)
+    operands = 1 if visit < 0 else len(part.visits[visit].runs[run].operands)
     return _EVENTS_A_STEP + _EVENTS_A_TRANSFER * (operands + 2)  # what no operand names, and the store
 
 

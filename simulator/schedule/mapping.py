@@ -76,6 +76,10 @@ class Axis:
         """Stored pixels that ``positions`` outputs in a row read, padding included."""
         return (positions - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
 
+    def positions(self, pixels: int) -> int:
+        """Return the outputs in a row that ``pixels`` stored pixels serve."""
+        return max(0, (pixels - self.pixels(1)) // self.stride + 1)
+
     def loaded(self, first: int, positions: int) -> int:
         """Real pixels (padding left out) read by the outputs from ``first`` on; outputs past the map read none."""
         last = min(first + positions, self.size_out)
@@ -154,10 +158,14 @@ def channel_span(layer: MatrixLayer, group: int, first: int, count: int, banks: 
 def tile_words(layer: MatrixLayer, mapping: Mapping, banks: int) -> int:
     """Return the activation words of the largest tile."""
     vertical, horizontal = axes(layer)
-    total = layer.groups * layer.ci
-    words = max(channel_span(layer, group, 0, mapping.channels, banks)[1] for group in range(min(layer.groups, banks)))
-    pitch = row_pitch(horizontal.pixels(mapping.tile[1]), horizontal.kernel, total, banks)
+    words = pixel_words(layer, mapping.channels, banks)
+    pitch = row_pitch(horizontal.pixels(mapping.tile[1]), horizontal.kernel, layer.groups * layer.ci, banks)
     return vertical.pixels(mapping.tile[0]) * pitch * words
+
+
+def pixel_words(layer: MatrixLayer, channels: int, banks: int) -> int:
+    """Return the activation words of a pixel of ``channels`` channels, the most of any convolution group."""
+    return max(channel_span(layer, group, 0, channels, banks)[1] for group in range(min(layer.groups, banks)))
 
 
 def output_words(rows: int, positions: int, banks: int) -> int:

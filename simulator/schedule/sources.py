@@ -71,6 +71,19 @@ class StreamPlan:
     halves: bool = False
 
 
+def _once(source: Callable[[int, IntArray | None], GroupSource]) -> Callable[[int, IntArray | None], GroupSource]:
+    """Return ``source`` with its answers kept: tilings that cut the same columns are packed once."""
+    kept: dict[tuple[int, bytes | None], GroupSource] = {}
+
+    def found(group: int, columns: IntArray | None) -> GroupSource:
+        key = (group, None if columns is None else columns.tobytes())
+        if key not in kept:
+            kept[key] = source(group, columns)
+        return kept[key]
+
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Shape:
     """What every plan needs: the mask, the banks of its columns, widths and lanes."""
@@ -226,7 +239,7 @@ def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
         row_bytes=np.max([part.row_bytes for part in whole], axis=0),
         rows_per_bundle=math.lcm(*(part.rows_per_bundle for part in whole)),
         uniform=name == "dense",
-        source=source,
+        source=_once(source),
     )
 
 
@@ -318,7 +331,7 @@ def _packed_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
         row_bytes=row_bytes,
         rows_per_bundle=math.lcm(*(width // k for k, _ in choice.choices)),
         uniform=False,
-        source=source,
+        source=_once(source),
         reason=choice.reason,
         halves=shape.device.scratchpad.scatter_half and isinstance(trace.pattern, GatherScatterPermuted),
     )

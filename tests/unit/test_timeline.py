@@ -171,9 +171,9 @@ def test_cycles_of_the_events_are_the_work_of_the_streams(written: tuple[Path, s
     moved: Counter[str] = Counter()
     for program in programs:
         for _, run in step_places_of_bytes(program):
-            for verb, size in zip(("load", "store"), run, strict=True):
-                moved[verb] += size
-                moved["bus"] += bus_cycles(device.dram, size, device.clock_hz)
+            for verb, sizes in zip(("load", "store"), run, strict=True):
+                moved[verb] += sum(sizes)
+                moved["bus"] += sum(bus_cycles(device.dram, size, device.clock_hz) for size in sizes)
     if device.dram.timing is None:  # rows, refresh and turnaround make a timed DRAM slower than its bus
         assert timeline.busy("DRAM", "read", "write") == moved["bus"]
     else:
@@ -200,15 +200,17 @@ def test_units_of_a_core_work_only_while_a_tile_runs(written: tuple[Path, str, D
             assert event["args"]["end_cycle"] <= ends[at], (track, event)
 
 
-def step_places_of_bytes(program: Any) -> list[tuple[int, tuple[int, int]]]:
-    """The bytes loaded and stored by each step."""
+def step_places_of_bytes(program: Any) -> list[tuple[int, tuple[list[int], list[int]]]]:
+    """The bytes of each transfer that loads and stores each step."""
     found = []
-    for visit, run in tile_places(program):
+    for visit, number in tile_places(program):
         if visit < 0:
-            load, store = program.vector_runs[run].load_bytes, program.vector_runs[run].store_bytes
+            run = program.vector_runs[number]
+            loads = [run.weight_bytes]
         else:
-            load, store = program.visits[visit].runs[run].load_bytes, program.visits[visit].runs[run].store_bytes
-        found.append((visit, (load, store)))
+            run = program.visits[visit].runs[number]
+            loads = [size for _, size in run.operands]
+        found.append((visit, ([*loads, run.load_bytes - sum(loads)], [run.store_bytes])))
     return found
 
 
