@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from costmodel.spec import RooflineDevice
 from gatherline.report.columns import TOTAL, Row, complete_row
 from simulator.result import CAUSES, LayerResult
-from simulator.spec import Device
+from simulator.spec import Device, DeviceError
 from traces.trace import LayerTrace
 
 
@@ -175,4 +175,7 @@ def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
         "peak_memory_bytes": weights + facts.activation_peak_bytes + buffers,
         "activation_peak_bytes": facts.activation_peak_bytes,
     }
+    for column, value in row.items():
+        if isinstance(value, int) and value >> 63:
+            raise DeviceError(f"total: {column} is {value}, and a counter must be below 2^63")
     return complete_row(row)

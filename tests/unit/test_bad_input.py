@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -544,6 +545,20 @@ def test_a_trace_entry_that_breaks_a_rule_names_the_field(
 ) -> None:
     trace(tmp_path / "t", entry=entry)
     refuse("replay", "t", "--device", "gs-tcm", says=says)
+
+
+def test_totals_that_64_bits_cannot_hold_are_refused_though_each_layer_fits(
+    refuse: Callable[..., str], tmp_path: Path
+) -> None:
+    folder = trace(tmp_path / "t")
+    layers = [{"name": f"layer{number}", "load_bytes": (1 << 62) - 64} for number in range(3)]
+    for layer in layers[1:]:
+        shutil.copy(folder / "layer0.npz", folder / f"{layer['name']}.npz")
+    (folder / "trace.json").write_text(json.dumps({"schema": 1, "layers": layers}))
+    (tmp_path / "flat.toml").write_text('base = "gs-tcm"\n[dram]\ntiming = "flat"\n')
+    refuse(
+        "replay", "t", "--device", "flat.toml", says=("total", "dram_bytes", str(3 * layers[0]["load_bytes"]), "2^63")
+    )
 
 
 @pytest.mark.parametrize(
