@@ -27,7 +27,7 @@ from PIL.PngImagePlugin import PngInfo
 
 DOCUMENT = Path(__file__).parent / "patterns.md"
 IMAGES = Path(__file__).parent / "images" / "patterns"
-# Okabe and Ito's colours, which colour-blind readers tell apart; light enough for black numbers
+# after Okabe and Ito, whose colours colour-blind readers tell apart, light enough for black numbers on them
 COLOURS = ("#56B4E9", "#E69F00", "#3DBE94", "#DDA0C8", "#F0E442", "#8FA9D8", "#E8845A", "#BBBBBB")
 EMPTY, GRID, EDGE, UNIT, PAD = "#F4F4F4", "#C8C8C8", "#555555", "#000000", "#D9D9D9"
 DIGEST, DPI, WIDTH, SMALL = "shows", 150, 10.0, 9
