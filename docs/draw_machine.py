@@ -21,6 +21,20 @@ MEMORY, UNIT, WEIGHTS, OUTSIDE = "#DCEBF7", "#FFF3DC", "#E4F3EC", "#EEEEEE"
 EDGE, DATA, ADDRESS = "#333333", "#0072B2", "#D55E00"
 BANKS = 4  # drawn; a device has B
 WEIGHT_TEXT = "values and indices\nof the tile's groups;\nits bytes a cycle\nset the interval"
+DRAM_TEXT = """shared by
+all cores;
+a region each
+for weights,
+inputs, outputs,
+partial sums
+
+
+by option a
+second-level
+scratchpad in
+front of it holds
+tiles that cores
+read again"""
 GATHER_TEXT = "L lanes, window of W groups,\nin order or out of order;\na group: up to one request a lane"
 MAC_TEXT = """L x vector multipliers,
 a group a cycle, in order
@@ -80,7 +94,7 @@ def draw() -> Figure:
     axes.add_patch(Rectangle((3.2, 0.25), 12.7, 8.55, facecolor="none", edgecolor="#888888", linestyle="--"))
     axes.text(15.75, 0.4, "one core", ha="right", va="bottom", fontsize=9, color="#555555")
 
-    box(axes, 0.2, 0.7, 1.5, 7.6, "DRAM", "shared by\nall cores", OUTSIDE)
+    box(axes, 0.2, 0.7, 1.5, 7.6, "DRAM", DRAM_TEXT, OUTSIDE)
     box(axes, 3.5, 6.5, 2.9, 1.8, "weight buffer x2", WEIGHT_TEXT, WEIGHTS)
     box(axes, 7.9, 6.5, 3.4, 1.8, "gather unit", GATHER_TEXT, UNIT)
     box(axes, 7.9, 3.5, 3.4, 1.95, "activation scratchpad x2", "P ports a bank and cycle", MEMORY)
