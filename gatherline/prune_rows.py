@@ -48,8 +48,11 @@ def prune_rows(
             about = {"model": network.name, "layer": layer.name, "kind": layer.kind, "level": level}
             facts = _layer_facts(masks, index, counted, reasons.get(layer.name, ""))
             if masks is None and after.size < before.size:
-                facts |= _went(request, counted)
-            rows.append(about | facts | _sizes(layer, smaller))
+                facts |= {"pattern": "channel", "sparsity_of_pruned": 1 - counted.kept / counted.weights}
+            sizes = _sizes(layer, smaller)
+            if isinstance(request.rule, Channel) and sizes["channels_after"] < sizes["channels_before"]:
+                facts["sparsity_target"] = target
+            rows.append(about | facts | sizes)
         asked = target
         if request.listed:  # of all pruned layers together
             asked = sum(size * own for size, own, _ in taking_part) / sum(size for size, _, _ in taking_part)
@@ -66,13 +69,7 @@ def prune_rows(
     return rows
 
 
-def _went(request: PruneRequest, counted: _Counts) -> dict[str, object]:
-    """Return what differs in the row of a layer that lost channels and got no mask."""
-    asked = request.sparsity if isinstance(request.rule, Channel) else None
-    return {"pattern": "channel", "sparsity_target": asked, "sparsity_of_pruned": 1 - counted.kept / counted.weights}
-
-
-def _sizes(layer: MatrixLayer, smaller: Smaller | None) -> dict[str, object]:
+def _sizes(layer: MatrixLayer, smaller: Smaller | None) -> dict[str, int]:
     """Return output channels before and after, and the weights that the written layer has, zeros included."""
     now = layer if smaller is None else smaller.layers[layer.name]
     return {
@@ -84,11 +81,12 @@ def _sizes(layer: MatrixLayer, smaller: Smaller | None) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counts:
-    """Weights of a layer: all, those of the written layer, those that are not 0 before and after, norms likewise."""
+    """Weights of a layer: all, those of the written layer; not 0: before, when channels are gone, kept; norms."""
 
     weights: int
     stored: int
     nonzero: int
+    left: int
     kept: int
     l1: tuple[float, float]
     squares: tuple[float, float]
@@ -100,7 +98,8 @@ def _counted(before: FloatArray, left: FloatArray, mask: Mask | None) -> _Counts
         after = np.where(mask, after, 0.0)
     return _Counts(
         weights=size.size,
-        stored=after.size,
+        stored=left.size,
+        left=int(np.count_nonzero(left)),
         nonzero=int(np.count_nonzero(size)),
         kept=int(np.count_nonzero(after)),
         l1=(float(size.sum()), float(after.sum())),
@@ -112,6 +111,7 @@ def _sum(counts: Sequence[_Counts]) -> _Counts:
     return _Counts(
         weights=sum(one.weights for one in counts),
         stored=sum(one.stored for one in counts),
+        left=sum(one.left for one in counts),
         nonzero=sum(one.nonzero for one in counts),
         kept=sum(one.kept for one in counts),
         l1=(sum(one.l1[0] for one in counts), sum(one.l1[1] for one in counts)),
@@ -138,8 +138,9 @@ def _layer_facts(masks: LayerMasks | None, index: int, counted: _Counts, reason:
     target = masks.targets[index]
     remarks = [reason, masks.reason]
     if abs(1 - counted.kept / counted.weights - target) > NOTED_GAP:
-        own = 1 - counted.nonzero / counted.weights
-        why = "zeros of the model stay" if own > target else f"what {masks.pattern.spelling} reaches on this shape"
+        own = 1 - counted.left / counted.weights
+        gone = "zeros of the model stay" if counted.stored == counted.weights else "channels went, and zeros stay"
+        why = gone if own > target else f"what {masks.pattern.spelling} reaches on this shape"
         remarks.append(f"sparsity {1 - counted.kept / counted.weights:.4f} where {target:g} was asked: {why}")
     if not counted.kept:
         remarks.append("no weight is kept")

@@ -14,7 +14,9 @@ from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from gatherline.levels import LayerLevels, file_hash, layer_levels, write_levels
+import numpy as np
+
+from gatherline.levels import LayerLevels, file_hash, layer_levels, read_levels, write_levels
 from gatherline.loading import EMBEDDED, parse_input_shape
 from gatherline.pipeline_types import Report
 from gatherline.progress import Progress, SilentProgress
@@ -25,7 +27,7 @@ from gatherline.prune_smaller import Smaller, mask_smaller, opened, shrink, stay
 from patterns.base import Mask
 from patterns.channel import Channel
 from patterns.channel_then import ChannelThen
-from traces.layer import FloatArray, Network
+from traces.layer import FloatArray, ModelError, Network
 from traces.lower import onnx_write, safetensors_write, state_source
 from traces.lower.onnx_write import OnnxSource
 from traces.lower.state_source import StateSource
@@ -131,8 +133,14 @@ def _write(source: Source, keep: Mapping[str, Mask], out: Path, repack: bool) ->
 
 
 def _write_levels(request: PruneRequest, out: Path, pruned: Mapping[str, LayerMasks]) -> Path:
+    """Write the levels and read them back. Raises ModelError where they are not the masks that were made."""
     layers: dict[str, LayerLevels] = {name: layer_levels(masks.masks) for name, masks in pruned.items()}
-    return write_levels(out, request.pattern, request.targets, layers)
+    written = write_levels(out, request.pattern, request.targets, layers)
+    for name, found in read_levels(out).layers.items():
+        for level, mask in enumerate(pruned[name].masks, start=1):
+            if not np.array_equal(found.mask(level), mask):
+                raise ModelError(f"{written}: layer {name}: level {level} cannot be read back as it was written")
+    return written
 
 
 def _manifest(

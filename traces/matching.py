@@ -46,26 +46,27 @@ def match_density(pattern: Pattern, layer: MatrixLayer, scores: Scores, sparsity
     mask = pattern.project(scores, sparsity, column_banks(layer, pattern_banks(pattern)))
     if isinstance(pattern, FIXED):
         return mask  # the rule fixes what is kept
-    excess = int(np.count_nonzero(mask)) - round((1.0 - sparsity) * mask.size)
-    if excess <= 0:
+    wanted = round((1.0 - sparsity) * mask.size)
+    if np.count_nonzero(mask) <= wanted:
         return mask
-    if isinstance(pattern, GatherScatterPermuted):
-        return _trimmed_in_order(mask, scores, excess)
+    if isinstance(pattern, GatherScatterPermuted) and pattern.rows_per_bundle > 1:
+        return _trimmed_in_order(mask & (scores > 0), scores, wanted)
     held = np.where(mask, scores, np.float32(0.0))  # a kept zero may lose to a removed one: it is dropped anyway
     return Unstructured().project(held, sparsity) & mask
 
 
-def _trimmed_in_order(mask: Mask, scores: Scores, excess: int) -> Mask:
-    """Return ``mask`` without ``excess`` weights and with its rows in the same order by kept count: no more groups.
+def _trimmed_in_order(mask: Mask, scores: Scores, wanted: int) -> Mask:
+    """Return ``mask`` with ``wanted`` weights at most, and with its rows in the same order by kept count.
 
-    The order is read off the finished mask, so whoever trims it freely moves rows into other bundles. Rows lose their
-    smallest weight, one each, the emptiest rows first, and all again where that is not enough: what was before another
-    row stays before it.
+    The order is read off the finished mask, so whoever trims it freely moves rows into other bundles, which then need
+    more groups. Rows lose their smallest weight, one each, the emptiest rows first, and all again where that is not
+    enough: what was before another row stays before it, and no bundle needs a group more.
     """
     order = np.stack([row_order(part, sort=True) for part in mask])
     rows = (order + np.arange(len(mask))[:, None] * mask.shape[1]).T.reshape(-1)  # by place in the order, then group
     out = mask.reshape(-1, mask.shape[2]).copy()
     held = np.where(out, scores.reshape(out.shape), np.float32(np.inf))
+    excess = int(np.count_nonzero(out)) - wanted
     while excess > 0:
         filled = rows[out[rows].any(axis=1)][:excess]
         smallest = np.argmin(held[filled], axis=1)
