@@ -24,6 +24,7 @@ class LayerMasks:
     targets: tuple[float, ...]
     masks: tuple[Mask, ...]
     reason: str
+    limit: str = ""  # why the rule cannot reach the lowest target, where it cannot
 
 
 def mask_layer(layer: MatrixLayer, weights: FloatArray, pattern: Pattern, targets: Sequence[float]) -> LayerMasks:
@@ -42,8 +43,7 @@ def mask_layer(layer: MatrixLayer, weights: FloatArray, pattern: Pattern, target
     if not isinstance(rule, WHOLE):
         masks = tuple(mask & (scores > 0) for mask in masks)
     limit = rule.limit((layer.groups, layer.m, layer.k), targets[-1])
-    reason = "; ".join(text for text in (why, limit) if text)
-    return LayerMasks(layer=layer, pattern=rule, targets=tuple(targets), masks=masks, reason=reason)
+    return LayerMasks(layer=layer, pattern=rule, targets=tuple(targets), masks=masks, reason=why, limit=limit)
 
 
 def _level_masks(

@@ -140,7 +140,8 @@ def _layer_facts(masks: LayerMasks | None, index: int, counted: _Counts, reason:
     if abs(1 - counted.kept / counted.weights - target) > NOTED_GAP:
         own = 1 - counted.left / counted.weights
         gone = "zeros of the model stay" if counted.stored == counted.weights else "channels went, and zeros stay"
-        why = gone if own > target else f"what {masks.pattern.spelling} reaches on this shape"
+        least = masks.limit or f"what {masks.pattern.spelling} reaches on this shape"
+        why = gone if own > target else least
         remarks.append(f"sparsity {1 - counted.kept / counted.weights:.4f} where {target:g} was asked: {why}")
     if not counted.kept:
         remarks.append("no weight is kept")

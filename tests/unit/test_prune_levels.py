@@ -121,6 +121,7 @@ def changed(model: Path, folder: Path, change: Any) -> Path:
         (lambda arrays, header: arrays.update(pointer0=arrays["pointer0"] + 1), "pointers must rise"),
         (lambda arrays, header: arrays.update(pointer0=arrays["pointer0"][:, :2]), "pointers have shape"),
         (lambda arrays, header: arrays.pop("column1"), "damaged"),
+        (lambda arrays, header: arrays.update(column0=arrays["column0"] * np.uint16(0)), "a column twice"),
         (lambda arrays, header: arrays.update(column0=np.array([{}])), "damaged"),
         (lambda arrays, header: header["layers"][0].update(shape=[0, 1, 1]), "at least 1"),
     ],
