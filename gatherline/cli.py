@@ -26,6 +26,7 @@ from gatherline.options import (
     EncodingText,
     InputShape,
     Json,
+    LevelNumber,
     Listing,
     Mapping,
     Match,
@@ -104,9 +105,7 @@ def run(
     ratios: Ratios = "uniform",
     mapping: Mapping = None,
     strict: Strict = False,
-    level: Annotated[
-        int | None, typer.Option(metavar="N", help="Level of a model pruned with --levels, 1 the sparsest.")
-    ] = None,
+    level: LevelNumber = None,
     debug: Debug = False,
 ) -> None:
     """Tell latency and memory of a network on devices."""
@@ -232,6 +231,7 @@ def trace(
     ratios: Ratios = "uniform",
     mapping: Mapping = None,
     strict: Strict = False,
+    level: LevelNumber = None,
     debug: Debug = False,
 ) -> None:
     """Write the request streams of a network on a device."""
@@ -239,6 +239,8 @@ def trace(
         model, arch, pattern or [], sparsity or [], device or [], seed, batch, input_shape, dtype, 1, encoding, order,
         match, prune_all, ratios, mapping, strict,
     )  # fmt: skip
+    at_least("--level", level, 1)
+    request = replace(request, level=level)
     from gatherline import pipeline
     from gatherline.report.files import check_target
 

@@ -67,6 +67,9 @@ Ratios = Annotated[
         help="uniform, global, erk; a .toml or .csv that lists layers; or a profile, as in str-90.23.",
     ),
 ]
+LevelNumber = Annotated[
+    int | None, typer.Option("--level", metavar="N", help="Level of a model pruned with --levels, 1 the sparsest.")
+]
 Dtype = Annotated[str, typer.Option(metavar="TYPE", help="Type of weights and activations.")]
 Threads = Annotated[int, typer.Option(metavar="N", help="Threads of a CPU.")]
 EncodingText = Annotated[
