@@ -168,7 +168,7 @@ def _levels_by_layer(network: Network, request: RunRequest, patterns: list[Patte
     asked = []
     for sparsity in request.sparsities or (None,):
         shares = layer_shares(network, request.ratios, sparsity, kept)
-        if not shares.pruned:
+        if is_listed(request.ratios) and not shares.pruned:
             raise nothing_left(network, shares.reasons)
         asked.append((overall(network, shares) if sparsity is None else sparsity, shares))
     for pattern in patterns:

@@ -30,7 +30,10 @@ def check_ratios(ratios: str) -> None:
     """Raise RequestError unless ``ratios`` is a method, the path of a list, or the name of a profile."""
     if ratios in METHODS or Path(ratios).suffix in LISTS or _profiles(ratios):
         return
-    hint = nearest(ratios, [*METHODS, *(profile.name for profile in ALL_PROFILES)])
+    known = [*METHODS, *(profile.name for profile in ALL_PROFILES), *(profile.column for profile in ALL_PROFILES)]
+    hint = nearest(ratios, known)
+    if not hint.startswith("did you mean"):  # there are too many to name
+        hint = "simulate list models names the profiles"
     raise RequestError(
         f"ratios are {ratios!r}, and must be {', '.join(METHODS)}, a {' or '.join(LISTS)}, or a profile; {hint}"
     )
@@ -75,7 +78,8 @@ def layer_shares(network: Network, ratios: str, sparsity: float | None, kept: Ma
         assert sparsity is not None
         method = next(method for method in METHODS if method == ratios)
         shares = layer_sparsities(network, method, sparsity, kept)
-    reasons |= {name: f"ratios {where} leave it as it is" for name, share in shares.items() if share == 0.0}
+    zero = "a sparsity of 0 leaves it as it is" if sparsity == 0.0 else f"ratios {where} leave it as it is"
+    reasons |= {name: zero for name, share in shares.items() if share == 0.0}
     return LayerShares(sparsities=shares, reasons=reasons)
 
 

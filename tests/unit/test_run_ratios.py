@@ -13,12 +13,14 @@ import pytest
 
 import gatherline as gl
 from gatherline.cli import main
+from gatherline.request import RequestError
 from gatherline.shares import layer_shares
 from tests.mixed_onnx import write_mixed
 from traces.lower.onnx_file import read_onnx
 from traces.masks import kept_dense
 from traces.ratios import RatioError, layer_sparsities
 from traces.workloads.catalog import built_in
+from traces.workloads.mobilenet import MOBILENET_V1
 from traces.workloads.profile import overall_sparsity, profile_sparsities, profile_weights
 from traces.workloads.profile_catalog import ALL_PROFILES
 
@@ -189,7 +191,8 @@ def test_dense_beside_ratios_stays_dense_and_names_none(model: Path) -> None:
     ("arguments", "error"),
     [
         (("--ratios", "erx", "--sparsity", "0.9"), "did you mean erk?"),
-        (("--ratios", "str-90", "--sparsity", "0.9"), "ratios are 'str-90'"),
+        (("--ratios", "str-90", "--sparsity", "0.9"), "did you mean str-9"),
+        (("--ratios", "?", "--sparsity", "0.9"), "simulate list models names the profiles"),
         (("--ratios", "erk"), "ratios erk need a sparsity"),
         (("--ratios", "r.toml", "--sparsity", "0.9"), "sparsities were given too"),
         (("--ratios", "str-90.23", "--sparsity", "0.9"), "sparsities were given too"),
@@ -214,3 +217,36 @@ def test_ratios_that_cannot_be_are_one_line(
     captured = capsys.readouterr()
     assert (end.value.code, captured.out, captured.err.count("\n")) == (2, "", 1)
     assert error in captured.err
+
+
+def test_a_file_with_the_names_of_the_network_is_pruned_to_a_profile(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    tensors: dict[str, np.ndarray] = {}
+    rng = np.random.default_rng(0)
+
+    def drawn(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        tensors[name] = rng.standard_normal(shape, dtype=np.float32)
+        return tensors[name]
+
+    MOBILENET_V1.build(drawn, 1, (1, 3, 32, 32))
+    save_file(tensors, tmp_path / "mine.safetensors")
+    report = gl.prune(
+        tmp_path / "mine.safetensors", tmp_path / "out.safetensors", pattern="unstructured", arch="mobilenet_v1",
+        ratios="sparsezoo-moderate",
+    )  # fmt: skip
+    profile = next(profile for profile in ALL_PROFILES if profile.column == "sparsezoo-moderate")
+    rows, sizes = {str(row["layer"]): row for row in report.rows}, profile_weights(profile)
+    for layer, share in profile_sparsities(profile).items():
+        assert close(float(str(rows[layer]["density"])), share, sizes[layer])
+    with pytest.raises(RequestError, match="say it all"):
+        gl.prune(tmp_path / "mine.safetensors", tmp_path / "o.safetensors", pattern="unstructured", sparsity=0.5,
+                 arch="mobilenet_v1", ratios="sparsezoo-moderate")  # fmt: skip
+
+
+def test_a_sparsity_of_0_shared_out_leaves_all_layers_as_they_are(model: Path) -> None:
+    rows = rows_of(model, sparsities=[0.0, 0.8], ratios="erk")
+    assert rows["total"]["sparsity_target"] == 0.8
+    report = gl.run(str(model), patterns=["gs:16,1"], sparsities=[0.0], devices=["gs-tcm"], ratios="erk")
+    assert {row["density"] for row in report.rows} == {1.0, None}
+    assert "a sparsity of 0" in {str(row["layer"]): str(row["reason"]) for row in report.rows}["middle"]
