@@ -26,6 +26,7 @@ from gatherline.options import (
     EncodingText,
     InputShape,
     Json,
+    LevelNumber,
     Listing,
     Mapping,
     Match,
@@ -34,6 +35,7 @@ from gatherline.options import (
     Order,
     PatternTexts,
     PruneAll,
+    Ratios,
     Seed,
     Sparsities,
     StreamOrder,
@@ -100,17 +102,16 @@ def run(
     order: StreamOrder = Order.PACKED,
     match: MatchBy = Match.DENSITY,
     prune_all: PruneAll = False,
+    ratios: Ratios = "uniform",
     mapping: Mapping = None,
     strict: Strict = False,
-    level: Annotated[
-        int | None, typer.Option(metavar="N", help="Level of a model pruned with --levels, 1 the sparsest.")
-    ] = None,
+    level: LevelNumber = None,
     debug: Debug = False,
 ) -> None:
     """Tell latency and memory of a network on devices."""
     request = _request(
         model, arch, pattern or [], sparsity or [], device or [], seed, batch, input_shape, dtype, threads, encoding,
-        order, match, prune_all, mapping, strict,
+        order, match, prune_all, ratios, mapping, strict,
     )  # fmt: skip
     at_least("--level", level, 1)
     request = replace(request, level=level)
@@ -164,9 +165,7 @@ def prune(
     sparsity: Annotated[
         float | None, typer.Option(metavar="S", help="Fraction of the pruned layers' weights removed, 0 to below 1.")
     ] = None,
-    ratios: Annotated[
-        str, typer.Option(metavar="R", help="uniform, global, erk, or a .toml or .csv that lists layers.")
-    ] = "uniform",
+    ratios: Ratios = "uniform",
     keep: Annotated[
         list[str] | None,
         typer.Option(metavar="NAMES", help="Layers left as they are: first, last, depthwise, names, globs; commas."),
@@ -229,15 +228,19 @@ def trace(
     order: StreamOrder = Order.PACKED,
     match: MatchBy = Match.DENSITY,
     prune_all: PruneAll = False,
+    ratios: Ratios = "uniform",
     mapping: Mapping = None,
     strict: Strict = False,
+    level: LevelNumber = None,
     debug: Debug = False,
 ) -> None:
     """Write the request streams of a network on a device."""
     request = _request(
         model, arch, pattern or [], sparsity or [], device or [], seed, batch, input_shape, dtype, 1, encoding, order,
-        match, prune_all, mapping, strict,
+        match, prune_all, ratios, mapping, strict,
     )  # fmt: skip
+    at_least("--level", level, 1)
+    request = replace(request, level=level)
     from gatherline import pipeline
     from gatherline.report.files import check_target
 
@@ -327,6 +330,7 @@ def _request(
     order: Order,
     match: Match,
     prune_all: bool,
+    ratios: str,
     mapping: str | None,
     strict: bool,
 ) -> RunRequest:
@@ -343,7 +347,7 @@ def _request(
     return RunRequest(
         model=model, arch=arch, patterns=tuple(patterns), sparsities=tuple(sparsities), devices=tuple(devices),
         seed=seed, batch=batch, input_shape=shape, dtype=dtype, threads=threads, encoding=encoding,
-        order=order.value, match=match.value, prune_all=prune_all, mapping=mapping, strict=strict,
+        order=order.value, match=match.value, prune_all=prune_all, ratios=ratios, mapping=mapping, strict=strict,
     )  # fmt: skip
 
 

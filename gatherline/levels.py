@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from patterns.base import Mask
+from patterns.nesting import check_nesting
 from traces.layer import ModelError, Network
 
 SCHEMA = 1
@@ -162,10 +163,22 @@ def _levels(path: Path, header: Any, file: Any) -> Levels:
         if column.size and (column.max() >= k):
             raise ModelError(f"{path}: layer {name}: column {column.max()} lies outside its {k}")
         layers[name] = LayerLevels(shape=(groups, m, k), column=column, pointer=pointer)
+        _check_layer(path, name, layers[name])
     return Levels(
         path=path, model_hash=str(header["model_sha256"]), pattern=str(header["pattern"]), sparsities=sparsities,
         layers=layers,
     )  # fmt: skip
+
+
+def _check_layer(path: Path, name: str, layer: LayerLevels) -> None:
+    """Raise ModelError where levels do not nest, or a column is there twice, so that one holds fewer than it says."""
+    masks = [layer.mask(level) for level in range(1, layer.pointer.shape[1])]
+    found = check_nesting(masks)
+    if found is not None:
+        place = f"group {found.group}, row {found.row}, column {found.column}"
+        raise ModelError(f"{path}: layer {name}: {place}: {found.text}")
+    if np.count_nonzero(masks[-1]) != layer.column.size:
+        raise ModelError(f"{path}: layer {name}: a row has a column twice")
 
 
 def at_level(network: Network, levels: Levels, level: int) -> Network:
@@ -173,10 +186,15 @@ def at_level(network: Network, levels: Levels, level: int) -> Network:
     count = len(levels.sparsities)
     if not 1 <= level <= count:
         raise ModelError(f"{levels.path}: level is {level}, and it has levels 1 (the sparsest) to {count}")
-    weights = dict(network.weights)
+    weights, held, total = dict(network.weights), 0, 0
     for name, layer in levels.layers.items():
         if name not in weights or weights[name].shape != layer.shape:
             raise ModelError(f"{levels.path}: layer {name} of shape {layer.shape} is not in {network.name}")
         weights[name] = np.where(layer.mask(level), weights[name], np.float32(0.0))
-    note = f"level {level} of {count}: {levels.pattern} at {levels.sparsities[level - 1]:g}"
+        held, total = held + int((layer.pointer[:, level] - layer.pointer[:, 0]).sum()), total + layer.column.size
+    share = held / total if total else 1.0
+    note = (
+        f"level {level} of {count}: {levels.pattern} at {levels.sparsities[level - 1]:g}, {held} weights, "
+        f"{share:.4f} of the densest level's; each level lies within the next"
+    )
     return dataclasses.replace(network, weights=weights, notes=(*network.notes, note))

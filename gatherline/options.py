@@ -59,6 +59,17 @@ InputShape = Annotated[
     list[str] | None,
     typer.Option("--input-shape", metavar="SHAPE", help="As in 1,3,224,224 or name=1,3,224,224; repeats."),
 ]
+Ratios = Annotated[
+    str,
+    typer.Option(
+        "--ratios",
+        metavar="R",
+        help="uniform, global, erk; a .toml or .csv that lists layers; or a profile, as in str-90.23.",
+    ),
+]
+LevelNumber = Annotated[
+    int | None, typer.Option("--level", metavar="N", help="Level of a model pruned with --levels, 1 the sparsest.")
+]
 Dtype = Annotated[str, typer.Option(metavar="TYPE", help="Type of weights and activations.")]
 Threads = Annotated[int, typer.Option(metavar="N", help="Threads of a CPU.")]
 EncodingText = Annotated[

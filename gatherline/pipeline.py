@@ -140,6 +140,8 @@ def _facts(request: RunRequest, network: Network, level: Level, device: Target) 
         unsupported=tuple(
             f"{layer.op} ({layer.name})" for layer in network.layers if isinstance(layer, UnsupportedLayer)
         ),
+        ratios=request.ratios,
+        layer_targets=None if level.shares is None else level.shares.sparsities,
     )
 
 
@@ -222,6 +224,8 @@ def write_traces(request: RunRequest, directory: Path, *, network: Network | Non
             "synthetic": facts.synthetic,
             "activation_peak_bytes": facts.activation_peak_bytes,
             "unsupported": list(facts.unsupported),
+            "ratios": facts.ratios,
+            "layer_targets": None if facts.layer_targets is None else dict(facts.layer_targets),
         },
     }
     return write_programs(directory, programs(), extra)

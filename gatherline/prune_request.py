@@ -10,24 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatherline.loading import EMBEDDED
-from gatherline.request import RequestError
+from gatherline.request_error import RequestError
+from gatherline.shares import KEPT_BY_NAME, check_ratios, is_listed, is_profile, layer_shares, nothing_left
 from patterns.base import Pattern
 from patterns.catalog import parse_pattern
 from patterns.channel import Channel
+from patterns.channel_then import ChannelThen
 from patterns.dense import Dense
 from patterns.n_of_m import NOfM
+from patterns.n_of_m_both import NOfMBoth
 from patterns.names import nearest
 from patterns.unstructured import Unstructured
 from traces.layer import Network
 from traces.masks import kept_dense
-from traces.ratios import (
-    METHODS,
-    Method,
-    layer_sparsities,
-    listed_sparsities,
-    named_layers,
-    read_ratios,
-)
+from traces.ratios import METHODS, named_layers
 from traces.workloads.catalog import ALL_WORKLOADS
 
 WRITTEN_AS = {".onnx": ".onnx", ".safetensors": ".safetensors", ".pt2": ".safetensors"}
@@ -35,7 +31,7 @@ WRITTEN_AS = {".onnx": ".onnx", ".safetensors": ".safetensors", ".pt2": ".safete
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneRequest:
-    """What is asked. ``ratios``: a method, or the path of a .toml or .csv list. ``levels``: sparsities, any order."""
+    """What is asked. ``ratios``: a method, a .toml or .csv list, or a profile. ``levels``: sparsities, any order."""
 
     model: str
     out: str
@@ -60,20 +56,16 @@ class PruneRequest:
             raise RequestError(f"batch is {self.batch}, and must be at least 1")
         if isinstance(rule, Dense):
             raise RequestError("pattern dense removes nothing, and a pattern to prune to must")
-        if isinstance(rule, Channel):
-            raise RequestError(
-                "pattern channel makes layers smaller, and what is written here has masks: use block:1xK"
-            )
-        if self.ratios not in METHODS and Path(self.ratios).suffix not in (".toml", ".csv"):
-            hint = nearest(self.ratios, METHODS)
-            raise RequestError(
-                f"ratios are {self.ratios!r}, and must be {', '.join(METHODS)} or a .toml or .csv; {hint}"
-            )
+        check_ratios(self.ratios)
+        if isinstance(rule, Channel | ChannelThen):
+            self._check_channels(rule)
         self._check_together(rule)
 
     def _check_together(self, rule: Pattern) -> None:
-        if isinstance(rule, Unstructured) and rule.scope == "global" and self.ratios not in ("uniform", "global"):
+        if _is_global(rule) and self.ratios not in ("uniform", "global"):
             raise RequestError(f"pattern {rule.spelling} has ratios of its own, and ratios are {self.ratios}")
+        if is_profile(self.ratios) and self.sparsity is not None:
+            raise RequestError(f"ratios {self.ratios} say it all, and sparsity {self.sparsity} was given too")
         if self.levels:
             if self.sparsity is not None:
                 raise RequestError(f"levels and sparsity {self.sparsity} were both given, and levels say it all")
@@ -85,17 +77,46 @@ class PruneRequest:
                 raise RequestError(
                     f"levels are {', '.join(map(str, self.levels))}, and must be two or more, all different"
                 )
-            if isinstance(rule, NOfM):
+            if rule.fixes_density:
                 raise RequestError(f"pattern {rule.spelling} fixes the density, so it has no levels")
-        elif isinstance(rule, NOfM):
+            if not rule.nests:
+                raise RequestError(f"pattern {rule.spelling} has no levels: it does not nest")
+        elif isinstance(rule, NOfM | NOfMBoth):
             if self.ratios in METHODS and self.ratios != "uniform":
                 raise RequestError(f"pattern {rule.spelling} fixes the density, and ratios are {self.ratios}")
         elif self.sparsity is None and not self.listed:
-            raise RequestError(f"pattern {rule.spelling} needs a sparsity, levels, or ratios from a file")
+            raise RequestError(f"pattern {rule.spelling} needs a sparsity, levels, or ratios of a file or profile")
+
+    def _check_channels(self, rule: Channel | ChannelThen) -> None:
+        """Refuse what smaller layers cannot be asked for."""
+        suffix = source_path(self.model).suffix
+        if suffix in WRITTEN_AS and suffix != ".onnx":
+            raise RequestError(
+                f"pattern {rule.spelling} makes layers smaller, and a {suffix} has no graph that can be made to fit: "
+                f"export the model as .onnx and prune that"
+            )
+        if self.repack:
+            raise RequestError(f"repack and pattern {rule.spelling} were both given, and channels go by what is there")
+        if isinstance(rule, ChannelThen) and _is_global(rule):
+            raise RequestError(f"pattern {rule.spelling}: take channel+unstructured and ratios global")
+        if isinstance(rule, Channel) and self.ratios != "uniform":
+            raise RequestError(
+                f"pattern channel takes one ratio for all layers, since channels that meet go together, and ratios are "
+                f"{self.ratios}"
+            )
+        if self.levels and isinstance(rule, Channel):
+            raise RequestError(
+                "pattern channel has no levels in one file: each would be a network of another size; "
+                "prune to each sparsity, or take channel:R+P with one R"
+            )
+        if self.levels and not rule.nests and not rule.fixes_density:
+            fixed = isinstance(rule, ChannelThen) and rule.ratio is None
+            why = "each level would lose other channels; channel:R+P fixes them" if fixed else "its P does not nest"
+            raise RequestError(f"pattern {rule.spelling} has no levels: {why}")
 
     @property
     def listed(self) -> bool:
-        return self.ratios not in METHODS
+        return is_listed(self.ratios)
 
     @property
     def rule(self) -> Pattern:
@@ -104,11 +125,9 @@ class PruneRequest:
         return Unstructured() if isinstance(rule, Unstructured) else rule
 
     @property
-    def method(self) -> Method:
-        rule = parse_pattern(self.pattern)
-        if isinstance(rule, Unstructured) and rule.scope == "global":
-            return "global"
-        return next((method for method in METHODS if method == self.ratios), "uniform")
+    def spread(self) -> str:
+        """Return the ratios in force: a pattern that is global over the model has its own."""
+        return "global" if _is_global(parse_pattern(self.pattern)) else self.ratios
 
     @property
     def targets(self) -> tuple[float, ...]:
@@ -116,9 +135,14 @@ class PruneRequest:
         rule = self.rule
         if self.levels:
             return tuple(sorted(self.levels, reverse=True))
-        if isinstance(rule, NOfM) and self.sparsity is None:
+        if isinstance(rule, NOfM | NOfMBoth) and self.sparsity is None:
             return (1.0 - rule.n / rule.m,)
         return (self.sparsity or 0.0,)
+
+
+def _is_global(rule: Pattern) -> bool:
+    masking = rule.rule if isinstance(rule, ChannelThen) else rule
+    return isinstance(masking, Unstructured) and masking.scope == "global"
 
 
 def source_path(model: str) -> Path:
@@ -159,7 +183,7 @@ def check_out(model: str, out: Path) -> None:
 def kept_layers(network: Network, request: PruneRequest) -> dict[str, str]:
     """Return the layers that stay as they are, with the reason. Raises RatioError for a name that is no layer."""
     kept = dict(kept_dense(network, request.prune_all))
-    return kept | {name: f"kept: --keep {entry}" for name, entry in named_layers(network, request.keep).items()}
+    return kept | {name: f"{KEPT_BY_NAME} {entry}" for name, entry in named_layers(network, request.keep).items()}
 
 
 def sparsities_of(
@@ -169,36 +193,10 @@ def sparsities_of(
 
     Raises RatioError, and RequestError where nothing is left to prune or a list and ``keep`` disagree.
     """
-    reasons = dict(kept)
-    if request.listed:
-        entries = read_ratios(Path(request.ratios))
-        listed = listed_sparsities(network, entries, kept, request.ratios)
-        for name, why in kept.items():
-            if name in listed:
-                if why.startswith("kept: --keep"):
-                    raise RequestError(
-                        f"layer {name}: {request.ratios} gives it {listed[name]}, and --keep names it too"
-                    )
-                del reasons[name]
-        rest = request.sparsity
-        others = [
-            layer.name for layer in network.matrix_layers if layer.name not in listed and layer.name not in reasons
-        ]
-        if rest is None:
-            reasons |= dict.fromkeys(others, f"not in {Path(request.ratios).name}")
-        else:
-            listed |= dict.fromkeys(others, rest)
-        found = [listed]
-    else:
-        found = [layer_sparsities(network, request.method, target, kept) for target in request.targets]
-    for name in list(found[-1]):
-        if all(sparsities[name] == 0.0 for sparsities in found):
-            reasons[name] = f"ratios {Path(request.ratios).name} leave it dense"
-            for sparsities in found:
-                del sparsities[name]
-    if not any(found):
-        raise RequestError(
-            f"no layer is left to prune: all {len(network.matrix_layers)} of {network.name} stay as they are "
-            f"({'; '.join(sorted(set(reasons.values())))})"
-        )
-    return found, reasons
+    targets = (request.sparsity,) if request.listed else request.targets
+    shares = [layer_shares(network, request.spread, target, kept) for target in targets]
+    pruned = {name for each in shares for name in each.pruned}  # 0 at one level of several is a level like any other
+    reasons = {name: why for name, why in shares[-1].reasons.items() if name not in pruned}
+    if not pruned:
+        raise nothing_left(network, reasons)
+    return [{name: share for name, share in each.sparsities.items() if name in pruned} for each in shares], reasons

@@ -83,7 +83,16 @@ def run_facts(index: TraceIndex, device: Device) -> RunFacts:
         synthetic=entry("synthetic", False, bool),
         activation_peak_bytes=entry("activation_peak_bytes", 0, int),
         unsupported=tuple(map(str, entry("unsupported", [], list))),
+        ratios=entry("ratios", "uniform", str),
+        layer_targets=_layer_targets(entry("layer_targets", None, dict, type(None)), where),
     )
+
+
+def _layer_targets(value: dict[str, Any] | None, where: Path) -> dict[str, float] | None:
+    for name, share in (value or {}).items():
+        if type(share) not in (int, float) or not 0 <= share <= 1:
+            raise TraceError(f"{where}: run.layer_targets.{name} is {share!r}, and must be from 0 to 1")
+    return value
 
 
 def _grants(program: Program, device: Device) -> list[np.ndarray]:

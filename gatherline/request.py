@@ -15,6 +15,9 @@ from costmodel.spec import VALUE_BYTES, RooflineDevice
 from gatherline.best_encoding import BEST
 from gatherline.levels import at_level, read_levels
 from gatherline.loading import resolve_model
+from gatherline.request_error import RequestError
+from gatherline.shares import check_ratios, is_listed, layer_shares, nothing_left, overall
+from patterns.base import Pattern
 from patterns.catalog import parse_pattern
 from patterns.channel import Channel
 from patterns.channel_then import ChannelThen
@@ -26,14 +29,16 @@ from simulator.device_file import load_device
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
 from simulator.spec import Device, DeviceError
 from traces.layer import Network
-from traces.masks import NEARLY_DENSE, Level, Match
+from traces.masks import NEARLY_DENSE, Level, kept_dense
+from traces.matching import Match
+
+__all__ = [
+    "DEFAULT_DEVICES", "RequestError", "RunRequest", "Target", "device_named", "devices_of", "levels", "lower",
+    "with_dtype",
+]  # fmt: skip
 
 DEFAULT_DEVICES = ("gs-tcm", "snapdragon-855", "adreno-640", "a100", "zcu102")  # one of each kind
 Target = Device | RooflineDevice
-
-
-class RequestError(ValueError):
-    """An argument of a request that cannot be: one line naming it, its value and the rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,7 @@ class RunRequest:
     prune_all: bool = False
     mapping: str | None = None
     strict: bool = False
+    ratios: str = "uniform"  # a method, the path of a list, or the name of a profile
     level: int | None = None  # of a model that was pruned to nested levels, 1 the sparsest; None: all that it holds
 
     def __post_init__(self) -> None:
@@ -75,8 +81,29 @@ class RunRequest:
                 raise RequestError(f"{name} is {getattr(self, name)!r}, and must be one of {', '.join(known)}")
         if self.encoding not in (None, BEST):
             encoding_named(str(self.encoding))
+        check_ratios(self.ratios)
         for text in self.patterns:
-            parse_pattern(text)
+            _check_pattern_takes(text, self.ratios)
+        if self.ratios == "uniform":
+            return
+        if is_listed(self.ratios) and self.sparsities:
+            raise RequestError(f"ratios {self.ratios} say how sparse each layer becomes, and sparsities were given too")
+        if not is_listed(self.ratios) and not self.sparsities:
+            raise RequestError(f"ratios {self.ratios} need a sparsity, that of all pruned layers together")
+
+
+def _check_pattern_takes(text: str, ratios: str) -> None:
+    rule = parse_pattern(text)
+    masking = rule.rule if isinstance(rule, ChannelThen) else rule
+    if ratios == "uniform":
+        return
+    if isinstance(rule, Channel):
+        raise RequestError(
+            f"pattern channel takes one ratio for all layers, since channels that meet go together, and ratios are "
+            f"{ratios}"
+        )
+    if isinstance(masking, Unstructured) and masking.scope == "global":
+        raise RequestError(f"pattern {rule.spelling} has ratios of its own, and ratios are {ratios}")
 
 
 def device_named(name: str) -> Target:
@@ -110,6 +137,8 @@ def with_dtype(device: Target, dtype: str) -> Target:
 def levels(network: Network, request: RunRequest) -> list[Level]:
     """Return patterns x sparsities in the order asked for; dense once, whatever the sparsities."""
     patterns = [parse_pattern(text) for text in request.patterns]
+    if request.ratios != "uniform":
+        return _levels_by_layer(network, request, patterns or [Unstructured()])
     if not patterns and not request.sparsities:
         return [Level(pattern=Unstructured() if _has_zeros(network) else Dense(), sparsity=None)]
     found: list[Level] = []
@@ -129,6 +158,24 @@ def levels(network: Network, request: RunRequest) -> list[Level]:
             )
         else:
             found.append(Level(pattern=pattern, sparsity=None))
+    return list({(level.pattern.spelling, level.sparsity): level for level in found}.values())
+
+
+def _levels_by_layer(network: Network, request: RunRequest, patterns: list[Pattern]) -> list[Level]:
+    """Return a level for each pattern and sparsity in which each layer has a target of its own."""
+    kept = kept_dense(network, request.prune_all)
+    found: list[Level] = []
+    asked = []
+    for sparsity in request.sparsities or (None,):
+        shares = layer_shares(network, request.ratios, sparsity, kept)
+        if is_listed(request.ratios) and not shares.pruned:
+            raise nothing_left(network, shares.reasons)
+        asked.append((overall(network, shares) if sparsity is None else sparsity, shares))
+    for pattern in patterns:
+        if isinstance(pattern, Dense):
+            found.append(Level(pattern=pattern, sparsity=None))
+        else:
+            found += [Level(pattern=pattern, sparsity=sparsity, shares=shares) for sparsity, shares in asked]
     return list({(level.pattern.spelling, level.sparsity): level for level in found}.values())
 
 

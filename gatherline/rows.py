@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from costmodel.spec import RooflineDevice
@@ -26,6 +26,8 @@ class RunFacts:
     synthetic: bool
     activation_peak_bytes: int
     unsupported: tuple[str, ...] = ()
+    ratios: str = "uniform"
+    layer_targets: Mapping[str, float] | None = None  # each layer's own, where it is not ``sparsity_target``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ def _shared(facts: RunFacts) -> dict[str, object]:
         "model": facts.model,
         "pattern": facts.pattern,
         "sparsity_target": facts.sparsity_target,
+        "sparsity_overall": facts.sparsity_target,
+        "ratios": None if facts.sparsity_target is None else facts.ratios,
         "device": facts.device.name,
         "device_kind": facts.device.kind,
         "dtype": facts.dtype,
@@ -102,6 +106,8 @@ def layer_row(facts: RunFacts, layer: LayerOutcome) -> Row:
         "energy_pj": result.energy_pj,
         **_sums([result]),
     }
+    if facts.layer_targets is not None:
+        row["sparsity_target"] = facts.layer_targets.get(result.layer)
     device = facts.device
     if isinstance(device, Device) and result.kind == "depthwise":  # runs on the vector unit, which may be the wider one
         peak = max(device.macs_per_cycle, device.cores * device.vector_unit.elements_per_cycle)

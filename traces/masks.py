@@ -8,42 +8,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from patterns.base import Mask, Pattern, PatternError, Scores
-from patterns.block import Block
 from patterns.block_punched import BlockPunched
 from patterns.channel import Channel
 from patterns.channel_then import ChannelThen
 from patterns.dense import Dense
-from patterns.gs import GatherScatter
-from patterns.gs_scatter import GatherScatterPermuted
 from patterns.kernel_pattern import KernelPattern
-from patterns.n_of_m import NOfM
-from patterns.n_of_m_both import NOfMBoth
-from patterns.packing import best_packing, group_counts, row_order
 from patterns.unstructured import Unstructured, global_threshold, project_with_threshold
 from traces.channels import prune_channels
 from traces.fusion import fuse
 from traces.layer import Layer, MatrixLayer, Network, ProductLayer
 from traces.layout import column_banks
+from traces.matching import FIXED, WHOLE, Match, match_density, match_slots, pattern_banks, slots
+from traces.ratios import LayerShares
 from traces.trace import LayerTrace
 
-Match = Literal["density", "slots"]
+__all__ = [
+    "FIXED", "NEARLY_DENSE", "WHOLE", "Level", "Match", "TracedNetwork", "kept_dense", "layer_rule", "own_rule",
+    "pattern_banks", "slots", "trace_layer", "trace_network",
+]  # fmt: skip
+
 NEARLY_DENSE = 0.95  # assumed: no sparse format gains on a layer that keeps so much; left as it is, it runs dense
-LAYOUT_BANKS = 16  # the banks that a mask assumes where its pattern names none
-WHOLE = Block | BlockPunched | Channel | KernelPattern  # keep or drop several weights at once, zeros with them
-FIXED = WHOLE | NOfM | NOfMBoth  # say themselves what is kept: nothing to trim down to a density or to slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """One question about a network: a pattern and a target sparsity (None: the zeros that the model has)."""
+    """One question about a network: a pattern and a target sparsity (None: the zeros that the model has).
+
+    ``shares``: each layer's own target, where it is not ``sparsity``, which is then that of all of them together.
+    """
 
     pattern: Pattern
     sparsity: float | None
+    shares: LayerShares | None = None
+
+    def target(self, layer: str) -> float | None:
+        """Return the sparsity that is asked of a layer; None for one that ``shares`` do not name."""
+        return self.sparsity if self.shares is None else self.shares.sparsities.get(layer)
 
 
 def kept_dense(network: Network, prune_all: bool) -> dict[str, str]:
@@ -71,8 +75,13 @@ class TracedNetwork:
 def trace_network(
     network: Network, level: Level, *, prune_all: bool = False, match: Match = "density"
 ) -> TracedNetwork:
-    """Return one trace per layer, in order. Raises PatternError where a layer cannot take the pattern."""
-    keep = kept_dense(network, prune_all)
+    """Return one trace per layer, in order. Raises PatternError where a layer cannot take the pattern.
+
+    Which layers stay as they are: those that ``level.shares`` say, or else the default, which ``prune_all`` lifts.
+    """
+    keep = kept_dense(network, prune_all) if level.shares is None else dict(level.shares.reasons)
+    if level.shares is not None and (isinstance(level.pattern, Channel) or _is_global(_masking(level.pattern))):
+        raise PatternError(f"pattern {level.pattern.spelling} takes one ratio for all layers, and shares are by layer")
     if isinstance(level.pattern, Channel) and level.sparsity is not None:
         plan = prune_channels(network, level.sparsity, keep=frozenset(keep))
         smaller = fuse(plan.network)
@@ -80,7 +89,7 @@ def trace_network(
             network=smaller, traces=_channel_traces(network, smaller, {**plan.reasons, **_kept_outputs(keep)}, level)
         )
     if isinstance(level.pattern, ChannelThen) and level.sparsity is not None:
-        return _trace_smaller(network, level.pattern, level.sparsity, keep, match)
+        return _trace_smaller(network, level, level.pattern, level.sparsity, keep, match)
     network = fuse(network)
     return TracedNetwork(network=network, traces=_masked_traces(network, level, keep, match))
 
@@ -91,9 +100,13 @@ def _masked_traces(network: Network, level: Level, keep: dict[str, str], match: 
         if not isinstance(layer, MatrixLayer):
             yield LayerTrace(layer=layer, pattern=Dense(), sparsity_target=None)
             continue
-        trace = trace_layer(layer, network.weights[layer.name], level, keep.get(layer.name, ""), project)
-        if layer.name not in keep and level.sparsity is not None:
-            trace = _out_of_reach(trace, level.sparsity, network.weights[layer.name])
+        own = level
+        if level.shares is not None:
+            own = Level(pattern=level.pattern, sparsity=level.target(layer.name))
+            project = _projector(network, own, keep, match)
+        trace = trace_layer(layer, network.weights[layer.name], own, keep.get(layer.name, ""), project)
+        if layer.name not in keep and own.sparsity is not None:
+            trace = _out_of_reach(trace, own.sparsity, network.weights[layer.name])
             trace = _over_budget(trace) if match == "slots" else trace
         yield trace
 
@@ -121,6 +134,15 @@ def _over_budget(trace: LayerTrace) -> LayerTrace:
         return trace
     why = f"{trace.pattern.spelling} has no mask of {int(budget)} slots or fewer here; this one pays for {paid}"
     return replace(trace, reason="; ".join(text for text in (trace.reason, why) if text))
+
+
+def _masking(pattern: Pattern) -> Pattern:
+    """Return the rule that masks: of two rules the second."""
+    return pattern.rule if isinstance(pattern, ChannelThen) else pattern
+
+
+def _is_global(pattern: Pattern) -> bool:
+    return isinstance(pattern, Unstructured) and pattern.scope == "global"
 
 
 Projector = Callable[[MatrixLayer, Scores], Mask]
@@ -183,81 +205,32 @@ def _projector(network: Network, level: Level, keep: dict[str, str], match: Matc
     pattern, sparsity = level.pattern, level.sparsity
     if sparsity is None or isinstance(pattern, Dense):
         return lambda layer, scores: scores > 0
-    if isinstance(pattern, Unstructured) and pattern.scope == "global":
+    if sparsity == 1.0:  # a layer's own share, where one threshold over all of them is above all that it has
+        return lambda layer, scores: np.zeros(scores.shape, dtype=np.bool_)
+    if _is_global(pattern):
         pruned = [layer for layer in network.matrix_layers if layer.name not in keep]
         threshold = global_threshold([np.abs(network.weights[layer.name]) for layer in pruned], sparsity)
         return lambda layer, scores: project_with_threshold(scores, threshold)
     if match == "slots":
-        return lambda layer, scores: _match_slots(layer_rule(pattern, layer)[0], layer, scores, sparsity)
-    return lambda layer, scores: _match_density(layer_rule(pattern, layer)[0], layer, scores, sparsity)
-
-
-def pattern_banks(pattern: Pattern) -> int:
-    """Return the banks whose layout a pattern's masks assume."""
-    rule = pattern.rule if isinstance(pattern, ChannelThen) else pattern
-    return rule.banks if isinstance(rule, GatherScatter | GatherScatterPermuted) else LAYOUT_BANKS
-
-
-def _match_density(pattern: Pattern, layer: MatrixLayer, scores: Scores, sparsity: float) -> Mask:
-    """Project at the target; where whole groups overshoot it, the smallest weights leave: padding."""
-    mask = pattern.project(scores, sparsity, column_banks(layer, pattern_banks(pattern)))
-    if isinstance(pattern, FIXED):
-        return mask  # the rule fixes what is kept
-    wanted = round((1.0 - sparsity) * mask.size)
-    if np.count_nonzero(mask) <= wanted:
-        return mask
-    held = np.where(mask, scores, np.float32(0.0))  # a kept zero may lose to a removed one: it is dropped anyway
-    return Unstructured().project(held, sparsity) & mask
-
-
-def _match_slots(pattern: Pattern, layer: MatrixLayer, scores: Scores, sparsity: float) -> Mask:
-    """Project at the sparsity whose slots, padding included, come nearest below the target's share of all weights."""
-    budget = (1.0 - sparsity) * scores.size
-    banks = column_banks(layer, pattern_banks(pattern))
-    low, high = sparsity, 1.0
-    best = pattern.project(scores, sparsity, banks)
-    if slots(pattern, best, banks) <= budget:
-        return best
-    for _ in range(12):
-        middle = (low + high) / 2
-        mask = pattern.project(scores, middle, banks)
-        if slots(pattern, mask, banks) <= budget:
-            high, best = middle, mask
-        else:
-            low = middle
-    return best
-
-
-def slots(pattern: Pattern, mask: Mask, banks: np.ndarray) -> int:
-    """Return the weight slots that a mask pays for where its pattern runs: packed groups, or what it keeps."""
-    if isinstance(pattern, FIXED | Dense):
-        return int(np.count_nonzero(mask))
-    width = pattern_banks(pattern)
-    own = None
-    if isinstance(pattern, GatherScatter | GatherScatterPermuted):
-        own = pattern.k, isinstance(pattern, GatherScatterPermuted)
-    total = 0
-    for part, lanes in zip(mask, banks, strict=True):
-        k, sort = own or best_packing(part, lanes, width)
-        total += int(group_counts(part, lanes, width, k, row_order(part, sort)).sum()) * width
-    return total
+        return lambda layer, scores: match_slots(layer_rule(pattern, layer)[0], layer, scores, sparsity)
+    return lambda layer, scores: match_density(layer_rule(pattern, layer)[0], layer, scores, sparsity)
 
 
 def _trace_smaller(
-    network: Network, pattern: ChannelThen, sparsity: float, keep: dict[str, str], match: Match
+    network: Network, level: Level, pattern: ChannelThen, sparsity: float, keep: dict[str, str], match: Match
 ) -> TracedNetwork:
-    """Take channels away, then mask what remains of each layer so that ``sparsity`` of its first weights are gone."""
+    """Take channels away, then mask what remains of each layer so that its share of its first weights is gone."""
     plan = prune_channels(network, pattern.channel_sparsity(sparsity), keep=frozenset(keep))
     smaller = fuse(plan.network)
     reasons = {name: f"all its output channels stay: {why}" for name, why in plan.reasons.items() if name not in keep}
-    return TracedNetwork(
-        network=smaller, traces=_smaller_traces(network, smaller, pattern, sparsity, keep, reasons, match)
-    )
+    traces = _smaller_traces(network, smaller, level, pattern, sparsity, keep, reasons, match)
+    return TracedNetwork(network=smaller, traces=traces)
 
 
 def _smaller_traces(
     network: Network,
     smaller: Network,
+    level: Level,
     pattern: ChannelThen,
     sparsity: float,
     keep: dict[str, str],
@@ -266,7 +239,7 @@ def _smaller_traces(
 ) -> Iterator[LayerTrace]:
     before: dict[str, Layer] = {layer.name: layer for layer in network.layers}
     pruned = [layer for layer in smaller.matrix_layers if layer.name not in keep]
-    everywhere = isinstance(pattern.rule, Unstructured) and pattern.rule.scope == "global"
+    everywhere = _is_global(pattern.rule)
     over_all = Level(
         pattern=pattern.rule, sparsity=_rest(pattern, sparsity, [before[layer.name] for layer in pruned], pruned)
     )
@@ -277,19 +250,21 @@ def _smaller_traces(
             macs_before = old.macs if isinstance(old, ProductLayer) else None
             yield LayerTrace(layer=layer, pattern=Dense(), macs_before=macs_before)
             continue
-        own = over_all
+        own, target = over_all, level.target(layer.name)
         if not everywhere:
-            own = Level(pattern=pattern.rule, sparsity=_rest(pattern, sparsity, [old], [layer]))
+            rest = _rest(pattern, sparsity if target is None else target, [old], [layer])
+            own = Level(pattern=pattern.rule, sparsity=rest)
             project = _projector(smaller, own, keep, match)
         trace = trace_layer(layer, smaller.weights[layer.name], own, keep.get(layer.name, ""), project)
         trace = _over_budget(trace) if match == "slots" and layer.name not in keep else trace
         why = [reasons.get(layer.name, ""), trace.reason]
-        if layer.name not in keep and not everywhere and layer.weight_elements < (1 - sparsity) * old.weight_elements:
-            reached = 1 - layer.weight_elements / old.weight_elements
-            why.append(f"asked {sparsity:g}, reached {reached:.4g}: the channels alone remove that")
+        left = layer.weight_elements / old.weight_elements
+        if layer.name not in keep and not everywhere and target is not None and left < 1 - target:
+            reached = 1 - left
+            why.append(f"asked {target:g}, reached {reached:.4g}: the channels alone remove that")
         trace = replace(
             trace,
-            sparsity_target=sparsity,
+            sparsity_target=target,
             weights_before=old.weight_elements,
             macs_before=old.macs,
             reason="; ".join(text for text in why if text),

@@ -11,6 +11,7 @@ import csv
 import math
 import tomllib
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,22 @@ FIRST, LAST, DEPTHWISE = "first", "last", "depthwise"
 WORDS = (FIRST, LAST, DEPTHWISE)
 _GLOB = frozenset("*?[")
 _LARGEST_LIST_BYTES = 1 << 24  # a list of ratios is text that a person can read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerShares:
+    """What each layer is to lose: ``sparsities`` by layer, and ``reasons`` of those that stay as they are.
+
+    A layer with a share of 0 is in both; together they name all layers with weights.
+    """
+
+    sparsities: Mapping[str, float]
+    reasons: Mapping[str, str]
+
+    @property
+    def pruned(self) -> dict[str, float]:
+        """Return the shares of the layers that lose weights."""
+        return {name: share for name, share in self.sparsities.items() if name not in self.reasons}
 
 
 class RatioError(ValueError):

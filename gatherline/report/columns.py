@@ -40,7 +40,7 @@ CONTRACT_COLUMNS: tuple[Column, ...] = (
     _column("p", "int", "output positions x batch"),
     _column("groups", "int", "groups of a grouped convolution"),
     _column("pattern", "text", "sparsity pattern that was asked for"),
-    _column("sparsity_target", "float", "fraction of weights that was to be removed"),
+    _column("sparsity_target", "float", "fraction of weights that was to be removed, of this layer by its ratio"),
     _column("density", "float", "fraction of weights kept, from the mask"),
     _column("device", "text", "name of the device"),
     _column("device_kind", "text", "kind of the device"),
@@ -79,6 +79,8 @@ CONTRACT_COLUMNS: tuple[Column, ...] = (
 
 ADDED_COLUMNS: tuple[Column, ...] = (
     _column("layer_pattern", "text", "pattern that holds for this layer: dense for one that was kept"),
+    _column("sparsity_overall", "float", "sparsity_target of the total: what all pruned layers together were to lose"),
+    _column("ratios", "text", "how it is shared among the layers: a method, a list or a profile"),
     _column("weight_slots", "int", "weight slots stored, padding included"),
     _column("vector_elements", "int", "element operations outside the matrix products"),
     _column("waiting_words", "int", "gathered words that wait for the MAC array, at most"),

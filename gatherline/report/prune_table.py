@@ -13,6 +13,7 @@ from gatherline.report.selection import RowLike, Rows, count, number, percent, p
 from gatherline.report.table import console_for
 
 NUMBERS = ("weights", "before", "after", "asked", "reached", "kept L1", "kept L2")
+SMALLER = ("channels", "weights left")  # shown where channels go
 
 
 def print_pruned(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> None:
@@ -22,16 +23,17 @@ def print_pruned(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("layer", "pattern"):
         table.add_column(name, overflow="fold")
-    for name in NUMBERS:
+    smaller = any(number(row, "weights_after") != number(row, "weights") for row in rows)
+    for name in (*SMALLER, *NUMBERS) if smaller else NUMBERS:
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("check", "remark"):
         table.add_column(name, overflow="fold")
     for row in rows:
         if row.get("layer") != TOTAL and number(row, "level") == levels[-1]:
-            table.add_row(*_cells(row, text(row, "layer")))
+            table.add_row(*_cells(row, text(row, "layer"), smaller))
     for row in totals(rows):
         level = number(row, "level")
-        table.add_row(*_cells(row, TOTAL if level is None else f"{TOTAL}, level {count(level)}"), style="bold")
+        table.add_row(*_cells(row, TOTAL if level is None else f"{TOTAL}, level {count(level)}", smaller), style="bold")
     console.print(table)
     broken = sum(1 for row in rows if text(row, "check") not in ("", "holds"))
     if broken:
@@ -44,8 +46,12 @@ def print_pruned(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> 
             console.print(Text(printable(f"wrote {manifest[key]}")))
 
 
-def _cells(row: RowLike, name: str) -> list[Text]:
+def _cells(row: RowLike, name: str, smaller: bool) -> list[Text]:
+    before, after = number(row, "channels_before"), number(row, "channels_after")
+    channels = count(after) if before == after else f"{count(before)} to {count(after)}"
+    left = (channels, count(number(row, "weights_after"))) if smaller else ()
     numbers = (
+        *left,
         count(number(row, "weights")),
         percent(number(row, "density_before")),
         percent(number(row, "density")),

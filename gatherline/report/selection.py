@@ -55,7 +55,10 @@ def number(row: RowLike, column: str) -> float | None:
 
 
 def variant(row: RowLike) -> Variant:
-    return Variant(pattern=text(row, "pattern"), sparsity=number(row, "sparsity_target"))
+    overall = number(row, "sparsity_overall")  # that of a layer may be its own
+    return Variant(
+        pattern=text(row, "pattern"), sparsity=number(row, "sparsity_target") if overall is None else overall
+    )
 
 
 def totals(rows: Rows) -> list[RowLike]:

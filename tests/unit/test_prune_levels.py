@@ -121,6 +121,7 @@ def changed(model: Path, folder: Path, change: Any) -> Path:
         (lambda arrays, header: arrays.update(pointer0=arrays["pointer0"] + 1), "pointers must rise"),
         (lambda arrays, header: arrays.update(pointer0=arrays["pointer0"][:, :2]), "pointers have shape"),
         (lambda arrays, header: arrays.pop("column1"), "damaged"),
+        (lambda arrays, header: arrays.update(column0=arrays["column0"] * np.uint16(0)), "a column twice"),
         (lambda arrays, header: arrays.update(column0=np.array([{}])), "damaged"),
         (lambda arrays, header: header["layers"][0].update(shape=[0, 1, 1]), "at least 1"),
     ],
@@ -137,3 +138,8 @@ def test_a_level_that_is_not_there_is_refused(model: Path, tmp_path: Path) -> No
         at_level(read_onnx(model), read_levels(model), 4)
     with pytest.raises(ModelError, match="it has no levels"):
         read_levels(tmp_path / "other.onnx")
+
+
+def test_a_trace_of_a_level_replays_as_the_level_runs(model: Path, tmp_path: Path) -> None:
+    gl.trace(str(model), tmp_path / "t", device="gs-tcm", level=1)
+    assert gl.replay(tmp_path / "t", "gs-tcm").rows == gl.run(str(model), devices=["gs-tcm"], level=1).rows

@@ -43,6 +43,11 @@ def profile_sparsities(profile: Profile) -> dict[str, float]:
     return {layer: sparsity for layer, (_, sparsity) in _table(profile.base.name)[profile.column].items()}
 
 
+def profile_weights(profile: Profile) -> dict[str, int]:
+    """Return the weights of each listed layer, by its name in the built-in network."""
+    return {layer: weights for layer, (weights, _) in _table(profile.base.name)[profile.column].items()}
+
+
 def overall_sparsity(profile: Profile) -> float:
     """Return the sparsity of the listed layers together."""
     rows = _table(profile.base.name)[profile.column].values()
