@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from costmodel.estimate import estimate as estimate
     from gatherline.api import inspect as inspect
     from gatherline.api import load as load
+    from gatherline.api import prune as prune
     from gatherline.api import replay as replay
     from gatherline.api import run as run
     from gatherline.api import timeline as timeline
@@ -37,6 +38,7 @@ _HOME = {
     "load": "gatherline.api",
     "load_device": "simulator.device_file",
     "parse_pattern": "patterns.catalog",
+    "prune": "gatherline.api",
     "replay": "gatherline.api",
     "run": "gatherline.api",
     "simulate": "simulator.simulate",

@@ -88,6 +88,28 @@ def timeline(
     return write_timeline(Path(directory), device, None if out is None else Path(out), layer).path
 
 
+def prune(model: str | Path, out: str | Path, *, pattern: str, sparsity: float | None = None, **options: Any) -> Report:
+    """Write ``model`` pruned to ``pattern`` into ``out``; ``options`` are the other fields of ``PruneRequest``.
+
+    Return a row per level and layer, and totals: densities, sparsity asked and reached, weight kept, the check.
+    Raises ModelError, PatternError, RequestError and RatioError (ValueError), and OSError.
+    """
+    from gatherline.prune_request import PruneRequest
+    from gatherline.pruning import prune as prune_file
+
+    return prune_file(
+        PruneRequest(model=str(model), out=str(out), pattern=pattern, sparsity=sparsity, **_plain(options))
+    )
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Sequences as tuples, paths as text."""
+    found = {}
+    for name, value in options.items():
+        found[name] = str(value) if isinstance(value, Path) else tuple(value) if isinstance(value, list) else value
+    return found
+
+
 def inspect(model: str | Path, **options: Any) -> Report:
     """Return layers, shapes, MACs, densities and the patterns that masks obey."""
     return pipeline.inspect(str(model), **options)

@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -40,6 +41,8 @@ from gatherline.options import (
     Threads,
     at_least,
     joined_shapes,
+    listed,
+    numbers,
 )
 
 if TYPE_CHECKING:
@@ -99,6 +102,9 @@ def run(
     prune_all: PruneAll = False,
     mapping: Mapping = None,
     strict: Strict = False,
+    level: Annotated[
+        int | None, typer.Option(metavar="N", help="Level of a model pruned with --levels, 1 the sparsest.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Tell latency and memory of a network on devices."""
@@ -106,6 +112,8 @@ def run(
         model, arch, pattern or [], sparsity or [], device or [], seed, batch, input_shape, dtype, threads, encoding,
         order, match, prune_all, mapping, strict,
     )  # fmt: skip
+    at_least("--level", level, 1)
+    request = replace(request, level=level)
     from gatherline import pipeline
     from gatherline.pipeline_types import Interrupted
     from gatherline.progress import terminal_progress
@@ -144,6 +152,63 @@ def inspect(
         sys.stdout.write(report.to_json())
     else:
         print_layers(report.rows, report.manifest, sys.stdout)
+
+
+@app.command()
+def prune(
+    model: Model,
+    pattern: Annotated[str, typer.Option("--pattern", metavar="P", help="As in gs:16,1 or block:1x16.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="OUT", help="File to write: .onnx or .safetensors, as MODEL is.")
+    ],
+    sparsity: Annotated[
+        float | None, typer.Option(metavar="S", help="Fraction of the pruned layers' weights removed, 0 to below 1.")
+    ] = None,
+    ratios: Annotated[
+        str, typer.Option(metavar="R", help="uniform, global, erk, or a .toml or .csv that lists layers.")
+    ] = "uniform",
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Layers left as they are: first, last, depthwise, names, globs; commas."),
+    ] = None,
+    prune_all: PruneAll = False,
+    repack: Annotated[
+        bool,
+        typer.Option("--repack", help="Choose anew among weights that a mask stored in the file hides."),
+    ] = False,
+    levels: Annotated[
+        str | None, typer.Option(metavar="S,S,...", help="Nested sparsities in one file, in place of --sparsity.")
+    ] = None,
+    arch: Arch = None,
+    batch: Batch = None,
+    input_shape: InputShape = None,
+    json: Json = False,
+    strict: Strict = False,
+    debug: Debug = False,
+) -> None:
+    """Write a model pruned to a pattern, and say what was kept.
+
+    Weights are kept by magnitude. Depthwise layers, the first layer and the classifier stay dense, as --keep names
+    them; --all prunes them, and --keep still holds. A weight that is 0 stays 0, so a mask that the file has is
+    respected; --repack looks behind masks that are stored apart (weight_orig, weight_mask).
+    """
+    at_least("--batch", batch, 1)
+    shape = joined_shapes(input_shape)
+    from gatherline.progress import terminal_progress
+    from gatherline.prune_request import PruneRequest
+    from gatherline.pruning import prune as prune_file
+    from gatherline.report.prune_table import print_pruned
+
+    request = PruneRequest(
+        model=model, out=str(out), pattern=pattern, sparsity=sparsity, ratios=ratios,
+        keep=tuple(listed("--keep", keep)), prune_all=prune_all, repack=repack,
+        levels=tuple(numbers("--levels", levels)), arch=arch, batch=batch, input_shape=shape, strict=strict,
+    )  # fmt: skip
+    report = prune_file(request, terminal_progress())
+    if json:
+        sys.stdout.write(report.to_json())
+    else:
+        print_pruned(report.rows, report.manifest, sys.stdout)
 
 
 @app.command()
@@ -354,6 +419,7 @@ def _input_errors() -> tuple[type[Exception], ...]:
     from patterns.encodings.base import EncodingError
     from simulator.spec import DeviceError
     from traces.layer import ModelError
+    from traces.ratios import RatioError
     from traces.stream import TraceError
 
-    return RequestError, ModelError, PatternError, EncodingError, DeviceError, TraceError
+    return RequestError, ModelError, RatioError, PatternError, EncodingError, DeviceError, TraceError

@@ -97,3 +97,19 @@ def joined_shapes(texts: list[str] | None) -> str | None:
             rule = "must be whole numbers of at least 1, as in 1,3,224,224 or name=1,3,224,224"
             raise ArgumentError(f"--input-shape is {entry!r}, and {rule}")
     return ";".join(entries)
+
+
+def listed(option: str, texts: list[str] | None) -> list[str]:
+    """Return the entries of an option that repeats and takes commas. Raises ArgumentError for an empty one."""
+    entries = [entry.strip() for text in texts or [] for entry in text.split(",")]
+    if not all(entries):
+        raise ArgumentError(f"{option} is {', '.join(texts or [])!r}, and must be names with commas between them")
+    return entries
+
+
+def numbers(option: str, text: str | None) -> list[float]:
+    """Return the numbers of a list with commas. Raises ArgumentError for what is no number."""
+    try:
+        return [float(entry) for entry in text.split(",")] if text is not None else []
+    except ValueError:
+        raise ArgumentError(f"{option} is {text!r}, and must be numbers with commas between them, as 0.8,0.9") from None

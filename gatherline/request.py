@@ -13,6 +13,7 @@ import numpy as np
 from costmodel.devices.catalog import ALL_DEVICES as COST_DEVICES
 from costmodel.spec import VALUE_BYTES, RooflineDevice
 from gatherline.best_encoding import BEST
+from gatherline.levels import at_level, read_levels
 from gatherline.loading import resolve_model
 from patterns.catalog import parse_pattern
 from patterns.channel import Channel
@@ -54,12 +55,13 @@ class RunRequest:
     prune_all: bool = False
     mapping: str | None = None
     strict: bool = False
+    level: int | None = None  # of a model that was pruned to nested levels, 1 the sparsest; None: all that it holds
 
     def __post_init__(self) -> None:
         for sparsity in self.sparsities:
             if not 0.0 <= sparsity < 1.0:
                 raise RequestError(f"sparsity is {sparsity}, and must be at least 0 and below 1")
-        for name, least in (("batch", 1), ("threads", 1), ("seed", 0)):
+        for name, least in (("batch", 1), ("threads", 1), ("seed", 0), ("level", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise RequestError(f"{name} is {value}, and must be at least {least}")
@@ -135,7 +137,7 @@ def _has_zeros(network: Network) -> bool:
 
 def lower(request: RunRequest) -> Network:
     """Return the network that a request names: a file, a built-in or an embedded model. Raises ModelError."""
-    return resolve_model(
+    network = resolve_model(
         request.model,
         arch=request.arch,
         seed=request.seed,
@@ -143,3 +145,4 @@ def lower(request: RunRequest) -> Network:
         input_shape=request.input_shape,
         strict=request.strict,
     )
+    return network if request.level is None else at_level(network, read_levels(Path(request.model)), request.level)

@@ -112,6 +112,14 @@ class NetworkBuilder:
         self._names.add(chosen)
         return chosen
 
+    @property
+    def layer_count(self) -> int:
+        return len(self._layers)
+
+    def matrix_layers_since(self, count: int) -> tuple[str, ...]:
+        """Return the names of the layers with weights that were added after the first ``count`` layers."""
+        return tuple(layer.name for layer in self._layers[count:] if isinstance(layer, MatrixLayer))
+
     # Layers with weights
 
     def conv(

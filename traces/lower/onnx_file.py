@@ -40,10 +40,25 @@ def read_onnx(
 
     Raises ModelError for a broken file, an open dimension and, if ``strict``, an unknown operator.
     """
+    _, graph, outputs = walk_onnx(path, input_shapes=input_shapes, batch=batch, strict=strict)
+    return graph.builder.build(outputs, source=str(path), digest=graph.reader.hash.hexdigest())
+
+
+def walk_onnx(
+    path: str | Path,
+    *,
+    input_shapes: Mapping[str, tuple[int, ...]] | tuple[int, ...] | None = None,
+    batch: int | None = None,
+    strict: bool = False,
+) -> tuple[Any, Graph, list[str]]:
+    """Return the parsed model (functions inlined), the state of the walk over it, and the names of its outputs.
+
+    For whoever writes the file again: ``graph.weighted`` says which node made which layers. Raises as ``read_onnx``.
+    """
     file = Path(path)
     progress = [str(file)]
     try:
-        return _read(file, progress, input_shapes, batch, strict)
+        return _walk_file(file, progress, input_shapes, batch, strict)
     except ModelError as error:  # names in the file may hold any character
         raise ModelError(_one_line(str(error))) from error.__cause__
     except Exception as error:  # a damaged file can break any field that a node, or onnx itself, relies on
@@ -51,13 +66,13 @@ def read_onnx(
         raise ModelError(f"{_one_line(progress[-1])}: it cannot be read as ONNX: {what}") from error
 
 
-def _read(
+def _walk_file(
     file: Path,
     progress: list[str],
     input_shapes: Mapping[str, tuple[int, ...]] | tuple[int, ...] | None,
     batch: int | None,
     strict: bool,
-) -> Network:
+) -> tuple[Any, Graph, list[str]]:
     """Lower the file; the last entry of ``progress`` says which node is being lowered."""
     reader = TensorReader(file)
     model = _open(file, reader)
@@ -73,7 +88,7 @@ def _read(
     for name in outputs:
         if name in graph.unknown:
             graph.builder.notes.append(f"output {name} has no known shape: it comes from {graph.unknown[name]}")
-    return graph.builder.build(outputs, source=str(file), digest=reader.hash.hexdigest())
+    return model, graph, outputs
 
 
 def _one_line(text: str) -> str:
@@ -194,6 +209,7 @@ def _lower(graph: Graph, node: Node) -> None:
     shapes = graph.infer(node)
     table = _STANDARD if node.domain == "" else CONTRIB_LOWERINGS if node.domain == "com.microsoft" else {}
     lowering = table.get(node.op)
+    before = graph.builder.layer_count
     try:
         if lowering is None:
             domain = f" of domain {node.domain}" if node.domain else ""
@@ -202,6 +218,9 @@ def _lower(graph: Graph, node: Node) -> None:
     except Unlowered as reason:
         _name_unsupported(graph, node, shapes, str(reason))
         return
+    made = graph.builder.matrix_layers_since(before)
+    if made:
+        graph.weighted.append((node, made))
     for name, shape in shapes.items():
         if shape is not None and graph.builder.known(name) and graph.builder.shape(name) != shape:
             raise ModelError(

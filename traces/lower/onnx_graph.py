@@ -75,6 +75,7 @@ class Graph:
         self.origins: dict[str, str] = {}  # constant -> parameter that it was made from
         self.readers: dict[str, list[Any]] = {}  # tensor -> node protos that read it
         self.unbiased: set[str] = set()  # outputs of products whose bias may follow as an Add
+        self.weighted: list[tuple[Node, tuple[str, ...]]] = []  # nodes with weights, and the layers that each made
         self._recurrent_names: dict[str, int] = {}
         self._constants: dict[str, Array] = {}
         self._packed: dict[str, Any] = {}

@@ -66,10 +66,15 @@ def _recurrent(graph: Graph, node: Node, cell: Cell) -> None:
             graph.builder.vector(f"{stem}.state", "move", node.op, parts, name, state, input_elements=elements)
 
 
+def gate_order(cell: Cell) -> list[int]:
+    """Return the places of ONNX's gates in torch's order."""
+    return list(_TORCH_GATES[cell])
+
+
 def _torch_order(rows: Array, cell: Cell) -> Array:
     """Return the gates' rows [gates x H, in] in torch's order."""
     gates = rows.reshape(GATES[cell], -1, rows.shape[-1])
-    return gates[list(_TORCH_GATES[cell])].reshape(rows.shape)
+    return gates[gate_order(cell)].reshape(rows.shape)
 
 
 def lower_attention(graph: Graph, node: Node, shapes: Shapes) -> None:

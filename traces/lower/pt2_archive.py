@@ -12,7 +12,7 @@ import json
 import math
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ class Pt2Archive:
     digest: str
     model: Mapping[str, Any]
     tensors: Mapping[str, Array]
+    types: Mapping[str, int] = field(default_factory=dict)  # of the tensors as stored: keys of DTYPES
 
 
 def open_pt2(path: Path) -> Pt2Archive:
@@ -95,7 +96,8 @@ def open_pt2(path: Path) -> Pt2Archive:
         raise ModelError(f"{path}: the zip archive is damaged: {error}") from error
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Pt2Archive(path=path, digest=digest, model=model, tensors=tensors)
+    types = {fqn: tensor.dtype for fqn, tensor in stored.items()}
+    return Pt2Archive(path=path, digest=digest, model=model, tensors=tensors, types=types)
 
 
 def _arrays(archive: zipfile.ZipFile, stored: Mapping[str, StoredTensor]) -> dict[str, Array]:

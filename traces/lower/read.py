@@ -28,16 +28,14 @@ def read_model(
     cannot be used and, if ``strict``, for an operator that is not lowered.
     """
     file = Path(path)
-    _check_file(file)
+    check_file(file, arch)
     if batch is not None and batch < 1:
         raise ModelError(f"{file}: batch is {batch}, and must be at least 1")
     if file.suffix == ".onnx":
-        _refuse_arch(file, arch)
         from traces.lower.onnx_file import read_onnx
 
         return read_onnx(file, input_shapes=input_shapes, batch=batch, strict=strict)
     if file.suffix == ".pt2":
-        _refuse_arch(file, arch)
         from traces.lower.pt2_file import read_pt2
 
         return read_pt2(file, input_shapes=input_shapes, batch=batch, strict=strict)
@@ -46,12 +44,14 @@ def read_model(
     return read_safetensors(file, arch=arch, input_shapes=input_shapes, batch=batch, strict=strict)
 
 
-def _refuse_arch(file: Path, arch: str | None) -> None:
-    if arch is not None:
+def check_file(file: Path, arch: str | None) -> None:
+    """Raise ModelError unless the suffix is known, the content looks like it, and only what needs an arch has one."""
+    _check_content(file)
+    if arch is not None and file.suffix != ".safetensors":
         raise ModelError(f"{file}: arch is {arch}, and only .safetensors files need one: this file holds its own graph")
 
 
-def _check_file(file: Path) -> None:
+def _check_content(file: Path) -> None:
     known = ", ".join(SUFFIXES)
     if not file.exists():
         raise ModelError(f"{file}: no such file")

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+import numpy as np
+
 from patterns.names import nearest
 from traces.layer import FloatArray, ModelError, Network
 from traces.lower.safetensors_header import TensorFile, open_safetensors
@@ -95,14 +97,7 @@ def read_safetensors(
     if arch not in ALL_ARCHS:
         raise ModelError(f"{file}: no architecture is called {arch}; {nearest(arch, ALL_ARCHS)}")
     weights = StateDict(open_safetensors(file))
-    shape = _only_shape(input_shapes, file)
-    if arch == BERT:
-        network = bert(file.stem, str(file), weights.shapes, weights, batch or 1, shape)
-    elif arch == SEQUENTIAL:
-        network = sequential(file.stem, str(file), weights.shapes, weights, batch or 1, shape)
-    else:
-        workload = next(member for member in ALL_WORKLOADS if member.name == arch)
-        network = workload.build(weights, batch or 1, shape)
+    network = _build(weights, arch, batch or 1, _only_shape(input_shapes, file))
     if isinstance(input_shapes, Mapping) and not set(input_shapes) <= set(network.inputs):
         raise ModelError(f"{file}: input {next(iter(input_shapes))}: {arch} has the inputs {', '.join(network.inputs)}")
     left_over = weights.left_over()
@@ -112,6 +107,46 @@ def read_safetensors(
     return dataclasses.replace(
         network, name=file.stem, source=str(file), digest=weights.file.digest, synthetic=False, notes=notes
     )
+
+
+def _build(weights: StateDict, arch: str, batch: int, shape: Shape | None) -> Network:
+    file = weights.file.path
+    if arch == BERT:
+        return bert(file.stem, str(file), weights.shapes, weights, batch, shape)
+    if arch == SEQUENTIAL:
+        return sequential(file.stem, str(file), weights.shapes, weights, batch, shape)
+    workload = next(member for member in ALL_WORKLOADS if member.name == arch)
+    return workload.build(weights, batch, shape)
+
+
+class _Numbered(StateDict):
+    """Gives every tensor one number, in all of its elements: a layer made of it tells which it was."""
+
+    def __init__(self, file: TensorFile) -> None:
+        super().__init__(file)
+        self.names: list[str] = []
+
+    def __call__(self, name: str, shape: Shape) -> FloatArray:
+        self.names.append(self.prefix + name)
+        return np.broadcast_to(np.float32(len(self.names)), shape)
+
+
+def tensors_of_layers(
+    file: TensorFile, arch: str, batch: int, input_shapes: Mapping[str, Shape] | Shape | None
+) -> dict[str, str]:
+    """Return the tensor that each layer with weights is made of; a pruned one under its plain name.
+
+    ``arch`` and the shapes are those with which ``read_safetensors`` has read the file.
+    """
+    numbered = _Numbered(file)
+    network = _build(numbered, arch, batch, _only_shape(input_shapes, file.path))
+    found = {}
+    for layer in network.matrix_layers:
+        matrix = network.weights[layer.name]
+        if matrix.min() != matrix.max():
+            raise ModelError(f"{file.path}: layer {layer.name} is made of several tensors")
+        found[layer.name] = numbered.names[int(matrix.flat[0]) - 1]
+    return found
 
 
 def _only_shape(input_shapes: Mapping[str, Shape] | Shape | None, file: Path) -> Shape | None:
