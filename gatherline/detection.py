@@ -1,0 +1,166 @@
+"""Which patterns a mask obeys beyond what chance would make of its density.
+
+A share means nothing by itself: a random mask of half its weights fills 94 % of the slots of GS(16,1). So each share
+stands beside the share that random masks of the same density reach, and patterns rank by excess = (share - chance) /
+(1 - chance): 1 for a mask that obeys throughout, 0 for one that random masks match. Among equals the pattern that
+chance explains least comes first, so that a mask of 4x4 blocks is not called one of 1x4 blocks.
+
+Left out: what a magnitude criterion makes by itself (rows and columns of unlike counts), which is no chance either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from patterns.base import BankOfColumn, Mask, Pattern, PatternError
+from patterns.catalog import parse_pattern
+from patterns.gs import GatherScatter
+from patterns.gs_scatter import GatherScatterPermuted
+from traces.layer import MatrixLayer
+from traces.layout import column_banks
+from traces.masks import layer_rule, pattern_banks
+
+CANDIDATES = (
+    "n_of_m:1,8",
+    "n_of_m:1,4",
+    "n_of_m:2,8",
+    "n_of_m:2,4",
+    "n_of_m:4,8",
+    "block:1x4",
+    "block:4x1",
+    "block:4x4",
+    "block:1x16",
+    "block:16x1",
+    "block:16x16",
+    "block:32x32",
+    "channel",
+    "kernel_pattern",
+    "kernel_pattern:mest",
+    "bank_balanced:4",
+    "bank_balanced:16",
+    "gs:8,1",
+    "gs:8,8",
+    "gs:16,1",
+    "gs:16,4",
+    "gs:16,16",
+    "gs:32,1",
+    "gs_scatter:16,1",
+)
+DRAWS = 8  # random masks that chance is told from
+DRAW_SEED = 0
+LEAST_EXCESS = 0.1  # assumed: a pattern that explains less beyond chance is not named
+LEAST_DEVIATIONS = 4  # assumed: nor one whose share is within so many standard deviations of chance
+NAMED = 3  # patterns named for a layer, each of another family
+_BUNDLE_ROWS = 32  # rows of a draw are a multiple of it: the tallest bundle and block of the candidates
+_DRAWN_WEIGHTS = 1 << 15  # of one draw at least, where the layer has as many
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A pattern, the share of the mask it explains, and that of random masks; None where it cannot be tried."""
+
+    pattern: str
+    share: float | None
+    chance: float | None = None
+    chance_deviation: float | None = None
+    reason: str = ""
+
+    @property
+    def excess(self) -> float | None:
+        """Return (share - chance) / (1 - chance); 0 where chance explains everything."""
+        if self.share is None or self.chance is None:
+            return None
+        return (self.share - self.chance) / (1 - self.chance) if self.chance < 1 else 0.0
+
+    @property
+    def beyond_chance(self) -> bool:
+        if self.share is None or self.chance is None or self.chance_deviation is None or self.excess is None:
+            return False
+        return self.excess >= LEAST_EXCESS and self.share > self.chance + LEAST_DEVIATIONS * self.chance_deviation
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "pattern": self.pattern,
+            "share": self.share,
+            "chance": self.chance,
+            "chance_deviation": self.chance_deviation,
+            "excess": self.excess,
+            "reason": self.reason or None,
+        }
+
+
+def as_matrices(layer: MatrixLayer, mask: Mask) -> Mask:
+    """Return ``mask`` as a pattern sees it: a depthwise layer, whose groups have a row or two, as one matrix."""
+    return mask.reshape(1, -1, mask.shape[2]) if layer.kind == "depthwise" else mask
+
+
+def detect(layer: MatrixLayer, mask: Mask) -> list[Candidate]:
+    """Return every candidate tried on ``mask`` (groups, m, k), the best first. At least one weight is kept."""
+    matrices = as_matrices(layer, mask)
+    draws = random_masks(matrices.shape, int(np.count_nonzero(mask)) / mask.size)
+    banks: dict[int, BankOfColumn] = {}
+    found = []
+    for spelling in CANDIDATES:
+        pattern = parse_pattern(spelling)
+        refused = _refusal(pattern, layer)
+        if refused:
+            found.append(Candidate(pattern=spelling, share=None, reason=refused))
+            continue
+        count = pattern_banks(pattern)
+        if count not in banks:
+            banks[count] = column_banks(layer, count)[: matrices.shape[0]]
+        found.append(_candidate(pattern, matrices, draws, banks[count]))
+    return sorted(found, key=_rank)
+
+
+def named(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the candidates beyond chance that are named: the best of each family, the first ``NAMED`` of these."""
+    best: dict[str, Candidate] = {}
+    for candidate in candidates:
+        if candidate.beyond_chance:
+            best.setdefault(candidate.pattern.partition(":")[0], candidate)
+    return list(best.values())[:NAMED]
+
+
+def random_masks(shape: tuple[int, ...], density: float) -> list[Mask]:
+    """Return ``DRAWS`` masks that keep each weight with probability ``density``, as wide as ``shape``.
+
+    They have rows enough to judge by, not more: a share hardly depends on the number of rows, its deviation shrinks
+    with it, so that a draw of fewer rows claims less.
+    """
+    groups, rows, columns = shape
+    wanted = max(_BUNDLE_ROWS, -(-_DRAWN_WEIGHTS // columns // _BUNDLE_ROWS) * _BUNDLE_ROWS)
+    drawn_rows = min(rows, wanted)
+    drawn = (min(groups, max(1, wanted // drawn_rows)), drawn_rows, columns)
+    random = np.random.default_rng(DRAW_SEED)
+    return [random.random(drawn, dtype=np.float32) < np.float32(density) for _ in range(DRAWS)]
+
+
+def _refusal(pattern: Pattern, layer: MatrixLayer) -> str:
+    if layer_rule(pattern, layer)[0] is not pattern:
+        return layer_rule(pattern, layer)[1]
+    if layer.kind == "depthwise" and isinstance(pattern, GatherScatter | GatherScatterPermuted):
+        return "depthwise layers run on the vector unit, which has no banks"
+    return ""
+
+
+def _candidate(pattern: Pattern, mask: Mask, draws: list[Mask], banks: BankOfColumn) -> Candidate:
+    try:
+        share = pattern.explained(mask, banks)
+        by_chance = [pattern.explained(draw, banks[: draw.shape[0]]) for draw in draws]
+    except PatternError as error:
+        return Candidate(pattern=pattern.spelling, share=None, reason=str(error))
+    return Candidate(
+        pattern=pattern.spelling,
+        share=share,
+        chance=float(np.mean(by_chance)),
+        chance_deviation=float(np.std(by_chance)),
+    )
+
+
+def _rank(candidate: Candidate) -> tuple[float, float]:
+    """Order by excess, then by what chance explains least; those that were not tried come last."""
+    excess, chance = candidate.excess, candidate.chance
+    return (1.0, 1.0) if excess is None or chance is None else (-excess, chance)
