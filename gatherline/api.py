@@ -114,7 +114,7 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
 def inspect(model: str | Path, **options: Any) -> Inspection:
     """Return layers, shapes, MACs, densities, the patterns that masks obey, loads, index entropy and, asked, bytes.
 
-    ``options``: how the model is read, as in ``load``, and the fields of ``gatherline.inspection.Questions``.
+    ``options``: how the model is read, as in ``load``, and the fields of ``gatherline.inspect_request.Questions``.
     """
     return pipeline.inspect(str(model), **_plain(options))
 

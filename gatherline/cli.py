@@ -140,7 +140,9 @@ def inspect(
         float | None, typer.Option(metavar="S", help="Fraction of weights that it would remove, 0 to below 1.")
     ] = None,
     prune_all: PruneAll = False,
-    encodings: Annotated[bool, typer.Option("--encodings", help="Tell every encoding's bytes, layer by layer.")] = False,
+    encodings: Annotated[
+        bool, typer.Option("--encodings", help="Tell every encoding's bytes, layer by layer.")
+    ] = False,
     dtype: Dtype = "fp16",
     index_bits: Annotated[
         str, typer.Option(metavar="BITS", help="Width of an index: 1 to 64, minimal (packed bits) or minimal_bytes.")

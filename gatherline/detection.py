@@ -22,39 +22,43 @@ from traces.layer import MatrixLayer
 from traces.layout import column_banks
 from traces.masks import layer_rule, pattern_banks
 
+# the more particular before what it implies: a mask of 32x32 blocks is also one of 4x4 blocks, one of 2:4 also of 4:8
 CANDIDATES = (
+    "channel",
+    "kernel_pattern",
+    "kernel_pattern:mest",
+    "block:32x32",
+    "block:16x16",
+    "block:4x4",
+    "block:1x16",
+    "block:16x1",
+    "block:1x4",
+    "block:4x1",
     "n_of_m:1,8",
     "n_of_m:1,4",
     "n_of_m:2,8",
     "n_of_m:2,4",
     "n_of_m:4,8",
-    "block:1x4",
-    "block:4x1",
-    "block:4x4",
-    "block:1x16",
-    "block:16x1",
-    "block:16x16",
-    "block:32x32",
-    "channel",
-    "kernel_pattern",
-    "kernel_pattern:mest",
-    "bank_balanced:4",
-    "bank_balanced:16",
-    "gs:8,1",
-    "gs:8,8",
-    "gs:16,1",
-    "gs:16,4",
-    "gs:16,16",
     "gs:32,1",
+    "gs:16,16",
+    "gs:16,4",
+    "gs:16,1",
+    "gs:8,8",
+    "gs:8,1",
     "gs_scatter:16,1",
+    "bank_balanced:16",
+    "bank_balanced:4",
 )
-DRAWS = 8  # random masks that chance is told from
+FAMILIES = {"gs_scatter": "gs"}  # of which one pattern is named; others are families of their own
+RANK_STEP = 0.02  # excesses this near count as equal
+DRAWS = 8, 32  # random masks that chance is told from: at least, and at most where they are small
 DRAW_SEED = 0
 LEAST_EXCESS = 0.1  # assumed: a pattern that explains less beyond chance is not named
-LEAST_DEVIATIONS = 4  # assumed: nor one whose share is within so many standard deviations of chance
+LEAST_DEVIATIONS = 5  # assumed: nor one whose share is within so many standard deviations of chance
 NAMED = 3  # patterns named for a layer, each of another family
 _BUNDLE_ROWS = 32  # rows of a draw are a multiple of it: the tallest bundle and block of the candidates
 _DRAWN_WEIGHTS = 1 << 15  # of one draw at least, where the layer has as many
+_DRAWN_IN_ALL = 1 << 17  # weights of all draws, as far as their number allows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +124,13 @@ def named(candidates: list[Candidate]) -> list[Candidate]:
     best: dict[str, Candidate] = {}
     for candidate in candidates:
         if candidate.beyond_chance:
-            best.setdefault(candidate.pattern.partition(":")[0], candidate)
+            family = candidate.pattern.partition(":")[0]
+            best.setdefault(FAMILIES.get(family, family), candidate)
     return list(best.values())[:NAMED]
 
 
 def random_masks(shape: tuple[int, ...], density: float) -> list[Mask]:
-    """Return ``DRAWS`` masks that keep each weight with probability ``density``, as wide as ``shape``.
+    """Return masks that keep each weight with probability ``density``, as wide as ``shape``, ``DRAWS`` of them.
 
     They have rows enough to judge by, not more: a share hardly depends on the number of rows, its deviation shrinks
     with it, so that a draw of fewer rows claims less.
@@ -134,8 +139,9 @@ def random_masks(shape: tuple[int, ...], density: float) -> list[Mask]:
     wanted = max(_BUNDLE_ROWS, -(-_DRAWN_WEIGHTS // columns // _BUNDLE_ROWS) * _BUNDLE_ROWS)
     drawn_rows = min(rows, wanted)
     drawn = (min(groups, max(1, wanted // drawn_rows)), drawn_rows, columns)
+    times = min(DRAWS[1], max(DRAWS[0], _DRAWN_IN_ALL // (drawn[0] * drawn[1] * drawn[2])))
     random = np.random.default_rng(DRAW_SEED)
-    return [random.random(drawn, dtype=np.float32) < np.float32(density) for _ in range(DRAWS)]
+    return [random.random(drawn, dtype=np.float32) < np.float32(density) for _ in range(times)]
 
 
 def _refusal(pattern: Pattern, layer: MatrixLayer) -> str:
@@ -160,7 +166,7 @@ def _candidate(pattern: Pattern, mask: Mask, draws: list[Mask], banks: BankOfCol
     )
 
 
-def _rank(candidate: Candidate) -> tuple[float, float]:
-    """Order by excess, then by what chance explains least; those that were not tried come last."""
-    excess, chance = candidate.excess, candidate.chance
-    return (1.0, 1.0) if excess is None or chance is None else (-excess, chance)
+def _rank(candidate: Candidate) -> tuple[int, int]:
+    """Order by excess in steps, then by place in ``CANDIDATES``; those that were not tried come last."""
+    place = CANDIDATES.index(candidate.pattern)
+    return (1 << 30, place) if candidate.excess is None else (-round(candidate.excess / RANK_STEP), place)

@@ -12,77 +12,27 @@ from pathlib import Path
 
 import numpy as np
 
-from costmodel.spec import VALUE_BYTES
-from gatherline.detection import CANDIDATES, DRAWS, LEAST_DEVIATIONS, LEAST_EXCESS, Candidate, detect, named
+from gatherline.detection import CANDIDATES, DRAWS, LEAST_DEVIATIONS, LEAST_EXCESS, RANK_STEP, Candidate, detect, named
+from gatherline.inspect_request import Questions
 from gatherline.mask_statistics import bank_summary, gap_entropy_bits, load_summary, row_bound_bits, row_loads
 from gatherline.report.files import report_json
 from gatherline.report.inspection_files import write_inspection
 from gatherline.report.mask_view import MaskView
 from gatherline.request import RequestError
-from gatherline.stored_sizes import POINTER_BITS, StoredSize, layer_sizes, network_totals, smallest
+from gatherline.stored_sizes import StoredSize, layer_sizes, network_totals, smallest
 from patterns.base import Mask
-from patterns.catalog import parse_pattern
-from patterns.channel import Channel
-from patterns.encodings.base import Widths
 from patterns.names import nearest
-from patterns.n_of_m import NOfM
-from patterns.unstructured import Unstructured
 from traces.layer import FloatArray, Layer, MatrixLayer, Network, ProductLayer, UnsupportedLayer
 from traces.layout import column_banks
 from traces.masks import LAYOUT_BANKS, NEARLY_DENSE, Level, trace_network
 
 DRAWN_LAYERS = 3  # pictures that --out makes unless --layer says which
 RULE = (
-    f"share: of the mask, by the pattern's detector; chance: mean share of {DRAWS} random masks of the same density; "
-    f"excess: (share - chance) / (1 - chance), by which patterns rank; named from an excess of {LEAST_EXCESS:g} and "
-    f"{LEAST_DEVIATIONS} standard deviations on (both assumed), the best of each family"
+    f"share: of the mask, by the pattern's detector; chance: mean share of {DRAWS[0]} to {DRAWS[1]} random masks as dense; "
+    f"excess: (share - chance) / (1 - chance), by which patterns rank, in steps of {RANK_STEP:g}, among equals the "
+    f"more particular first; named from an excess of {LEAST_EXCESS:g} and {LEAST_DEVIATIONS} standard deviations on "
+    f"(both assumed), the best of each family"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Questions:
-    """What is asked beside shapes and densities. ``pattern`` None: the zeros of the model.
-
-    ``layers``: names whose masks are to be seen; empty: the pruned ones with the most MACs.
-    ``index_bits``: width of an index, or "minimal" or "minimal_bytes" for the fewest that hold it.
-    """
-
-    pattern: str | None = None
-    sparsity: float | None = None
-    prune_all: bool = False
-    encodings: bool = False
-    dtype: str = "fp16"
-    index_bits: int | str = 16
-    layers: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.dtype not in VALUE_BYTES:
-            raise RequestError(f"dtype is {self.dtype!r}, and must be one of {', '.join(VALUE_BYTES)}")
-        if self.sparsity is not None and not 0 <= self.sparsity < 1:
-            raise RequestError(f"sparsity is {self.sparsity}, and must be at least 0 and below 1")
-        valid = self.index_bits in ("minimal", "minimal_bytes")
-        if not valid and not (isinstance(self.index_bits, int) and 1 <= self.index_bits <= 64):
-            rule = "must be 1 to 64, minimal or minimal_bytes"
-            raise RequestError(f"index bits are {self.index_bits!r}, and {rule}")
-        self.level()
-
-    @property
-    def widths(self) -> Widths:
-        bits = self.index_bits
-        index = bits if isinstance(bits, int) else "minimal" if bits == "minimal" else "minimal_bytes"
-        return Widths(value_bits=8 * VALUE_BYTES[self.dtype], index_bits=index, pointer_bits=POINTER_BITS)
-
-    def level(self) -> Level | None:
-        """Return the pattern and sparsity to project to, None for the zeros of the model. Raises RequestError."""
-        if self.pattern is None:
-            return None if self.sparsity is None else Level(pattern=Unstructured(), sparsity=self.sparsity)
-        pattern = parse_pattern(self.pattern)
-        if isinstance(pattern, Channel):
-            raise RequestError("pattern channel makes layers smaller, and what is inspected are masks: ask simulate run")
-        if self.sparsity is not None or isinstance(pattern, NOfM):
-            fixed = 1.0 - pattern.n / pattern.m if isinstance(pattern, NOfM) else 0.0
-            return Level(pattern=pattern, sparsity=fixed if self.sparsity is None else self.sparsity)
-        raise RequestError(f"pattern {pattern.spelling} needs a sparsity, to say what it would keep")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,7 +233,7 @@ def _about(questions: Questions) -> Mapping[str, object]:
         "banks": LAYOUT_BANKS,
         "value_bits": questions.widths.value_bits,
         "index_bits": questions.index_bits,
-        "pointer_bits": POINTER_BITS,
+        "pointer_bits": questions.widths.pointer_bits,
         "pattern": questions.pattern,
         "sparsity": questions.sparsity,
     }

@@ -16,7 +16,8 @@ from costmodel.estimate import estimate
 from costmodel.spec import VALUE_BYTES
 from gatherline.best_encoding import chosen_encoding
 from gatherline.digest import device_digest
-from gatherline.inspection import Inspection, Questions, inspect_network
+from gatherline.inspect_request import Questions
+from gatherline.inspection import Inspection, inspect_network
 from gatherline.knobs import readable, without_effect
 from gatherline.pipeline_types import Interrupted, Report
 from gatherline.progress import Progress, SilentProgress

@@ -21,7 +21,6 @@ from traces.layout import column_banks
 from traces.masks import LAYOUT_BANKS, layer_rule, pattern_banks
 
 DENSE = "dense"
-POINTER_BITS = 32
 FAMILIES = {"bsr": ("block",), "n_of_m": ("n_of_m",), "gs": ("gs", "gs_scatter"), "kernel_pattern": ("kernel_pattern",)}
 BANKED = ("packed", "gs")  # they group weights by bank
 
@@ -82,9 +81,9 @@ def smallest(sizes: Sequence[StoredSize]) -> StoredSize:
 
 
 def network_totals(layers: Sequence[Sequence[StoredSize]], kept: int) -> list[dict[str, object]]:
-    """Return for each encoding its bytes over all layers, those that it cannot hold stored dense and counted; then best.
+    """Return each encoding's bytes over all layers (the sizes of each layer, alike ordered), then those of "best".
 
-    "best" takes the smallest of each layer. ``layers`` hold the sizes of each layer, alike ordered.
+    A layer that an encoding cannot hold is stored dense and counted; "best" takes the smallest of each layer.
     """
     out = []
     for place, first in enumerate(layers[0]):

@@ -26,9 +26,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def write_inspection(
-    folder: Path, manifest: Mapping[str, object], rows: Rows, masks: Sequence[MaskView]
-) -> list[Path]:
+def write_inspection(folder: Path, manifest: Mapping[str, object], rows: Rows, masks: Sequence[MaskView]) -> list[Path]:
     """Write the files into ``folder`` (made if missing) and return them. Raises OSError."""
     check_target(folder)
     made = not folder.exists()

@@ -6,6 +6,7 @@ A terminal too narrow for all columns loses whole columns, and is told; in a pip
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import TextIO
 
 from rich.console import Console
@@ -17,12 +18,13 @@ from gatherline.report.inspection_files import flat_row
 from gatherline.report.selection import RowLike, Rows, count, number, percent, printable, text
 from gatherline.report.table import PIPED_WIDTH, console_for
 
-OBEYS = "mask obeys (by chance)"
+OBEYS = "explained by (by chance)"
 EXPENDABLE = (
-    "kind", "p", "groups", "gap bits", "least bits", "bank cv", "bank load", "row cv", "row load", "MMAC", "kept L1",
+    "kind", "p", "groups", "bank load", "row load", "gap bits", "least bits", "bank cv", "row cv", "MMAC", "kept L1",
     "m", "k", "of L2",
 )  # fmt: skip
 OBEYS_WIDTH = 44  # on a terminal, before it folds
+TOTALS_EXPENDABLE = ("pointers", "indices", "values", "index bits")
 BAR = 24  # characters of the longest bar of a histogram
 MANY_GAPS = "least bits: log2 C(K, n) / n a kept index, given each row's count; gap bits: entropy of the gaps in a row"
 
@@ -31,7 +33,8 @@ def print_inspection(rows: Rows, manifest: Mapping[str, object], layers: Sequenc
     """Print every layer, the bytes of the encodings where they were asked for, and ``layers`` in full."""
     console = console_for(stream)
     projected = any("kept_l1" in row for row in rows)
-    _print_fitting(console, lambda left_out: _layer_table(rows, projected, left_out, console), EXPENDABLE)
+    expendable = [name for name in EXPENDABLE if projected or name not in ("kept L1", "of L2")]
+    _print_fitting(console, lambda left_out: _layer_table(rows, projected, left_out, console), expendable)
     for line in _notes(rows, manifest):
         console.print(Text(line, style="dim"))
     totals = manifest.get("encoding_totals")
@@ -142,34 +145,49 @@ def _notes(rows: Rows, manifest: Mapping[str, object]) -> list[str]:
 
 
 def _print_encodings(console: Console, rows: Rows, totals: Sequence[Mapping[str, object]]) -> None:
-    """Print bytes by layer and encoding, the fewest marked, then the totals and what did not go in."""
+    """Print bytes by layer and encoding, the fewest marked, then the totals and what did not go in; "best" is last."""
     by_size = sorted(totals[:-1], key=lambda total: number(total, "total_bytes") or 0)
     console.print()
     console.print(Text("bytes by layer (* fewest, - cannot hold the mask)", style="bold"))
     names = [str(total["encoding"]) for total in by_size]
     expendable = [name for name in reversed(names) if name != "dense"]
     _print_fitting(console, lambda left_out: _bytes_table(rows, names, left_out), expendable)
-    dense = next(number(total, "total_bytes") or 0 for total in totals if total["encoding"] == "dense")
-    table = _table()
-    table.add_column("all layers in", overflow="fold")
-    for name in ("values", "indices", "pointers", "total bytes", "of dense", "index bits"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("stored dense instead", overflow="fold")
-    least = number(by_size[0], "total_bytes")
-    for total in (*by_size, totals[-1]):
-        here = number(total, "total_bytes") or 0
-        cells = [count(number(total, name)) for name in ("value_bytes", "index_bytes", "pointer_bytes")]
-        cells += [count(here) + ("*" if here == least and total is not totals[-1] else "")]
-        cells += [percent(here / dense if dense else None), _digits(number(total, "index_bits_per_kept"), 2)]
-        refused = number(total, "stored_dense")
-        why = f"{count(refused)} layers: {text(total, 'reason')}" if refused else ""
-        name = "the best for each" if total is totals[-1] else text(total, "encoding")
-        table.add_row(*(Text(cell) for cell in (name, *cells, why)), style="bold" if total is totals[-1] else None)
     console.print()
-    console.print(table)
+    _print_fitting(console, lambda left_out: _totals_table(by_size, totals, left_out), TOTALS_EXPENDABLE)
+    for total in by_size:
+        refused = number(total, "stored_dense")
+        if refused:
+            layers = "1 layer" if refused == 1 else f"{count(refused)} layers"
+            console.print(Text(f"{total['encoding']} cannot hold {layers}, counted dense: {text(total, 'reason')}"))
     console.print(
         Text("index bits: of indices and pointers for each kept weight; compare least bits and gap bits.", style="dim")
     )
+
+
+def _totals_table(by_size: Sequence[RowLike], totals: Sequence[RowLike], left_out: Sequence[str]) -> Table:
+    dense = next(number(total, "total_bytes") or 0 for total in totals if total["encoding"] == "dense")
+    best, least = totals[-1], number(by_size[0], "total_bytes")
+    lines = []
+    for total in (*by_size, best):
+        here = number(total, "total_bytes") or 0
+        lines.append(
+            {
+                "all layers in": "the best of each" if total is best else text(total, "encoding"),
+                "values": count(number(total, "value_bytes")),
+                "indices": count(number(total, "index_bytes")),
+                "pointers": count(number(total, "pointer_bytes")),
+                "bytes": count(here) + ("*" if here == least and total is not best else ""),
+                "of dense": percent(here / dense if dense else None),
+                "index bits": _digits(number(total, "index_bits_per_kept"), 2),
+            }
+        )
+    shown = [name for name in lines[0] if name not in left_out]
+    table = _table()
+    for name in shown:
+        table.add_column(name, justify="left" if name == "all layers in" else "right", no_wrap=True)
+    for cells in lines:
+        table.add_row(*(Text(cells[name]) for name in shown), style="bold" if cells is lines[-1] else None)
+    return table
 
 
 def _bytes_table(rows: Rows, names: Sequence[str], left_out: Sequence[str]) -> Table:
@@ -199,17 +217,25 @@ def _print_layer(console: Console, row: RowLike) -> None:
         table = _table()
         for name in ("pattern", "share", "by chance", "excess"):
             table.add_column(name, justify="left" if name == "pattern" else "right", no_wrap=True)
-        table.add_column("not tried", overflow="fold")
         for entry in tried:
-            cells = [percent(number(entry, name)) for name in ("share", "chance", "excess")]
-            table.add_row(*(Text(cell) for cell in (text(entry, "pattern"), *cells, text(entry, "reason"))))
+            if not text(entry, "reason"):
+                cells = [f"{100 * (number(entry, name) or 0):.1f} %" for name in ("share", "chance", "excess")]
+                table.add_row(*(Text(cell) for cell in (text(entry, "pattern"), *cells)))
         console.print(table)
+        for entry in tried:
+            if text(entry, "reason"):
+                console.print(Text(f"{text(entry, 'pattern')} not tried: {text(entry, 'reason')}", style="dim"))
     else:
         console.print(Text("no pattern is tried on a mask that keeps nearly all, or nothing"))
     for name, what in (("row_load", "kept weights of a row"), ("bank_load", "kept weights of a bank in a bundle")):
         load = row.get(name)
         if isinstance(load, Mapping):
             _print_histogram(console, load, what)
+    flat = flat_row(row)
+    bits = [_digits(number(flat, name), 2) for name in ("row_bound_bits", "gap_entropy_bits")]
+    console.print(
+        Text(f"bits of a kept index: {bits[0]} at least, given each row's count; {bits[1]} entropy of the gaps")
+    )
     sizes = row.get("encodings")
     if isinstance(sizes, list):
         _print_sizes(console, sizes)
@@ -222,24 +248,40 @@ def _print_histogram(console: Console, load: RowLike, what: str) -> None:
     mean, cv = _digits(number(load, "mean"), 1), _digits(number(load, "cv"), 3)
     console.print(Text(f"{what}: {load['min']} to {load['max']}, mean {mean}, coefficient of variation {cv}"))
     most = max(counts)
-    bins = [str(low) if high == low + 1 else f"{low}-{high - 1}" for low, high in zip(edges, edges[1:], strict=False)]
+    bins = [str(low) if high == low + 1 else f"{low}-{high - 1}" for low, high in pairwise(edges)]
     for name, times in zip(bins, counts, strict=True):
         bar = "#" * -(-BAR * times // most)
         console.print(Text(f"  {name:>{max(map(len, bins))}}  {times:>{len(str(most))}}  {bar}".rstrip()))
 
 
 def _print_sizes(console: Console, sizes: Sequence[RowLike]) -> None:
-    table = _table()
-    for name in ("encoding", "as"):
-        table.add_column(name, no_wrap=True)
-    for name in ("values", "indices", "pointers", "bytes", "index bits"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("cannot hold it", overflow="fold")
+    held = sorted((size for size in sizes if not size["reason"]), key=lambda size: number(size, "total_bytes") or 0)
+    _print_fitting(console, lambda left_out: _sizes_table(held, left_out), ("pointers", "indices", "values", "as"))
     for size in sizes:
-        cells = [count(number(size, name)) for name in ("value_bytes", "index_bytes", "pointer_bytes")]
-        cells += [_bytes_cell(size), _digits(number(size, "index_bits_per_kept"), 2), text(size, "reason")]
-        table.add_row(*(Text(cell) for cell in (text(size, "encoding"), text(size, "pattern"), *cells)))
-    console.print(table)
+        if size["reason"]:
+            console.print(Text(f"{size['encoding']} cannot hold it: {text(size, 'reason')}", style="dim"))
+
+
+def _sizes_table(sizes: Sequence[RowLike], left_out: Sequence[str]) -> Table:
+    lines = [
+        {
+            "encoding": text(size, "encoding"),
+            "as": text(size, "pattern"),
+            "values": count(number(size, "value_bytes")),
+            "indices": count(number(size, "index_bytes")),
+            "pointers": count(number(size, "pointer_bytes")),
+            "bytes": _bytes_cell(size),
+            "index bits": _digits(number(size, "index_bits_per_kept"), 2),
+        }
+        for size in sizes
+    ]
+    shown = [name for name in lines[0] if name not in left_out]
+    table = _table()
+    for name in shown:
+        table.add_column(name, justify="left" if name in ("encoding", "as") else "right", no_wrap=True)
+    for cells in lines:
+        table.add_row(*(Text(cells[name]) for name in shown))
+    return table
 
 
 def _range(flat: RowLike, name: str) -> str:
