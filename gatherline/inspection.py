@@ -28,10 +28,10 @@ from traces.masks import LAYOUT_BANKS, NEARLY_DENSE, Level, trace_network
 
 DRAWN_LAYERS = 3  # pictures that --out makes unless --layer says which
 RULE = (
-    f"share: of the mask, by the pattern's detector; chance: mean share of {DRAWS[0]} to {DRAWS[1]} random masks as dense; "
-    f"excess: (share - chance) / (1 - chance), by which patterns rank, in steps of {RANK_STEP:g}, among equals the "
-    f"more particular first; named from an excess of {LEAST_EXCESS:g} and {LEAST_DEVIATIONS} standard deviations on "
-    f"(both assumed), the best of each family"
+    f"share: of the mask, by the pattern's detector; chance: mean share of {DRAWS[0]} to {DRAWS[1]} random masks as "
+    f"dense; excess: (share - chance) / (1 - chance), by which patterns rank, in steps of {RANK_STEP:g}, among equals "
+    f"the more particular first; named from an excess of {LEAST_EXCESS:g} and {LEAST_DEVIATIONS} standard deviations "
+    f"on (both assumed), the best of each family"
 )
 
 

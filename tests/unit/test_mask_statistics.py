@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_a_histogram_counts_every_load_once_in_equal_bins(loads: list[int]) -> N
     assert isinstance(edges, list)
     assert isinstance(counts, list)
     assert len(counts) == len(edges) - 1 <= BINS
-    assert len({high - low for low, high in zip(edges[:-1], edges[1:], strict=True)}) == 1
+    assert len({high - low for low, high in pairwise(edges)}) == 1
     for low, high, times in zip(edges[:-1], edges[1:], counts, strict=True):
         assert times == sum(low <= load < high for load in loads)
     assert sum(counts) == len(loads)
