@@ -2,7 +2,8 @@
 
 Run: ``python -m benchmarks.dram_trace --model resnet50 --layer LAYER --pattern gs:16,1 --sparsity 0.9``.
 ``--format plain`` is ``0xADDRESS R`` or ``W`` (Ramulator's memory trace); ``dramsim3`` is ``0xADDRESS READ CYCLE``,
-with the DRAM cycle in which the transfer is asked for. Prints what the trace holds and what our own DRAM does with it.
+with the DRAM cycle in which the transfer is asked for. Weights, inputs, outputs and partial sums lie in regions of
+their own (ADR 0012). Prints what the trace holds and what our own DRAM does with it.
 """
 
 from __future__ import annotations

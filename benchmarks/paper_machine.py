@@ -19,9 +19,8 @@ from patterns.catalog import parse_pattern
 from simulator.devices.gs_tcm_sve8 import GS_TCM_SVE8
 from simulator.schedule.layer_program import compile_layer
 from simulator.schedule.mapper import mappings
-from simulator.schedule.program import Program
 from simulator.schedule.sources import plan_streams
-from simulator.simulate import simulate
+from simulator.simulate import Programs, simulate
 from simulator.spec import Core, Device, DeviceError
 from traces.builder import NetworkBuilder
 from traces.layer import MatrixLayer, Network
@@ -99,7 +98,7 @@ def uncut(trace: LayerTrace, device: Device, order: str) -> str:
     layer = trace.layer
     assert isinstance(layer, MatrixLayer)
     plan = plan_streams(trace, device, None, order)
-    for mapping in mappings(layer, device, plan.row_bytes, plan.rows_per_bundle):
+    for mapping in mappings(layer, device, plan.row_bytes, plan.rows_per_bundle, plan.halves):
         if mapping.channels != layer.ci:
             continue
         try:
@@ -112,11 +111,12 @@ def uncut(trace: LayerTrace, device: Device, order: str) -> str:
 
 def measure(trace: LayerTrace, devices: Sequence[Device], order: str = "packed") -> Measured:
     """Return what a layer takes on devices that differ in timing alone."""
-    programs: dict[object, tuple[Program, ...]] = {}
+    programs: Programs = {}
     mapping = uncut(trace, devices[0], order)
     found = [simulate(trace, each, order=order, mapping=mapping, programs=programs).cycles for each in devices]
     cycles = [each for each in found if each is not None]
-    streams = [stream for (program,) in programs.values() for stream in program.streams]  # one core: one way each
+    made = [program for ways in programs.values() for program in ways.programs()]  # one core: one way each
+    streams = [stream for program in made for stream in program.streams]
     return Measured(
         groups=sum(stream.groups * stream.repeats for stream in streams) // len(programs),
         cycles=tuple(each.compute for each in cycles),
@@ -295,7 +295,7 @@ def sweeps() -> tuple[tuple[str, tuple[int, ...], int, Callable[[int], Device]],
         ("issue width, instructions a cycle", (1, 2, 4, 8), 2, lambda width: preset(issue_width=width)),
         ("multiply-add to dependent multiply-add, cycles", (1, 2, 4, 8), 1, lambda n: preset(accumulate_cycles=n)),
         ("prefetched weights, bytes a cycle", (4, 8, 16, 32, 64), 32, prefetch),
-        ("gather latency, cycles", (1, 4, 16, 64, 256), 2, latency),
+        ("gather latency, cycles", (1, 2, 4, 16, 64, 256), 2, latency),
         ("store of a result, cycles", (1, 4, 16, 64), 1, store),
         ("window of the gather unit, groups (out of order)", (1, 2, 4, 8, 16), 1, window),
     )
@@ -356,7 +356,7 @@ def draw(network: Network) -> None:
             "spmv1024 at 90 % on gs-tcm-sve8: what parameters that are not public change (dotted: the preset's value)"
         )
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(PICTURE, dpi=110, metadata={"Software": None})
+        figure.savefig(PICTURE, dpi=150, metadata={"Software": None})
 
 
 CLAIMS: tuple[tuple[str, str], ...] = (
@@ -521,8 +521,9 @@ Written by `python benchmarks/paper_machine.py`; change that, not this file.
 Sun et al., "Load-balanced Gather-scatter Patterns for Sparse Deep Neural Networks" (arXiv 2112.10898), run products on
 a vector core with a tightly coupled memory and a gather/scatter engine. `gs-tcm-sve8` is that core: 8 fp16 lanes and
 banks, a 64 KB scratchpad, weights streamed by a software-triggered prefetcher, results in cacheable memory (under
-`gs_scatter` in the scratchpad's second half). Its `vector` is 1: a gather returns 8 values of one position, and the
-positions of a convolution follow each other. What a core issues bounds how fast groups start:
+`gs_scatter` in the scratchpad's second half, which activations then leave alone). Its `vector` is 1: a gather returns
+8 values of one position, and the positions of a convolution follow each other. What a core issues bounds how fast
+groups start:
 
 | stream | instructions |
 |---|---|
@@ -536,8 +537,9 @@ The counts of a GS group, of block 8x1 and of row ends agree with the authors' p
 Clock, issue width, latencies and the prefetcher's rate are not public;
 they are assumed, and the last section varies them. Weights
 are synthetic where "normal" or "Laplace" is written. Nothing here was compared with the authors' own simulator. Cycles
-are compute cycles, without DRAM; the columns "with DRAM" load weights once, at 17.1 GB/s in tiles of up to 128 KiB of
-which the first is waited for, for a single product: there the size of the encoding counts most.
+are compute cycles, without DRAM; the columns "with DRAM" load weights once, from the preset's LPDDR4X (17.1 GB/s at
+its peak), in tiles of up to 128 KiB of which the first is waited for, for a single product: there the size of the
+encoding counts most.
 
 ## Counts
 

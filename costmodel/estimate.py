@@ -162,7 +162,7 @@ def _lanes(pattern: Pattern, kernel: EngineKernel) -> int:
 def _encoded_size(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kernel) -> EncodedSize:
     if trace.mask is None:
         raise AssertionError(f"layer {layer.name} has no mask to encode")
-    pattern = _stored_pattern(trace.pattern, kernel)
+    pattern = _stored_pattern(trace.pattern.stored_as(layer.k), kernel)
     widths = ByteWidths(value=problem.value_bytes, index=kernel.index_bytes, pointer=kernel.pointer_bytes)
     store = encoding_called(kernel.encoding)
     banks = column_banks(layer, _lanes(pattern, kernel)) if isinstance(kernel, EngineKernel) else None

@@ -81,12 +81,13 @@ def read_digits(seed: int) -> Digits:
 
 
 def gs_mask(conv: nn.Conv2d, sparsity: float) -> torch.Tensor:
-    """Return the GS(16,1) mask [Co, Ci, Kh, Kw] that keeps the most magnitude at ``sparsity``."""
+    """Return the GS(16,1) mask [Co, Ci, Kh, Kw] of the paper's greedy projection at ``sparsity``."""
     weight = conv.weight.detach().numpy()
     co, ci, kh, kw = weight.shape
     scores = np.abs(flattened(weight, groups=1))  # (1, Co, Kh * Kw * Ci), Ci innermost
     layer = MatrixLayer(name="conv", kind="conv2d", m=co, k=kh * kw * ci, window=Window(kernel=(kh, kw)))
-    mask = GatherScatter(banks=BANKS, k=1).project(scores, sparsity, banks=column_banks(layer, BANKS))
+    rule = GatherScatter(banks=BANKS, k=1, projection="greedy")  # as when the built-in model was made
+    mask = rule.project(scores, sparsity, banks=column_banks(layer, BANKS))
     return torch.from_numpy(np.ascontiguousarray(mask.reshape(co, kh, kw, ci).transpose(0, 3, 1, 2)))
 
 

@@ -450,9 +450,12 @@ def _input_errors() -> tuple[type[Exception], ...]:
     from gatherline.request import RequestError
     from patterns.base import PatternError
     from patterns.encodings.base import EncodingError
+    from simulator.parallel import ThreadCountError
     from simulator.spec import DeviceError
     from traces.layer import ModelError
     from traces.ratios import RatioError
     from traces.stream import TraceError
 
-    return RequestError, ModelError, RatioError, PatternError, EncodingError, DeviceError, TraceError
+    return (
+        RequestError, ModelError, RatioError, PatternError, EncodingError, DeviceError, ThreadCountError, TraceError,
+    )  # fmt: skip

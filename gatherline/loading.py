@@ -55,7 +55,7 @@ def resolve_model(
 ) -> Network:
     """Return the network that ``model`` names. Raises ModelError, with the nearest name for an unknown one."""
     from traces.lower.read import SUFFIXES, read_model
-    from traces.workloads.catalog import ALL_WORKLOADS, built_in
+    from traces.workloads.catalog import built_in, built_in_names
 
     shapes = parse_input_shape(input_shape)
     if model in EMBEDDED:
@@ -63,7 +63,7 @@ def resolve_model(
         with as_file(files("gatherline") / "models" / EMBEDDED[model][0]) as path:
             network = read_model(path, input_shapes=shapes, batch=batch, strict=strict)
         return replace(network, source=f"embedded model {model}")  # no path of this machine in a manifest
-    names = [workload.name for workload in ALL_WORKLOADS]
+    names = built_in_names()
     if model not in names:  # a folder of results may have the name of a built-in network
         path = Path(model)
         if path.suffix in SUFFIXES or path.exists() or "/" in model:

@@ -35,10 +35,11 @@ from gatherline.request import (
 )
 from gatherline.rows import LayerOutcome, RunFacts, layer_row, outcome, total_row
 from patterns.encodings.base import EncodingError
+from simulator.parallel import in_order, thread_count
 from simulator.replay import write_programs
 from simulator.result import LayerResult
 from simulator.schedule.program import Program
-from simulator.simulate import LayerFacts, best_program, layer_facts, simulate
+from simulator.simulate import LayerFacts, Programs, best_program, layer_facts, simulate
 from simulator.spec import Device, DeviceError
 from traces.layer import Network, UnsupportedLayer
 from traces.liveness import peak_activation_elements
@@ -75,23 +76,25 @@ def run(request: RunRequest, progress: Progress | None = None, *, network: Netwo
 def _run_level(
     request: RunRequest, traced: TracedNetwork, level: Level, devices: Sequence[Target], shown: Progress
 ) -> list[dict[str, object]]:
-    results: list[list[LayerOutcome]] = [[] for _ in devices]
-    for trace in traced.traces:
-        programs: dict[object, tuple[Program, ...]] = {}
-        for found, device in zip(results, devices, strict=True):
-            found.append(outcome(trace, _run_layer(request, trace, device, programs)))
-        shown.step(f"{level.pattern.spelling} {trace.layer.name}")
+    def on_devices(trace: LayerTrace) -> tuple[str, list[LayerOutcome]]:
+        programs: Programs = {}
+        found = [outcome(trace, _run_layer(request, trace, device, programs)) for device in devices]
+        return trace.layer.name, found
+
+    by_layer: list[list[LayerOutcome]] = []
+    for name, found in in_order(on_devices, traced.traces, thread_count()):  # masks are made while layers run
+        by_layer.append(found)
+        shown.step(f"{level.pattern.spelling} {name}")
     rows: list[dict[str, object]] = []
-    for found, device in zip(results, devices, strict=True):
+    for number, device in enumerate(devices):
+        outcomes = [found[number] for found in by_layer]
         facts = _facts(request, traced.network, level, device)
-        rows += [layer_row(facts, layer) for layer in found]
-        rows.append(total_row(facts, found))
+        rows += [layer_row(facts, layer) for layer in outcomes]
+        rows.append(total_row(facts, outcomes))
     return rows
 
 
-def _run_layer(
-    request: RunRequest, trace: LayerTrace, device: Target, programs: dict[object, tuple[Program, ...]]
-) -> LayerResult:
+def _run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs: Programs) -> LayerResult:
     try:
         asked = _encoding(request, trace, device)
         if isinstance(device, Device):

@@ -23,14 +23,13 @@ from gatherline.pipeline_types import Report
 from gatherline.progress import Progress, SilentProgress
 from gatherline.prune_request import PruneRequest, check_out, kept_layers, source_path, sparsities_of
 from patterns.base import BankOfColumn, Mask, Pattern, PatternError, Scores
-from patterns.block import Block
-from patterns.kernel_pattern import KernelPattern
+from patterns.nesting import nested_masks
 from traces.layer import FloatArray, MatrixLayer, Network
 from traces.layout import column_banks
 from traces.lower import onnx_write, safetensors_write, state_source
 from traces.lower.onnx_write import OnnxSource
 from traces.lower.state_source import StateSource
-from traces.masks import layer_rule, pattern_banks
+from traces.masks import WHOLE, layer_rule, pattern_banks
 
 TOTAL, HOLDS = "total", "holds"
 NOTED_GAP = 0.005  # a reached sparsity that is further from the target than this gets a remark
@@ -120,36 +119,24 @@ def mask_layer(layer: MatrixLayer, weights: FloatArray, pattern: Pattern, target
     scores = np.abs(weights)
     banks = column_banks(layer, pattern_banks(rule))
     try:
-        if len(targets) == 1:
-            masks: tuple[Mask, ...] = (_projected(rule, scores, targets[0], banks),)
-        else:
-            masks = nested_masks(rule, scores, targets, banks)
+        masks = _level_masks(rule, scores, targets, banks)
     except PatternError as error:
         raise PatternError(f"layer {layer.name}: {error} (--keep {layer.name} leaves it as it is)") from None
-    if not isinstance(rule, Block | KernelPattern):
+    if not isinstance(rule, WHOLE):
         masks = tuple(mask & (scores > 0) for mask in masks)
-    limit = rule.limit(layer.ci, targets[-1]) if isinstance(rule, KernelPattern) else ""
+    limit = rule.limit((layer.groups, layer.m, layer.k), targets[-1])
     reason = "; ".join(text for text in (why, limit) if text)
     return LayerMasks(layer=layer, pattern=rule, targets=tuple(targets), masks=masks, reason=reason)
 
 
-def _projected(rule: Pattern, scores: Scores, sparsity: float, banks: BankOfColumn | None) -> Mask:
-    if sparsity == 1.0:  # a global threshold that no weight of this layer reaches
-        return np.zeros(scores.shape, dtype=np.bool_)
-    return rule.project(scores, sparsity, banks)
-
-
-def nested_masks(
-    pattern: Pattern, scores: Scores, sparsities: Sequence[float], banks: BankOfColumn | None = None
+def _level_masks(
+    rule: Pattern, scores: Scores, targets: Sequence[float], banks: BankOfColumn | None
 ) -> tuple[Mask, ...]:
-    """Return one mask for each sparsity (the highest first), each within the next: projected inside the denser one."""
-    inside = np.array(scores, dtype=np.float32)
-    found: list[Mask] = []
-    for sparsity in reversed(sparsities):
-        mask = _projected(pattern, inside, sparsity, banks)
-        found.append(mask & found[-1] if found else mask)
-        inside = np.where(found[-1], scores, np.float32(0.0))
-    return tuple(reversed(found))
+    """Return a mask for each of ``targets``: two may ask the same of a layer, and 1.0 is to keep nothing of it."""
+    shares = sorted({target for target in targets if target < 1.0}, reverse=True)
+    found = dict(zip(shares, nested_masks(rule, scores, shares, banks) if shares else (), strict=True))
+    nothing = np.zeros(scores.shape, dtype=np.bool_)
+    return tuple(found.get(target, nothing) for target in targets)
 
 
 def _rows(

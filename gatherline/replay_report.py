@@ -14,10 +14,11 @@ from gatherline.digest import device_digest
 from gatherline.pipeline_types import Report
 from gatherline.rows import LayerOutcome, RunFacts, layer_row, total_row
 from simulator.machine import granted
+from simulator.parallel import in_order, thread_count
 from simulator.replay import read_programs
 from simulator.runner import stream_interval
 from simulator.schedule.program import Program
-from simulator.simulate import run_program
+from simulator.simulate import LayerFacts, run_program
 from simulator.spec import Device
 from traces.store import INDEX, TraceIndex, read_index
 from traces.stream import TraceError
@@ -27,16 +28,19 @@ def replay_report(directory: Path, device: Device, per_group: Path | None) -> Re
     """Return a row per layer and a total. Raises TraceError for a trace that breaks a rule."""
     index = read_index(directory)
     facts = run_facts(index, device)
-    outcomes: list[LayerOutcome] = []
-    grants: list[np.ndarray] = []
-    for layer, program in read_programs(directory, device):
+
+    def replayed(described: tuple[LayerFacts, Program]) -> tuple[LayerOutcome, list[np.ndarray]]:
+        layer, program = described
         result = run_program(layer, program, device)
         pattern = layer.pattern or facts.pattern
-        outcomes.append(
-            LayerOutcome(result=result, pattern=pattern, kept=layer.kept, weights_dense=layer.weights_dense)
-        )
-        if per_group is not None:
-            grants += _grants(program, device)
+        found = LayerOutcome(result=result, pattern=pattern, kept=layer.kept, weights_dense=layer.weights_dense)
+        return found, _grants(program, device) if per_group is not None else []
+
+    outcomes: list[LayerOutcome] = []
+    grants: list[np.ndarray] = []
+    for outcome, of_layer in in_order(replayed, read_programs(directory, device), thread_count()):
+        outcomes.append(outcome)
+        grants += of_layer
     rows = [layer_row(facts, outcome) for outcome in outcomes] + [total_row(facts, outcomes)]
     if per_group is not None:
         _save(per_group, np.concatenate(grants) if grants else np.zeros(0, np.int64))

@@ -17,6 +17,7 @@ from gatherline.levels import at_level, read_levels
 from gatherline.loading import resolve_model
 from patterns.catalog import parse_pattern
 from patterns.channel import Channel
+from patterns.channel_then import ChannelThen
 from patterns.dense import Dense
 from patterns.encodings.catalog import encoding as encoding_named
 from patterns.names import nearest
@@ -117,8 +118,10 @@ def levels(network: Network, request: RunRequest) -> list[Level]:
             found.append(Level(pattern=pattern, sparsity=None))
         elif request.sparsities:
             found += [Level(pattern=pattern, sparsity=sparsity) for sparsity in request.sparsities]
-        elif isinstance(pattern, Channel):
-            raise RequestError("pattern channel needs a sparsity: channels go by the share that is to leave")
+        elif isinstance(pattern, Channel | ChannelThen):
+            raise RequestError(
+                f"pattern {pattern.spelling} needs a sparsity: channels go by the share that is to leave"
+            )
         elif not _has_zeros(network):
             raise RequestError(
                 f"pattern {pattern.spelling} without a sparsity means the zeros of the model, and {network.name} has "

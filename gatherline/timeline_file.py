@@ -1,8 +1,8 @@
 """A trace directory as a timeline: gzipped trace-event JSON, which Perfetto and Chrome's tracing page open.
 
-One process for what cores share and one a core, one thread a track. Times are microseconds with six decimals, made
-from cycles in whole numbers, so that events that touch still touch; the cycles themselves are in ``args``. Written
-aside, then renamed; equal input gives equal bytes. Left out: flows between tracks, counters.
+One process for what cores share and one for each core, one thread a track. Times are microseconds with six decimals,
+made from cycles in whole numbers, so that events that touch still touch; the cycles themselves are in ``args``.
+Written aside, then renamed; equal input gives equal bytes. Left out: flows between tracks, counters.
 """
 
 from __future__ import annotations
@@ -25,23 +25,13 @@ from gatherline.request import device_named
 from patterns.names import nearest
 from simulator.replay import read_programs
 from simulator.spec import Device, DeviceError
-from simulator.timeline import (
-    MOST_EVENTS,
-    TRACKS,
-    Detail,
-    Event,
-    LayerSize,
-    Track,
-    choose_details,
-    layer_events,
-    layer_size,
-)
+from simulator.timeline import MOST_EVENTS, Detail, LayerSize, choose_details, layer_events, layer_size
+from simulator.timeline_event import OF_A_CORE, SECOND_LEVEL, SHARED, TRACKS, Event, Track
 from traces.store import INDEX, TraceIndex, read_index
 from traces.stream import TraceError
 
 SUFFIX = ".timeline.json.gz"
 _PICOSECONDS = 10**12
-_SHARED: tuple[Track, ...] = ("DRAM",)
 _COMPRESSION = 6
 
 
@@ -198,7 +188,7 @@ def _thread(core: int, track: Track) -> tuple[int, int]:
 
 
 def _names(device: Device) -> list[dict[str, Any]]:
-    """Return the events that name processes and threads and order them."""
+    """Return the events that name processes and threads and order them: every core, whether it works or not."""
     named: list[dict[str, Any]] = []
 
     def name(core: int, what: str, text: str, tracks: tuple[Track, ...]) -> None:
@@ -210,8 +200,12 @@ def _names(device: Device) -> list[dict[str, Any]]:
             named.append({"ph": "M", "pid": pid, "tid": tid, "name": "thread_name", "args": {"name": track}})
             named.append({"ph": "M", "pid": pid, "tid": tid, "name": "thread_sort_index", "args": {"sort_index": tid}})
 
-    name(0, "device", device.name, _SHARED)
-    name(1, "core", "0", tuple(track for track in TRACKS if track not in _SHARED))
+    def there(tracks: tuple[Track, ...]) -> tuple[Track, ...]:
+        return tuple(track for track in tracks if device.second_level.bytes or track not in SECOND_LEVEL)
+
+    name(0, "device", device.name, there(SHARED))
+    for core in range(device.cores):
+        name(core + 1, "core", str(core), there(OF_A_CORE))
     return named
 
 

@@ -1,4 +1,8 @@
-"""Blocks of h rows by w columns, ranked by L2 norm. DESIGN section 3."""
+"""Blocks of h rows by w columns, ranked by L2 norm. DESIGN section 3.
+
+Reference: Narang et al., Block-sparse recurrent neural networks, 2017, arXiv 1711.02782. Left out: blocks that start
+off the grid, and a count of blocks that is equal in all block rows.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import numpy.typing as npt
 
 from patterns import _kernels
 from patterns.base import BankOfColumn, Mask, Pattern, PatternError, Scores, Violation
-from patterns.selection import checked_scores, first_place, keep_largest_norms, kept_count
+from patterns.selection import checked_outer, checked_scores, first_place, keep_largest_norms, kept_count, within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,17 @@ class Block(Pattern):
     def default_encoding(self) -> str:
         return "bsr"
 
+    @property
+    def nests(self) -> bool:
+        return True
+
+    def limit(self, shape: tuple[int, int, int], sparsity: float) -> str:
+        groups, rows, columns = shape
+        high, wide = self.grid(rows, columns)
+        blocks = groups * high * wide
+        text = f"{self.spelling} has only {blocks} blocks here"
+        return text if sparsity and kept_count(blocks, sparsity) in {0, blocks} else ""
+
     def grid(self, rows: int, columns: int) -> tuple[int, int]:
         """Return block rows and block columns of a matrix."""
         return -(-rows // self.height), -(-columns // self.width)
@@ -49,11 +64,21 @@ class Block(Pattern):
         return out
 
     def project(self, scores: Scores, sparsity: float, banks: BankOfColumn | None = None) -> Mask:
+        return self._largest(checked_scores(scores, sparsity), sparsity, None)
+
+    def project_within(self, scores: Scores, sparsity: float, outer: Mask, banks: BankOfColumn | None = None) -> Mask:
+        """Return the blocks of largest norm among those that ``outer`` keeps whole."""
         array = checked_scores(scores, sparsity)
+        return self._largest(array, sparsity, checked_outer(outer, array))
+
+    def _largest(self, array: Scores, sparsity: float, outer: Mask | None) -> Mask:
         groups, rows, columns = array.shape
         energy = np.zeros((groups, *self.grid(rows, columns)), dtype=np.float64)
         for group in range(groups):
             _kernels.block_energy(array[group], self.height, self.width, energy[group])
+        if outer is not None:
+            areas = self.areas(rows, columns)
+            energy = within(energy, np.stack([self.kept_in_blocks(matrix) == areas for matrix in outer]))
         kept = keep_largest_norms(energy, kept_count(energy.size, sparsity))
         tall = kept[:, np.arange(rows) // self.height]
         return np.ascontiguousarray(tall[:, :, np.arange(columns) // self.width])

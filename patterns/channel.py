@@ -1,6 +1,7 @@
 """Whole output channels by L2 norm of their rows. DESIGN section 3.
 
-Left out: the surgery on the network (consumers, joins), which needs to know the network: ``traces.channels``.
+Reference: Li et al., Pruning filters for efficient ConvNets, ICLR 2017, arXiv 1608.08710 (which ranks by L1). Left
+out: the surgery on the network (consumers, joins), which needs to know the network: ``traces.channels``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from patterns.base import BankOfColumn, Mask, Pattern, Scores, Violation
-from patterns.selection import checked_scores, first_place, keep_largest_norms, kept_count
+from patterns.selection import checked_outer, checked_scores, first_place, keep_largest_norms, kept_count, within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +26,29 @@ class Channel(Pattern):
     def default_encoding(self) -> str:
         return "dense"
 
+    @property
+    def nests(self) -> bool:
+        return True
+
+    def limit(self, shape: tuple[int, int, int], sparsity: float) -> str:
+        return "channel keeps one row of each group at least" if kept_count(shape[1], sparsity) < 1 else ""
+
     def project(self, scores: Scores, sparsity: float, banks: BankOfColumn | None = None) -> Mask:
+        return self._largest(checked_scores(scores, sparsity), sparsity, None)
+
+    def project_within(self, scores: Scores, sparsity: float, outer: Mask, banks: BankOfColumn | None = None) -> Mask:
+        """Return the rows of largest norm among those that ``outer`` keeps whole, as many in each group."""
         array = checked_scores(scores, sparsity)
+        return self._largest(array, sparsity, checked_outer(outer, array))
+
+    def _largest(self, array: Scores, sparsity: float, outer: Mask | None) -> Mask:
         rows = array.shape[1]
         energy = np.einsum("gmk,gmk->gm", array, array, dtype=np.float64)
         count = max(1, kept_count(rows, sparsity))
+        if outer is not None:
+            whole = np.asarray(outer.all(axis=2))
+            energy = within(energy, whole)
+            count = min(count, int(whole.sum(axis=1).min()))
         kept = np.stack([keep_largest_norms(group, count) for group in energy])
         return np.ascontiguousarray(np.broadcast_to(kept[:, :, None], array.shape))
 

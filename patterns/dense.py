@@ -1,4 +1,4 @@
-"""Everything kept. DESIGN section 3."""
+"""Everything kept: the baseline of every other pattern. DESIGN section 3. Left out: nothing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from patterns.base import BankOfColumn, Mask, Pattern, Scores, Violation
-from patterns.selection import checked_scores, first_place
+from patterns.base import BankOfColumn, Mask, Pattern, PatternError, Scores, Violation
+from patterns.selection import checked_outer, checked_scores, first_place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +22,23 @@ class Dense(Pattern):
     def default_encoding(self) -> str:
         return "dense"
 
+    @property
+    def nests(self) -> bool:
+        return True
+
+    @property
+    def fixes_density(self) -> bool:
+        return True
+
     def project(self, scores: Scores, sparsity: float, banks: BankOfColumn | None = None) -> Mask:
         return np.ones(checked_scores(scores, sparsity).shape, dtype=np.bool_)
+
+    def project_within(self, scores: Scores, sparsity: float, outer: Mask, banks: BankOfColumn | None = None) -> Mask:
+        """Return the dense mask; raises PatternError unless ``outer`` is dense too."""
+        array = checked_scores(scores, sparsity)
+        if not checked_outer(outer, array).all():
+            raise PatternError("dense keeps every weight, and the outer mask does not")
+        return np.ones(array.shape, dtype=np.bool_)
 
     def check(self, mask: Mask, banks: BankOfColumn | None = None) -> Violation | None:
         if mask.all():

@@ -3,7 +3,7 @@
 DESIGN section 3. Reference: Niu et al., PatDNN, ASPLOS 2020, arXiv 2001.00138; the last shape of ``:mest`` is that of
 the code of Yuan et al., MEST, NeurIPS 2021, arXiv 2110.14032. A matrix knows no window: columns lie tap by tap, Ci
 innermost, and columns that are no multiple of 9 are those of another layer, which keeps the plain ratio
-(``traces.masks`` sees the windows of all others). Left out: other window sizes, and nesting.
+(``traces.masks`` sees the windows of all others). Left out: other window sizes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from patterns import _kernels
 from patterns.base import BankOfColumn, Mask, Pattern, PatternError, Scores, Violation
-from patterns.selection import checked_scores, first_place
+from patterns.selection import checked_outer, checked_scores, first_place
 from patterns.unstructured import Unstructured
 
 TAPS = 9  # of a 3x3 kernel, row by row
@@ -62,6 +63,10 @@ class KernelPattern(Pattern):
         return "kernel_pattern"
 
     @property
+    def nests(self) -> bool:
+        return True
+
+    @property
     def shapes(self) -> npt.NDArray[np.int64]:
         """Return the taps of each shape, rising, [8, 4]; tap = 3 x row + column."""
         spelled = (*_CORNERS_AND_TS, _LAST_SHAPE[self.last_shape])
@@ -72,8 +77,11 @@ class KernelPattern(Pattern):
         """Return the kernels kept of a filter of ``channels`` input channels: (1 - s) x 9/4 of them, at least 1."""
         return max(1, round(min(1.0, (1 - sparsity) * TAPS / KEPT_TAPS) * channels))
 
-    def limit(self, channels: int, sparsity: float) -> str:
+    def limit(self, shape: tuple[int, int, int], sparsity: float) -> str:
         """Return why the rule cannot reach ``sparsity``, or "" where it does within one kernel a filter."""
+        if shape[2] % TAPS:
+            return ""
+        channels = shape[2] // TAPS
         share = (1 - sparsity) * TAPS / KEPT_TAPS
         if share > 1:
             return f"{self.spelling} keeps {KEPT_TAPS} of {TAPS} at most: a sparsity below 5/9 is not to be had"
@@ -91,19 +99,32 @@ class KernelPattern(Pattern):
 
     def project(self, scores: Scores, sparsity: float, banks: BankOfColumn | None = None) -> Mask:
         array = checked_scores(scores, sparsity)
+        return self._largest(array, sparsity, np.ones(array.shape, dtype=np.bool_))
+
+    def project_within(self, scores: Scores, sparsity: float, outer: Mask, banks: BankOfColumn | None = None) -> Mask:
+        """Return the best kernels of ``outer``, each in the best shape that it keeps whole there.
+
+        Within a mask of the rule shapes stay and kernels go. All filters keep as many as the poorest of ``outer`` has.
+        """
+        array = checked_scores(scores, sparsity)
+        return self._largest(array, sparsity, checked_outer(outer, array))
+
+    def _largest(self, array: Scores, sparsity: float, outer: Mask) -> Mask:
         groups, rows, columns = array.shape
         if columns % TAPS:
-            return Unstructured().project(array, sparsity)
+            return Unstructured().project_within(array, sparsity, outer)
         channels = columns // TAPS
-        energy = np.square(array.reshape(groups, rows, TAPS, channels), dtype=np.float64)
-        by_shape = np.stack([energy[:, :, taps].sum(axis=2) for taps in self.shapes])
-        shape = by_shape.argmax(axis=0)  # [groups, rows, channels]; among equals the first shape
-        ranked = np.argsort(-by_shape.max(axis=0), axis=2, kind="stable")
+        shape = np.empty((groups * rows, channels), dtype=np.int8)
+        energy = np.empty(shape.shape, dtype=np.float64)
+        _kernels.best_shapes(array.reshape(-1, columns), outer.reshape(-1, columns), self.shapes, shape, energy)
+        count = min(self.kernels_kept(channels, sparsity), int((shape >= 0).sum(axis=1).min()))
+        ranked = np.argsort(-energy, axis=1, kind="stable")
         kept = np.zeros(shape.shape, dtype=np.bool_)
-        np.put_along_axis(kept, ranked[:, :, : self.kernels_kept(channels, sparsity)], True, axis=2)
+        np.put_along_axis(kept, ranked[:, :count], True, axis=1)
+        which = (groups, rows, channels)
         out = np.zeros((groups, rows, TAPS, channels), dtype=np.bool_)
-        group, row, channel = np.nonzero(kept)
-        taps = self.shapes[shape[group, row, channel]]
+        group, row, channel = np.nonzero(kept.reshape(which))
+        taps = self.shapes[shape.reshape(which)[group, row, channel]]
         out[group[:, None], row[:, None], taps, channel[:, None]] = True
         return out.reshape(array.shape)
 

@@ -1,4 +1,8 @@
-"""N of every M consecutive weights along K. DESIGN section 3. Left out: N:M along the output channels."""
+"""N of every M consecutive along K. DESIGN section 3.
+
+Reference: Mishra et al., Accelerating sparse deep neural networks, 2021, arXiv 2104.08378. Left out: N:M along the
+output channels (``n_of_m_both`` has both), and a permutation of the columns beforehand.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,15 @@ import numpy.typing as npt
 
 from patterns import _kernels
 from patterns.base import BankOfColumn, Mask, Pattern, PatternError, Scores, Violation
-from patterns.selection import checked_scores, first_place, magnitude_bits
+from patterns.selection import checked_outer, checked_scores, first_place, magnitude_bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NOfM(Pattern):
-    """The n largest of every m consecutive columns; a last segment of r < m columns keeps min(n, r), as if padded."""
+    """The n largest of every m consecutive columns; a last segment of r < m columns keeps min(n, r), as if padded.
+
+    It nests in a mask of larger N (1:4 within 2:4); levels of one N and M would be one mask.
+    """
 
     n: int
     m: int
@@ -33,6 +40,19 @@ class NOfM(Pattern):
     def default_encoding(self) -> str:
         return "n_of_m"
 
+    @property
+    def nests(self) -> bool:
+        return True
+
+    @property
+    def fixes_density(self) -> bool:
+        return True
+
+    def limit(self, shape: tuple[int, int, int], sparsity: float) -> str:
+        columns = shape[2]
+        share = int(self.segment_slots(columns).sum()) / columns
+        return unreached(f"{self.spelling} keeps at most {self.n} of every {self.m}", share, columns, sparsity)
+
     def segment_counts(self, mask: Mask) -> npt.NDArray[np.int64]:
         """Return kept weights of each segment of mask [..., k]: [..., segments]."""
         starts = np.arange(0, mask.shape[-1], self.m)
@@ -47,12 +67,20 @@ class NOfM(Pattern):
     def project(self, scores: Scores, sparsity: float, banks: BankOfColumn | None = None) -> Mask:
         """Return the mask; N and M fix the density, so ``sparsity`` is only the target that is reported."""
         array = checked_scores(scores, sparsity)
-        out = np.zeros(array.shape, dtype=np.bool_)
+        return self._largest(array, np.ones(array.shape, dtype=np.bool_))
+
+    def project_within(self, scores: Scores, sparsity: float, outer: Mask, banks: BankOfColumn | None = None) -> Mask:
+        """Return the n largest of ``outer`` in every segment, or all that it has there."""
+        array = checked_scores(scores, sparsity)
+        return self._largest(array, checked_outer(outer, array))
+
+    def _largest(self, array: Scores, allowed: Mask) -> Mask:
+        out = np.empty(array.shape, dtype=np.bool_)
         columns = array.shape[-1]
+        bits = magnitude_bits(array).reshape(-1, columns)
+        counts = np.full(len(bits), self.n, dtype=np.int64)
         segment = min(self.m, columns)  # M may exceed the row
-        _kernels.keep_n_of_m(
-            magnitude_bits(array).reshape(-1, columns), min(self.n, segment), segment, out.reshape(-1, columns)
-        )
+        _kernels.keep_in_segments(bits, allowed.reshape(-1, columns), counts, segment, out.reshape(-1, columns))
         return out
 
     def check(self, mask: Mask, banks: BankOfColumn | None = None) -> Violation | None:
@@ -76,3 +104,8 @@ class NOfM(Pattern):
         slots: int = int(self.segment_slots(mask.shape[-1]).sum()) * mask.shape[0] * mask.shape[1]
         obeying = int(counts[counts <= self.n].sum())
         return obeying / slots
+
+
+def unreached(rule: str, share: float, columns: int, sparsity: float) -> str:
+    """Return ``rule`` where keeping ``share`` misses ``sparsity`` by a weight of a row of ``columns`` or more."""
+    return rule if abs((1 - sparsity) - share) * columns >= 1 else ""

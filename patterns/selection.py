@@ -65,6 +65,15 @@ def _bin_of(counts: npt.NDArray[np.int64], count: int) -> tuple[int, int]:
     return len(counts) - 1 - place, int(from_top[place - 1]) if place else 0
 
 
+def checked_outer(outer: Mask, scores: Scores) -> Mask:
+    """Return ``outer`` contiguous. Raises PatternError unless it is a boolean mask of the shape of ``scores``."""
+    if outer.dtype != np.bool_ or outer.shape != scores.shape:
+        raise PatternError(
+            f"outer mask is {outer.dtype} of shape {outer.shape}, and must be bool of the scores' {scores.shape}"
+        )
+    return np.ascontiguousarray(outer)
+
+
 def keep_largest(scores: Scores, count: int) -> Mask:
     """Return a mask of exactly ``count`` largest scores; among equals the lowest indices."""
     out = np.zeros(scores.shape, dtype=np.bool_)
@@ -76,9 +85,22 @@ def keep_largest(scores: Scores, count: int) -> Mask:
     return out
 
 
+def keep_largest_within(scores: Scores, count: int, outer: Mask) -> Mask:
+    """Return a mask of the ``count`` largest scores within ``outer``, of all that it has if they are fewer."""
+    if outer.all():
+        return keep_largest(scores, count)
+    out = np.zeros(scores.shape, dtype=np.bool_)
+    out[outer] = keep_largest(np.ascontiguousarray(scores[outer]), count)
+    return out
+
+
 def keep_largest_norms(norms: npt.NDArray[np.float64], count: int) -> Mask:
-    """Return a mask of exactly ``count`` largest norms (any shape); among equals the lowest indices."""
+    """Return a mask of exactly ``count`` largest norms (any shape); among equals the lowest indices.
+
+    Norms are 0 or more; one of -1 is not for choice (``within``), and stays out whatever the count.
+    """
     flat = norms.reshape(-1)
+    count = min(count, int(np.count_nonzero(flat >= 0)))
     if count >= flat.size:
         return np.ones(norms.shape, dtype=np.bool_)
     if count < 1:
@@ -88,6 +110,11 @@ def keep_largest_norms(norms: npt.NDArray[np.float64], count: int) -> Mask:
     ties = np.flatnonzero(flat == threshold)
     out[ties[: count - int(np.count_nonzero(out))]] = True
     return out.reshape(norms.shape)
+
+
+def within(norms: npt.NDArray[np.float64], allowed: Mask) -> npt.NDArray[np.float64]:
+    """Return ``norms`` with -1 where not ``allowed``, as ``keep_largest_norms`` takes them."""
+    return np.where(allowed, norms, -1.0)
 
 
 def resolve_banks(banks: BankOfColumn | None, groups: int, columns: int, count: int) -> BankOfColumn:

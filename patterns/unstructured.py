@@ -1,4 +1,8 @@
-"""The largest scores, wherever they are: per layer, or over the whole model. DESIGN section 3."""
+"""The largest scores, wherever they are: per layer, or over the whole model. DESIGN section 3.
+
+Reference: Han et al., Learning both weights and connections, NeurIPS 2015, arXiv 1506.02626. Left out: scores other
+than what the caller gives, and retraining between steps.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,15 @@ import numpy as np
 
 from patterns import _kernels
 from patterns.base import BankOfColumn, Mask, Pattern, PatternError, Scores, Violation
-from patterns.selection import checked_scores, keep_largest, kept_count, magnitude_bits, nth_largest
+from patterns.selection import (
+    checked_outer,
+    checked_scores,
+    keep_largest,
+    keep_largest_within,
+    kept_count,
+    magnitude_bits,
+    nth_largest,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +47,18 @@ class Unstructured(Pattern):
     def default_encoding(self) -> str:
         return "packed"
 
+    @property
+    def nests(self) -> bool:
+        return True
+
     def project(self, scores: Scores, sparsity: float, banks: BankOfColumn | None = None) -> Mask:
         array = checked_scores(scores, sparsity)
         return keep_largest(array, kept_count(array.size, sparsity))
+
+    def project_within(self, scores: Scores, sparsity: float, outer: Mask, banks: BankOfColumn | None = None) -> Mask:
+        """Return the largest scores of ``outer``: as many as ``project`` keeps, or all that it has."""
+        array = checked_scores(scores, sparsity)
+        return keep_largest_within(array, kept_count(array.size, sparsity), checked_outer(outer, array))
 
     def check(self, mask: Mask, banks: BankOfColumn | None = None) -> Violation | None:
         """Return None: any mask is unstructured."""

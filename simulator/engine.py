@@ -3,33 +3,31 @@
 Each core has the three processes; all cores share the DRAM and, where there is one, the second level. The DRAM is asked
 in the order of (cycle, core, load before store), whatever order the simulation ran the processes in.
 
-Where bytes lie: a core has a region for what is loaded and, from the next page on, one for what is stored. Loads of
-tiles that follow each other lie one after another, and so do stores; an operand that is loaded again (weights streamed
-once more, partial sums coming back) or by another core is taken to lie in the load region again, as it is a transfer of
-its own.
+What a tile loads is a transfer for each operand, in their order, then one for the rest; what it stores is one. Where
+they lie is decided in ``memory/regions.py``.
 
-Left out: preemption, priorities (the DRAM serves in the order of asking), overlap between layers, operands of a tile
-in places of their own.
+Left out: preemption, priorities (the DRAM serves in the order of asking), overlap between layers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import simpy
 
 from simulator.memory.dram import open_memory
 from simulator.memory.port import PORTS, SharedPort, Turns
-from simulator.memory.second_level import SecondLevelTiles
-from simulator.spec import NO_SECOND_LEVEL, Dram, SecondLevel
+from simulator.memory.second_level import HELD, SecondLevelTiles
+from simulator.spec import NO_SECOND_LEVEL, DeviceError, Dram, SecondLevel
 
-_PAGE_BYTES = 4096
-Recorder = Callable[[str, int, int, int, int], None]  # unit, tile, cycle it asked, cycle it began, cycle it ended
+_MOST = 1 << 62
+# unit, core, tile, bytes moved, cycle it asked, cycle it began, cycle it ended
+Recorder = Callable[[str, int, int, int, int, int, int], None]
 
 
-def unrecorded(unit: str, tile: int, asked: int, began: int, ended: int) -> None:
+def unrecorded(unit: str, core: int, tile: int, size_bytes: int, asked: int, began: int, ended: int) -> None:
     """Nobody wants to know when each tile ran."""
 
 
@@ -37,7 +35,10 @@ def unrecorded(unit: str, tile: int, asked: int, began: int, ended: int) -> None
 class Tile:
     """Bytes that must be in before it runs, cycles it runs, bytes that leave after it, and where they lie.
 
-    ``operands``: (tag, bytes) of the parts of the load that a second level may hold; the rest always comes from DRAM.
+    ``operands``: (tag, bytes) of parts of the load; a tag begins with w (weights), x (inputs) or s (partial sums), and
+    equal tags are the same bytes. A second level may hold w and x. The rest of the load is inputs that come once.
+    ``stored``: the tag of what leaves, from o (outputs) or s; without one, outputs that leave once. ``load_address``:
+    of the rest.
     """
 
     load_bytes: int
@@ -46,6 +47,12 @@ class Tile:
     load_address: int = 0
     store_address: int = 0
     operands: tuple[tuple[str, int], ...] = ()
+    operand_addresses: tuple[int, ...] = ()
+    stored: str = ""
+
+    @property
+    def untagged_bytes(self) -> int:
+        return self.load_bytes - sum(size_bytes for _, size_bytes in self.operands)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,33 +74,6 @@ class Traffic:
     dram_read_bytes: int
     dram_write_bytes: int
     second_level_read_bytes: int
-
-
-def place(tiles: Iterable[Tile], base: int = 0) -> list[Tile]:
-    """Return the tiles with addresses from ``base``: loads one after another, stores too, from the next page on."""
-    found = list(tiles)
-    load = base
-    store = base + _pages(sum(tile.load_bytes for tile in found))
-    placed = []
-    for tile in found:
-        placed.append(replace(tile, load_address=load, store_address=store))
-        load += tile.load_bytes
-        store += tile.store_bytes
-    return placed
-
-
-def place_cores(cores: Iterable[Iterable[Tile]]) -> list[list[Tile]]:
-    """Return the tiles of every core with addresses: a core's regions start on the page after those of the last one."""
-    placed, base = [], 0
-    for tiles in cores:
-        found = place(tiles, base)
-        base += _pages(sum(tile.load_bytes for tile in found)) + _pages(sum(tile.store_bytes for tile in found))
-        placed.append(found)
-    return placed
-
-
-def _pages(size_bytes: int) -> int:
-    return -(-size_bytes // _PAGE_BYTES) * _PAGE_BYTES
 
 
 def run_tiles(
@@ -123,31 +103,41 @@ def run_cores(
 
     A DMA engine asks for its next transfer when the last one is handed over; a store frees its buffer then, a tile
     runs when its data are there. ``transfers``: a list to which each transfer is added in the order of asking.
-    ``record`` is told of each transfer ("load", "store": asked for, the DRAM was free, its last burst was moved) and
-    each run of a tile ("compute": the tile before had run, this one began, it ended), by all cores alike. Raises
-    DeviceError.
+    ``record`` is told of each transfer ("load", one for each operand that comes from DRAM, "store": asked for, the DRAM
+    was free, its last burst was moved; "second level": asked for, its port was free, read) and of each run of a tile
+    ("compute": the tile before had run, this one began, it ended), with the core, numbered from 0. Raises DeviceError.
     """
     written = sum(tile.store_bytes for tiles in cores for tile in tiles)
-    if not written and not any(tile.load_bytes for tiles in cores for tile in tiles):
-        cycles = max((_without_bytes(tiles, record) for tiles in cores), default=0)
+    read = sum(tile.load_bytes for tiles in cores for tile in tiles)
+    if not written and not read:
+        cycles = max((_without_bytes(core, tiles, record) for core, tiles in enumerate(cores)), default=0)
+        _check_counter(cycles, "cycles")
         return Traffic(cycles=cycles, dram_read_bytes=0, dram_write_bytes=0, second_level_read_bytes=0)
+    _check_counter(read + written, "bytes moved")
     env = simpy.Environment()
     memory = _Memory(env, dram, clock_hz, second_level, transfers, record)
     done = [_start(env, memory, core, tiles, buffers_in, buffers_out) for core, tiles in enumerate(cores)]
     env.run(until=env.all_of(done))
+    cycles = max(int(env.now), memory.last_there)
+    _check_counter(cycles, "cycles")
     return Traffic(
-        cycles=max(int(env.now), memory.last_there),
+        cycles=cycles,
         dram_read_bytes=memory.read_bytes,
         dram_write_bytes=written,
         second_level_read_bytes=memory.second_level_read_bytes,
     )
 
 
-def _without_bytes(tiles: Sequence[Tile], record: Recorder) -> int:
+def _check_counter(count: int, unit: str) -> None:
+    if count >= _MOST:
+        raise DeviceError(f"a layer has {count} {unit}, and must have fewer than 2^62, or sums of layers overflow")
+
+
+def _without_bytes(core: int, tiles: Sequence[Tile], record: Recorder) -> int:
     """Run tiles that move nothing: one after another."""
     now = 0
     for number, tile in enumerate(tiles):
-        record("compute", number, now, now, now + tile.compute_cycles)
+        record("compute", core, number, 0, now, now, now + tile.compute_cycles)
         now += tile.compute_cycles
     return now
 
@@ -171,7 +161,7 @@ def _start(
             tile, arrival = yield loaded.get()
             yield free_out.get(1)
             yield env.timeout(max(0, arrival - env.now) + tile.compute_cycles)
-            memory.record("compute", number, asked, int(env.now) - tile.compute_cycles, int(env.now))
+            memory.record("compute", core, number, 0, asked, int(env.now) - tile.compute_cycles, int(env.now))
             yield free_in.put(1)
             yield computed.put(tile)
 
@@ -223,7 +213,7 @@ class _Memory:
             )
         began = max(now, self._bus_free)
         self._bus_free = max(began, there if is_write else there - self._latency_cycles)
-        self.record("store" if is_write else "load", number, asked, began, self._bus_free)
+        self.record("store" if is_write else "load", rank // 2, number, size_bytes, asked, began, self._bus_free)
         if is_write:
             self.last_there = max(self.last_there, there)
         else:
@@ -234,14 +224,15 @@ class _Memory:
 
     def load(self, rank: int, number: int, tile: Tile) -> Generator[Any, Any, int]:
         """Fetch a tile's bytes and return the cycle in which they are all there."""
-        address, rest_bytes, arrival = tile.load_address, tile.load_bytes, int(self._env.now)
-        if self._tiles is not None:
-            for tag, size_bytes in tile.operands:
+        arrival = int(self._env.now)
+        addresses = tile.operand_addresses or (0,) * len(tile.operands)
+        for (tag, size_bytes), address in zip(tile.operands, addresses, strict=True):
+            if self._tiles is not None and tag[0] in HELD:
                 there = yield from self._operand(self._tiles, rank, number, tag, address, size_bytes)
-                arrival = max(arrival, there)
-                address += size_bytes
-                rest_bytes -= size_bytes
-        there = yield from self.transfer(rank, number, address, rest_bytes, False)
+            else:
+                there = yield from self.transfer(rank, number, address, size_bytes, False)
+            arrival = max(arrival, there)
+        there = yield from self.transfer(rank, number, tile.load_address, tile.untagged_bytes, False)
         return max(arrival, there)
 
     def _operand(
@@ -251,10 +242,13 @@ class _Memory:
         yield from self._look_ups.take(rank)
         filled = tiles.look_up(tag)
         if filled is not None:
+            asked, held = int(self._env.now), tiles.port_cycles(size_bytes)
             yield filled
-            yield from self._second_port.hold(rank, tiles.port_cycles(size_bytes))
+            yield from self._second_port.hold(rank, held)
+            now = int(self._env.now)
+            self.record("second level", rank // 2, number, size_bytes, asked, now - held, now)
             self.second_level_read_bytes += size_bytes
-            return int(self._env.now)
+            return now
         filled = self._env.event()
         tiles.allocate(tag, size_bytes, filled)
         arrival = yield from self.transfer(rank, number, address, size_bytes, False)

@@ -45,8 +45,10 @@ def _issue(
     if encoding == "dense":
         return "dense"
     if encoding == "bsr":
-        assert isinstance(trace.pattern, Block)
-        return "block_column" if lanes // min(trace.pattern.height, lanes) <= 1 else "block_row"
+        assert trace.mask is not None
+        block = trace.pattern.stored_as(trace.mask.shape[2])
+        assert isinstance(block, Block)
+        return "block_column" if lanes // min(block.height, lanes) <= 1 else "block_row"
     if encoding in ("packed", "gs"):
         # every lane has a row of its own where a bundle has as many rows as a group has slots; a tile of fewer rows
         # than that is one ragged bundle

@@ -1,9 +1,11 @@
 """Cycles of a request stream on a gather unit, a MAC array and a scatter unit: DESIGN section 5, all repeats.
 
-Repeats are run one by one by ``GatherRun``, each from the state the last one left. The state is relative to time, and
-to the repeat's address offset where a move only permutes banks, so equal states have equal futures: a repeat already
-seen is looked up, and once the states run in a circle whole circles are jumped. The gather unit never waits for the
-scatter unit, so the scatter unit is a maximum of two lines on top, and is jumped in closed form.
+Repeats are run by ``GatherRun``, each from the state the last one left. The state is relative to time, and to the
+repeat's address offset where a move only permutes banks, so equal states have equal futures: a repeat already seen is
+looked up, and once the states run in a circle whole circles are jumped. To look costs more than to run a short repeat,
+so it goes on until a sixteenth of what all repeats cost is spent; from then on many repeats are run at once, and
+circles are looked for from one such block to the next. The gather unit never waits for the scatter unit, so the scatter
+unit is a maximum of two lines on top, and is jumped in closed form.
 Equal to replaying every repeat, to the cycle. Leaves out: DMA and DRAM (``simulator/engine.py``).
 """
 
@@ -16,13 +18,15 @@ from math import gcd, lcm
 
 import numpy as np
 
-from simulator.gather_run import GatherRun, Kind, Step, UnitState
+from simulator.gather_run import Block, GatherRun, Step, UnitState
 from simulator.spec import DeviceError, GatherUnit, MacArray, ScatterUnit, Scratchpad
 from traces.stream import IntArray, RequestStream, TraceError
 
+LOOK_UP_REQUESTS = 1 << 9  # what it costs to look up a repeat, as so many requests
 MEMO_BYTES = 1 << 26  # states remembered; past that they are forgotten and the search for a circle starts again
 _NO_SCATTER = ScatterUnit(rmw_cycles=1)
 _NO_TILES = np.zeros(0, np.int64)
+_FEW = 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +62,14 @@ def run_stream(
     """
     run = _prepare(stream, gather, scratchpad, mac, scatter, interval)
     moves = _Moves(stream, run)
-    return _serial(run, moves) if stream.serial else _concatenated(run, moves)
+    return _serial(run, moves) if stream.serial else _Repeats(run, moves).cycles()
 
 
 def granted(stream: RequestStream, gather: GatherUnit, scratchpad: Scratchpad, *, interval: Fraction) -> IntArray:
     """Return granted(g) of the first repeat [G], in cycles; raises as ``run_stream``."""
     run = _prepare(stream, gather, scratchpad, MacArray(latency=1), _NO_SCATTER, interval)
     out = np.zeros(stream.groups, np.int64)
-    run.step(run.empty(), _Moves(stream, run).kind(0), out, np.zeros(stream.groups, np.int64))
+    run.step(run.empty(), _Moves(stream, run).block(0, 1), out, np.zeros(stream.groups, np.int64))
     return out
 
 
@@ -90,19 +94,19 @@ def schedule(
     ends: list[int] = []
     state, base, end = run.empty(), 0, 0
     for repeat in range(stream.repeats):
-        kind = moves.kind(repeat)
-        step, state = run.step(state, kind, grants[repeat], takes[repeat])
+        block = moves.block(repeat, 1)
+        step, state = run.step(state, block, grants[repeat], takes[repeat])
         grants[repeat] += base
         takes[repeat] += base
         ready = takes[repeat, stream.bundle_end - 1] + mac.latency
-        for at, busy in zip(ready.tolist(), run.busy(kind.scatter).tolist(), strict=True):
+        for at, busy in zip(ready.tolist(), run.busy(int(block.scatter[0])).tolist(), strict=True):
             starts.append(max(at, end))
             end = starts[-1] + busy
             ends.append(end)
         if stream.serial:
             state, base = run.empty(), end + stream.gap
         else:
-            state, base = run.after_move(state, kind), base + step.advance
+            state, base = run.after_move(state, block), base + step.advance
     return grants.reshape(-1), takes.reshape(-1), np.array(starts, np.int64), np.array(ends, np.int64)
 
 
@@ -117,14 +121,10 @@ def _prepare(
     """Refuse what 64 bits cannot count, then lay the stream out for the kernels."""
     if interval <= 0:
         raise DeviceError(f"interval is {interval}, and must be above 0 cycles per group")
-    offset = stream.repeat_offset
-    last = stream.repeats - 1
-    most_offset = last * max(stream.repeat_stride, 0) if offset is None else int(offset.max())
-    highest = int(stream.address.max()) + max(most_offset, 0)
-    if len(stream.scatter_address):
-        highest = max(highest, int(stream.scatter_address.max()) + last * max(stream.scatter_stride, 0))
-    if highest >= 1 << 62:
-        raise TraceError(f"trace layer {stream.name}: address is {highest}, and must be below 2^62")
+    if len(stream.scatter_address):  # gathered addresses are held against it by those who read them anyway
+        highest = int(stream.scatter_address.max()) + (stream.repeats - 1) * max(stream.scatter_stride, 0)
+        if highest >= 1 << 62:
+            raise TraceError(f"trace layer {stream.name}: address is {highest}, and must be below 2^62")
     scatters = (stream.bundles + len(stream.scatter_address)) * scatter.rmw_cycles
     waits = stream.groups * (int(interval) + 2) + len(stream.address)
     cycles = stream.repeats * (waits + scatters + stream.gap + gather.latency + mac.latency)
@@ -134,46 +134,65 @@ def _prepare(
 
 
 class _Moves:
-    """The kind of each repeat. ``period``: kinds are periodic in the repeat from the first on; None: not known."""
+    """What moves each repeat. ``period``: kinds of repeats are periodic from the first on; None: not known."""
 
     def __init__(self, stream: RequestStream, run: GatherRun) -> None:
-        modulus = run.banks * run.banks if run.xor else 1  # what of an offset changes conflicts, not only banks
-        turn = 0 if run.coalesce else (1 if run.xor else run.banks)  # what of a move changes the state (0: all)
-        self._stream, self._modulus, self._turn = stream, modulus, turn
-        self._kinds: list[Kind] | None = None
-        self._indices: list[int] = []
+        self._xor, self._banks = run.xor, run.banks
+        self._modulus = run.banks * run.banks if run.xor else 1  # what of an offset changes conflicts, not only banks
+        self._turn = 0 if run.coalesce else (1 if run.xor else run.banks)  # what of a move changes the state (0: all)
+        self._stream = stream
+        self._offset: IntArray | None = None
+        self._numbers: dict[tuple[int, int, int], int] = {}
         self.period: int | None = None
         if stream.repeat_offset is None:
             strides = (stream.repeat_stride, stream.scatter_stride)
-            self.period = lcm(*(modulus // gcd(modulus, stride) for stride in strides))
+            self.period = lcm(*(self._modulus // gcd(self._modulus, stride) for stride in strides))
             return
         offset = stream.repeat_offset.astype(np.int64)
-        scatter = np.arange(len(offset), dtype=np.int64) * stream.scatter_stride
-        move = np.diff(offset, append=offset[-1])
-        move[-1] = move[0]  # nothing follows the last repeat
-        if stream.serial:
-            move[:] = 0
-        columns = np.stack([offset % modulus, scatter % modulus, move % turn if turn else move], axis=1)
-        kinds, indices = np.unique(columns, axis=0, return_inverse=True)
-        self._kinds = [Kind(*row) for row in kinds.tolist()]
-        self._indices = indices.reshape(-1).tolist()
-        if len(self._kinds) == 1:
+        after = 0 if len(offset) == 1 else offset[1] - offset[0]  # nothing follows the last repeat
+        self._offset = np.append(offset, offset[-1] + after)
+        # whether all are of one kind: mostly the first few tell
+        if all(self._alike(self._offset[:count]) for count in (_FEW, len(self._offset))):
             self.period = 1
+
+    def _alike(self, offset: IntArray) -> bool:
+        move = np.diff(offset)
+        if self._stream.serial:
+            move[:] = 0
+        elif self._turn:
+            move %= self._turn
+        here = offset % self._modulus if self._xor else _NO_TILES
+        there = (len(offset) - 1) * self._stream.scatter_stride % self._modulus
+        return not np.any(move != move[0]) and not np.any(here != here[:1]) and not there
+
+    def _move(self, words: int) -> int:
+        return words % self._turn if self._turn else words
 
     def index(self, repeat: int) -> int:
         """Return a number that is equal for repeats of equal kind."""
-        if self._kinds is None:
-            assert self.period is not None
+        if self.period is not None:
             return repeat % self.period
-        return self._indices[repeat]
+        assert self._offset is not None
+        here, after = int(self._offset[repeat]), int(self._offset[repeat + 1])
+        move = 0 if self._stream.serial else self._move(after - here)
+        kind = (here % self._modulus, repeat * self._stream.scatter_stride % self._modulus, move)
+        return self._numbers.setdefault(kind, len(self._numbers))
 
-    def kind(self, repeat: int) -> Kind:
-        """Return the kind of a repeat."""
-        if self._kinds is not None:
-            return self._kinds[self._indices[repeat]]
-        stride, scatter, modulus = self._stream.repeat_stride, self._stream.scatter_stride, self._modulus
-        move = stride % self._turn if self._turn else stride
-        return Kind(repeat * stride % modulus, repeat * scatter % modulus, move)
+    def block(self, repeat: int, count: int) -> Block:
+        """Return repeats ``repeat`` to ``repeat`` + ``count`` - 1."""
+        if self._offset is None:
+            moved = np.arange(count + 1, dtype=np.int64) * self._stream.repeat_stride
+            offset = moved[:-1] + repeat * self._stream.repeat_stride
+        else:
+            offset = self._offset[repeat : repeat + count]
+            moved = self._offset[repeat : repeat + count + 1] - offset[0]
+        scatter = np.zeros(1, np.int64)
+        if self._xor:
+            scatter = np.arange(repeat, repeat + count, dtype=np.int64) * self._stream.scatter_stride % self._modulus
+            if not np.any(scatter != scatter[0]):
+                scatter = scatter[:1]
+        gather = offset % self._modulus if self._xor else moved[:-1] % self._banks
+        return Block(gather, scatter, moved[:-1], self._move(int(moved[-1])))
 
 
 class _Totals:
@@ -214,7 +233,7 @@ class _Memo:
     def __init__(self) -> None:
         self.numbers: dict[bytes, int] = {}
         self.states: list[UnitState] = []
-        self.steps: dict[tuple[int, int], tuple[Step, int]] = {}
+        self.steps: dict[tuple[int, int, int], tuple[Step, int]] = {}
         self.bytes = 0
 
     def number(self, state: UnitState) -> int:
@@ -226,51 +245,93 @@ class _Memo:
         return found
 
 
-def _concatenated(run: GatherRun, moves: _Moves) -> StreamCycles:
-    repeats = run.stream.repeats
-    memo, totals = _Memo(), _Totals()
-    seen: dict[tuple[int, int], int] = {}
-    path: list[Step] = []
-    searching = moves.period is not None
-    state = memo.number(run.empty())
-    tile_ends: tuple[int, ...] = ()
-    repeat = 0
-    while repeat < repeats:
-        mark = (state, moves.index(repeat))
-        if searching:
-            first = seen.setdefault(mark, len(path))
-            times = (repeats - repeat) // (len(path) - first) if first < len(path) else 0
-            if times:
-                totals.jump(path[first:], times)
-                repeat += times * (len(path) - first)
-                searching = False
-                continue  # comes back to the same state and index
-        found = memo.steps.get(mark)
+class _Repeats:
+    """Runs repeats in their order, ``width`` of them in a step, and looks for states that run in a circle."""
+
+    def __init__(self, run: GatherRun, moves: _Moves) -> None:
+        self._run, self._moves, self._totals = run, moves, _Totals()
+        self._size = len(run.stream.address)
+        self._to_spend = run.stream.repeats * self._size // 16  # on looking, as requests
+        self._width, self._remembering = 1, self._to_spend >= run.step_requests
+        if not self._remembering:
+            self._width = run.block_repeats
+        self._searching = self._remembering and moves.period is not None
+        self._tile_ends: tuple[int, ...] = ()
+        self._state = run.empty()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._memo = _Memo()
+        self._number = self._memo.number(self._state) if self._remembering else 0
+        self._seen: dict[tuple[int, int, int], tuple[int, int]] = {}
+        self._path: list[Step] = []
+
+    def cycles(self) -> StreamCycles:
+        """Run all repeats from empty units."""
+        repeat, repeats = 0, self._run.stream.repeats
+        while repeat < repeats:
+            count = min(self._width, repeats - repeat)
+            if repeat == 0 and self._run.stream.tile_end is not None:
+                count = 1  # the tiles' ends are asked for in the first one
+            jumped = self._jump(repeat, count)
+            repeat += jumped or self._step(repeat, count)
+        totals = self._totals
+        return StreamCycles(
+            gather=totals.last_grant + 1,
+            consumed=totals.consumed + 1,
+            cycles=totals.end,
+            scatter_busy=totals.busy,
+            waiting_words=max(totals.peak, self._run.peak_of_rest(self._state)),
+            tile_ends=self._tile_ends,
+        )
+
+    def _jump(self, repeat: int, count: int) -> int:
+        """Return how many repeats were jumped: whole circles, if the state and the next step have been met before."""
+        if not self._searching:
+            return 0
+        mark = (self._number, self._moves.index(repeat), count)
+        first, before = self._seen.setdefault(mark, (len(self._path), repeat))
+        circle = repeat - before
+        times = (self._run.stream.repeats - repeat) // circle if circle else 0
+        if times:
+            self._totals.jump(self._path[first:], times)
+            self._searching = False
+        return times * circle
+
+    def _step(self, repeat: int, count: int) -> int:
+        """Run or look up a step; return its repeats, or 0 if the states were forgotten instead."""
+        if not self._remembering:
+            step, self._state = self._new_step(repeat, count)
+            self._totals.add(step)
+            return count
+        mark = (self._number, self._moves.index(repeat), count)
+        found = self._memo.steps.get(mark)
         if found is None:
-            if memo.bytes > MEMO_BYTES and len(memo.states) > 1:  # one state may be larger than that
-                current, memo = memo.states[state], _Memo()
-                state = memo.number(current)
-                seen, path = {}, []
-                continue
-            kind = moves.kind(repeat)
-            tiles = _tile_bundles(run.stream) if repeat == 0 else _NO_TILES
-            step, left = run.step(memo.states[state], kind, tile_bundles=tiles)
-            tile_ends = tile_ends or tuple(tiles.tolist())
-            found = step, memo.number(run.after_move(left, kind))
-            memo.steps[mark] = found
-        step, state = found
-        totals.add(step)
-        if searching:
-            path.append(step)
-        repeat += 1
-    return StreamCycles(
-        gather=totals.last_grant + 1,
-        consumed=totals.consumed + 1,
-        cycles=totals.end,
-        scatter_busy=totals.busy,
-        waiting_words=max(totals.peak, run.peak_of_rest(memo.states[state])),
-        tile_ends=tile_ends,
-    )
+            if self._memo.bytes > MEMO_BYTES and len(self._memo.states) > 1:  # one state may be larger than that
+                self._forget()
+                return 0
+            step, left = self._new_step(repeat, count)
+            found = step, self._memo.number(left)
+            self._memo.steps[mark] = found
+            self._to_spend -= self._run.step_requests
+        else:
+            self._to_spend += self._size - LOOK_UP_REQUESTS
+        step, self._number = found
+        self._state = self._memo.states[self._number]
+        self._totals.add(step)
+        if self._searching:
+            self._path.append(step)
+        if self._to_spend < self._run.step_requests and self._width < self._run.block_repeats:
+            self._width = self._run.block_repeats
+            self._remembering = self._searching
+        return count
+
+    def _new_step(self, repeat: int, count: int) -> tuple[Step, UnitState]:
+        block = self._moves.block(repeat, count)
+        tiles = _tile_bundles(self._run.stream) if repeat == 0 else _NO_TILES
+        step, left = self._run.step(self._state, block, tile_bundles=tiles)
+        self._tile_ends = self._tile_ends or tuple(tiles.tolist())
+        return step, self._run.after_move(left, block)
 
 
 def _serial(run: GatherRun, moves: _Moves) -> StreamCycles:
@@ -284,7 +345,7 @@ def _serial(run: GatherRun, moves: _Moves) -> StreamCycles:
         index = moves.index(first)
         if index not in steps:
             tiles = _tile_bundles(run.stream) if first == 0 else _NO_TILES
-            step, left = run.step(run.empty(), moves.kind(first), tile_bundles=tiles)
+            step, left = run.step(run.empty(), moves.block(first, 1), tile_bundles=tiles)
             steps[index] = step, run.peak_of_rest(left)
             tile_ends = tile_ends or tuple(tiles.tolist())
         step, rest = steps[index]

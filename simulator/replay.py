@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.schedule.mapping import capacity
 from simulator.schedule.program import Program, TileRun, VectorRun, Visit, proportional
 from simulator.simulate import LayerFacts
 from simulator.spec import Device
@@ -54,6 +55,7 @@ def _described(
             "stream": None,
             "runs": [[run.repeats, run.load_bytes, run.store_bytes] for run in visit.runs],
             "operands": [[list(operand) for operand in run.operands] for run in visit.runs],
+            "stored": [run.stored for run in visit.runs],
         }
         if visit.stream is not None:
             described["stream"] = len(kept)
@@ -68,7 +70,9 @@ def _described(
     return {
         **{name: getattr(program, name) for name in _COUNTERS},
         **{name: getattr(program, name) for name in _SCOPES},
-        "vector_runs": [[run.load_bytes, run.elements, run.store_bytes] for run in program.vector_runs],
+        "vector_runs": [
+            [run.load_bytes, run.elements, run.store_bytes, run.weight_bytes] for run in program.vector_runs
+        ],
         "visits": visits,
     }
 
@@ -80,15 +84,40 @@ def read_programs(directory: Path, device: Device) -> Iterator[tuple[LayerFacts,
     if described is None:
         for entry in index.layers:
             stream = read_stream(index, entry)
-            check_stream(stream, device.gather.lanes)
-            yield _foreign(stream, entry, device)
+            _check_on(stream, device)
+            facts, program = _foreign(stream, entry, device)
+            yield facts, _with_unchecked(program, device)
         return
     if not isinstance(described, list) or not described:
         raise TraceError(
             f"{directory}: programs of trace.json is {_short(described)}, and must be a list of at least one"
         )
     for item in described:
-        yield _own(index, item, device)
+        facts, program = _own(index, item, device)
+        yield facts, _with_unchecked(program, device)
+
+
+def _check_on(stream: RequestStream, device: Device) -> None:
+    """Raise TraceError for a stream that ``device`` cannot run: its lanes, and the tile that it says it reads."""
+    check_stream(stream, device.gather.lanes)
+    room = capacity(device).activation_words
+    if stream.scratchpad_words is not None and stream.scratchpad_words > room:
+        raise TraceError(
+            f"trace layer {stream.name}: scratchpad_words is {stream.scratchpad_words}, and must be at most {room}, an "
+            f"activation buffer of device {device.name}: the layer was cut for a larger one"
+        )
+
+
+def _with_unchecked(program: Program, device: Device) -> Program:
+    """Say where gather addresses are abstract, and where they pass what the device has."""
+    highest = [stream.highest_address() for stream in program.streams if stream.scratchpad_words is None]
+    if not highest:
+        return program
+    room = capacity(device).activation_words
+    reason = "addresses not checked against a scratchpad: the trace states no scratchpad_words"
+    if max(highest) >= room:
+        reason += f", and they reach {max(highest)} where an activation buffer of {device.name} has {room} words"
+    return replace(program, reason="; ".join(text for text in (program.reason, reason) if text))
 
 
 def _own(index: TraceIndex, item: Any, device: Device) -> tuple[LayerFacts, Program]:
@@ -125,17 +154,19 @@ def _core_program(
     described = _fields(item, ("vector_runs", "visits", *_COUNTERS), where)
     known = {name: described[name] for name in _COUNTERS} | {name: described.get(name, "") for name in _SCOPES}
     counters = _typed(Program, known, where)
-    numbers = [_whole_numbers(run, 3, 0, f"{where}: vector_runs") for run in _list(described, "vector_runs", where)]
-    vector_runs = tuple(VectorRun(load_bytes=a, elements=b, store_bytes=c) for a, b, c in numbers)
+    numbers = [_whole_numbers(run, 4, 0, f"{where}: vector_runs") for run in _list(described, "vector_runs", where)]
+    if any(run[3] > run[0] for run in numbers):
+        raise TraceError(f"{where}: vector_runs: a run's weight bytes, the last number, must be among its load bytes")
+    vector_runs = tuple(VectorRun(load_bytes=a, elements=b, store_bytes=c, weight_bytes=d) for a, b, c, d in numbers)
     visits = []
     for number, visit in enumerate(_list(described, "visits", where)):
         here = f"{where}: visit {number}"
         parts = _fields(visit, ("stream", "runs"), here)
         numbers = [_whole_numbers(run, 3, 0, f"{here}: runs") for run in _list(parts, "runs", here)]
-        operands = _operands(parts, numbers, here)
+        operands, stored = _operands(parts, numbers, here), _stored(parts, numbers, here)
         runs = tuple(
-            TileRun(repeats=a, load_bytes=b, store_bytes=c, operands=tiles)
-            for (a, b, c), tiles in zip(numbers, operands, strict=True)
+            TileRun(repeats=a, load_bytes=b, store_bytes=c, operands=tiles, stored=tag)
+            for (a, b, c), tiles, tag in zip(numbers, operands, stored, strict=True)
         )
         if not runs or min(run.repeats for run in runs) < 1:
             raise TraceError(f"{here}: runs must be at least one, and each of at least one repeat")
@@ -145,10 +176,11 @@ def _core_program(
             if type(place) is not int or not 0 <= place < len(index.layers):
                 raise TraceError(f"{here}: stream is {place!r}, and must be null or below {len(index.layers)}")
             stream = _share(read_stream(index, index.layers[place]), shared)
-            check_stream(stream, device.gather.lanes)
+            _check_on(stream, device)
             if sum(run.repeats for run in runs) != stream.repeats:
                 raise TraceError(f"{here}: runs must have the {stream.repeats} repeats of stream {stream.name} in all")
         visits.append(Visit(stream=stream, runs=runs))
+    _check_tags(visits, where)
     program = Program(visits=tuple(visits), vector_runs=vector_runs, **counters)
     if "facts" not in described:
         _check_counts(program, device, where)
@@ -156,7 +188,7 @@ def _core_program(
 
 
 def _operands(visit: dict[str, Any], runs: list[tuple[int, ...]], where: str) -> list[tuple[tuple[str, int], ...]]:
-    """Return the weight and input tiles of each run of a visit; none where the trace does not tell them apart."""
+    """Return the operands that each run of a visit loads; none where the trace does not tell them apart."""
     if "operands" not in visit:
         return [()] * len(runs)
     listed = _list(visit, "operands", where)
@@ -167,7 +199,7 @@ def _operands(visit: dict[str, Any], runs: list[tuple[int, ...]], where: str) ->
         for tile in tiles:
             if not _is_operand(tile):
                 raise TraceError(
-                    f"{where}: operand {_short(tile)} must be a tag that begins with w or x, and its bytes"
+                    f"{where}: operand {_short(tile)} must be a tag that begins with w, x or s, and its bytes"
                 )
         if sum(tile[1] for tile in tiles) > run[1]:
             raise TraceError(f"{where}: the operands of a run must have at most its {run[1]} load bytes")
@@ -178,7 +210,29 @@ def _operands(visit: dict[str, Any], runs: list[tuple[int, ...]], where: str) ->
 def _is_operand(tile: Any) -> bool:
     if not isinstance(tile, list) or len(tile) != 2 or not isinstance(tile[0], str):
         return False
-    return tile[0][:1] in ("w", "x") and _is_count(tile[1], 1)
+    return tile[0][:1] in ("w", "x", "s") and _is_count(tile[1], 1)
+
+
+def _stored(visit: dict[str, Any], runs: list[tuple[int, ...]], where: str) -> list[str]:
+    """Return the tag of what each run of a visit stores; none where the trace does not tell them apart."""
+    if "stored" not in visit:
+        return [""] * len(runs)
+    tags = _list(visit, "stored", where)
+    if len(tags) != len(runs):
+        raise TraceError(f"{where}: stored must be a tag for each of its {len(runs)} runs")
+    for tag in tags:
+        if not isinstance(tag, str) or tag[:1] not in ("", "o", "s"):
+            raise TraceError(f"{where}: stored is {_short(tag)}, and must be empty or a tag that begins with o or s")
+    return tags
+
+
+def _check_tags(visits: list[Visit], where: str) -> None:
+    """Raise TraceError unless equal tags have equal bytes, wherever they are loaded or stored."""
+    sizes: dict[str, int] = {}
+    for run in (run for visit in visits for run in visit.runs):
+        for tag, size_bytes in (*run.operands, (run.stored, run.store_bytes)):
+            if tag and sizes.setdefault(tag, size_bytes) != size_bytes:
+                raise TraceError(f"{where}: {_short(tag)} has {size_bytes} bytes, and {sizes[tag]} elsewhere")
 
 
 def _check_counts(program: Program, device: Device, where: str) -> None:

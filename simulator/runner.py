@@ -10,38 +10,40 @@ import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from simulator.engine import Recorder, Tile, Traffic, Transfer, place_cores, run_cores, unrecorded
+from simulator.engine import Recorder, Tile, Traffic, Transfer, run_cores, unrecorded
 from simulator.issue import core_interval
 from simulator.machine import StreamCycles, run_stream
-from simulator.schedule.program import Program, Visit, proportional
+from simulator.memory.regions import place, place_cores, region_unit
+from simulator.schedule.program import Program, TileRun, Visit, proportional
 from simulator.spec import Device
 from traces.stream import RequestStream
 
-
-def run_parts(program: Program, device: Device, interval: Fraction | None = None) -> list[list[StreamCycles]]:
-    """Return ``run_streams`` of each core; cores that do the same run once."""
-    seen: dict[int, list[StreamCycles]] = {}
-    for part in program.parts:
-        if id(part.visits) not in seen:
-            seen[id(part.visits)] = run_streams(part, device, interval)
-    return [seen[id(part.visits)] for part in program.parts]
+Known = dict[tuple[object, ...], StreamCycles]  # of streams that live as long as it does
 
 
-def run_streams(program: Program, device: Device, interval: Fraction | None = None) -> list[StreamCycles]:
-    """Return the cycles of each visit's stream of one core; ``interval`` instead of what the weight buffer allows."""
-    seen: dict[tuple[object, ...], StreamCycles] = {}
+def run_parts(
+    program: Program, device: Device, interval: Fraction | None = None, known: Known | None = None
+) -> list[list[StreamCycles]]:
+    """Return ``run_streams`` of each core; what several cores run is run once."""
+    known = {} if known is None else known
+    return [run_streams(part, device, interval, known) for part in program.parts]
+
+
+def run_streams(
+    program: Program, device: Device, interval: Fraction | None = None, known: Known | None = None
+) -> list[StreamCycles]:
+    """Return the cycles of each visit's stream of one core; ``interval`` instead of what the weight buffer allows.
+
+    ``known``: the streams of the same program that have been run, on any units, so that none is run twice.
+    """
+    seen = {} if known is None else known
+    units = (device.gather, device.scratchpad, device.mac, device.scatter)
     results = []
     for stream in program.streams:
-        key = _identity(stream)
+        cycles = interval or stream_interval(stream, device)
+        key = (_identity(stream), units, max(cycles, Fraction(1)))  # a group a cycle is the most there is
         if key not in seen:
-            seen[key] = run_stream(
-                stream,
-                device.gather,
-                device.scratchpad,
-                device.mac,
-                device.scatter,
-                interval=interval or stream_interval(stream, device),
-            )
+            seen[key] = run_stream(stream, *units, interval=cycles)
         results.append(seen[key])
     return results
 
@@ -70,8 +72,8 @@ def with_transfers(
     """Return what DMA and DRAM make of a program, every tile waiting for its bytes, and the cycles without sharing.
 
     ``results``: by core, as ``run_streams`` gives. The second number is the most that a core takes with the DRAM and
-    the second level to itself. ``transfers``: a list that receives what the DRAM is asked for by all of them together;
-    ``record`` is told when each tile ran.
+    the second level to itself, its regions the first there. ``transfers``: a list that receives what the DRAM is asked
+    for by all of them together; ``record`` is told when each tile ran.
     """
     pad = device.scratchpad
 
@@ -79,12 +81,14 @@ def with_transfers(
         buffers = (pad.activation_buffers, pad.output_buffers)
         return run_cores(cores, device.dram, device.clock_hz, *buffers, device.second_level, seen, told)
 
-    cores = place_cores(_tiles(part, found, device) for part, found in zip(program.parts, results, strict=True))
-    together = run(cores, transfers, record)
-    if len(cores) == 1:
+    both = zip(program.parts, results, strict=True)
+    tiles = [list(_tiles(part, core, found, device)) for core, (part, found) in enumerate(both)]
+    unit_bytes = region_unit(device.dram)
+    together = run(place_cores(tiles, unit_bytes), transfers, record)
+    if len(tiles) == 1:
         return together, together.cycles
-    different = {(id(part.visits), part.vector_runs): tiles for part, tiles in zip(program.parts, cores, strict=True)}
-    return together, max(run([tiles]).cycles for tiles in different.values())
+    different = {(id(part.visits), part.vector_runs): own for part, own in zip(program.parts, tiles, strict=True)}
+    return together, max(run([place(own, unit_bytes)]).cycles for own in different.values())
 
 
 def tile_places(program: Program) -> list[tuple[int, int]]:
@@ -110,8 +114,6 @@ def _identity(stream: RequestStream) -> tuple[object, ...]:
         stream.scatter_stride,
         stream.serial,
         stream.gap,
-        stream.bytes_per_group,
-        stream.issue,
     )
 
 
@@ -125,31 +127,36 @@ def _tile_cycles(visit: Visit, result: StreamCycles | None) -> list[int]:
     return proportional(result.cycles, [run.repeats for run in visit.runs])
 
 
-def _scoped(program: Program, operands: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
-    """Tell the tiles of different scopes apart."""
-    scope = {"w": program.weights_scope, "x": program.inputs_scope}
-    return tuple((f"{scope[tag[0]]}:{tag}", size_bytes) for tag, size_bytes in operands)
+def _scoped(program: Program, core: int, tag: str) -> str:
+    """Tell the tiles of different scopes apart; outputs and partial sums are a core's own."""
+    scope = {"w": program.weights_scope, "x": program.inputs_scope}.get(tag[0], str(core))
+    return f"{tag[0]}{scope}:{tag}"
 
 
-def _tiles(program: Program, results: list[StreamCycles], device: Device) -> Iterator[Tile]:
+def _tiles(program: Program, core: int, results: list[StreamCycles], device: Device) -> Iterator[Tile]:
     left = iter(results)
     by_visit: list[list[Tile]] = []
     for visit in program.visits:
         cycles = _tile_cycles(visit, next(left) if visit.stream is not None else None)
-        by_visit.append(
-            [
-                Tile(
-                    load_bytes=run.load_bytes,
-                    compute_cycles=part,
-                    store_bytes=run.store_bytes,
-                    operands=_scoped(program, run.operands) if device.second_level.bytes else (),
-                )
-                for run, part in zip(visit.runs, cycles, strict=True)
-            ]
-        )
+        by_visit.append([_tile(program, core, run, part) for run, part in zip(visit.runs, cycles, strict=True)])
     if program.serial:  # all tiles of a step of time before the next step
         by_visit = [list(at_once) for at_once in zip(*by_visit, strict=True)]
     yield from itertools.chain.from_iterable(by_visit)
-    for run in program.vector_runs:
-        cycles_of_run = vector_cycles(run.elements, device)
-        yield Tile(load_bytes=run.load_bytes, compute_cycles=cycles_of_run, store_bytes=run.store_bytes)
+    for number, run in enumerate(program.vector_runs):
+        weights = ((f"w{program.weights_scope}:v{number}", run.weight_bytes),) if run.weight_bytes else ()
+        yield Tile(
+            load_bytes=run.load_bytes,
+            compute_cycles=vector_cycles(run.elements, device),
+            store_bytes=run.store_bytes,
+            operands=weights,
+        )
+
+
+def _tile(program: Program, core: int, run: TileRun, cycles: int) -> Tile:
+    return Tile(
+        load_bytes=run.load_bytes,
+        compute_cycles=cycles,
+        store_bytes=run.store_bytes,
+        operands=tuple((_scoped(program, core, tag), size_bytes) for tag, size_bytes in run.operands),
+        stored=_scoped(program, core, run.stored) if run.stored else "",
+    )

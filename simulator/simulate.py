@@ -14,15 +14,16 @@ from fractions import Fraction
 
 from simulator.attribution import lost_cycles
 from simulator.engine import Recorder, Transfer
+from simulator.judge import CycleJudge
 from simulator.result import Counters, Cycles, LayerResult
-from simulator.runner import run_parts, vector_cycles, with_transfers
-from simulator.schedule.many_cores import layer_programs
+from simulator.runner import run_parts, with_transfers
+from simulator.schedule.many_cores import LayerWays
 from simulator.schedule.program import Program
-from simulator.spec import Device, DeviceError
+from simulator.spec import Device
 from traces.layer import Layer, MatrixLayer, ProductLayer, UnsupportedLayer, VectorLayer
 from traces.trace import LayerTrace
 
-Programs = MutableMapping[object, tuple[Program, ...]]
+Programs = MutableMapping[object, LayerWays]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,26 +63,24 @@ def simulate(
     key = (trace, encoding, order, mapping, _geometry(device))
     ways = programs.get(key) if programs is not None else None
     if ways is None:
-        ways = layer_programs(trace, device, encoding=encoding, order=order, mapping=mapping)
+        ways = LayerWays(trace, device, encoding=encoding, order=order, mapping=mapping)
         if programs is not None:
             programs[key] = ways
-    return _fastest(trace, ways, device)[0]
+    judge = CycleJudge(device)
+    return run_program(layer_facts(trace, device), _fastest(ways, judge), device, judge)
 
 
 def best_program(
     trace: LayerTrace, device: Device, *, encoding: str | None = None, order: str = "packed", mapping: str | None = None
 ) -> Program:
     """Return the program whose result ``simulate`` gives: of the ways to share a layer out, the fastest."""
-    ways = layer_programs(trace, device, encoding=encoding, order=order, mapping=mapping)
-    return ways[0] if len(ways) == 1 else _fastest(trace, ways, device)[1]
+    return _fastest(LayerWays(trace, device, encoding=encoding, order=order, mapping=mapping), CycleJudge(device))
 
 
-def _fastest(trace: LayerTrace, ways: tuple[Program, ...], device: Device) -> tuple[LayerResult, Program]:
-    """Return the first of the fastest programs, and its result."""
-    facts = layer_facts(trace, device)
-    results = [run_program(facts, program, device) for program in ways]
-    best = min(range(len(ways)), key=lambda way: results[way].latency_s)
-    return results[best], ways[best]
+def _fastest(ways: LayerWays, judge: CycleJudge) -> Program:
+    """Return the first of the fastest programs."""
+    programs = ways.programs(judge)
+    return programs[0] if len(programs) == 1 else min(programs, key=lambda program: judge.traffic(program)[0].cycles)
 
 
 def _geometry(device: Device) -> tuple[object, ...]:
@@ -89,7 +88,6 @@ def _geometry(device: Device) -> tuple[object, ...]:
     pad = device.scratchpad
     return (
         device.cores,
-        device.second_level.bytes > 0,
         device.gather.lanes,
         device.vector,
         replace(pad, hash="none"),
@@ -141,19 +139,21 @@ def _matrix_shape(layer: Layer) -> tuple[int, int, int, int]:
             return 0, 0, 0, 0
 
 
-def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerResult:
-    """Return the result of running ``program``: once as the device is, then with one cause after another removed."""
-    results = run_parts(program, device)
-    vector = [sum(vector_cycles(run.elements, device) for run in part.vector_runs) for part in program.parts]
-    compute = max(sum(result.cycles for result in core) + extra for core, extra in zip(results, vector, strict=True))
-    transfers, alone = with_transfers(program, results, device)
+def run_program(facts: LayerFacts, program: Program, device: Device, judge: CycleJudge | None = None) -> LayerResult:
+    """Return the result of running ``program``: once as the device is, then with one cause after another removed.
+
+    ``judge``: one of this device, which may have run the program already.
+    """
+    judge = judge or CycleJudge(device)
+    results, vector, compute = judge.streams(program), judge.vector(program), max(judge.compute(program))
+    transfers, alone = judge.traffic(program)
     total = transfers.cycles
     peak = device.macs_per_cycle
     issued = sum(stream.groups * stream.repeats for stream in program.streams) * (peak // device.cores)
     if program.on_vector_unit:  # element work may come faster than the MAC array's
         peak = max(peak, device.cores * device.vector_unit.elements_per_cycle)
         issued = sum(vector) * device.vector_unit.elements_per_cycle if program.macs_effectual else 0
-    lost = lost_cycles(program, device, total=total, alone=alone, compute=compute, peak=peak)
+    lost = lost_cycles(program, device, total=total, alone=alone, compute=compute, peak=peak, known=judge.known)
     effectual = Fraction(program.macs_effectual, peak)
     causes = {**lost, "compute": effectual}
     return LayerResult(
@@ -216,11 +216,7 @@ def layer_transfers(
 def record_program(program: Program, device: Device, record: Recorder) -> int:
     """Run ``program`` once as the device is, tell ``record`` when each tile ran, and return its cycles.
 
-    Tiles are numbered in the order of ``runner.tile_places``. Raises DeviceError for a program of several cores.
+    Tiles of each core are numbered in the order of ``runner.tile_places``, cores from 0.
     """
-    if len(program.parts) != 1:
-        raise DeviceError(
-            f"a layer runs on {len(program.parts)} cores of device {device.name}, and a timeline shows 1 core"
-        )
     traffic, _ = with_transfers(program, run_parts(program, device), device, record=record)
     return traffic.cycles

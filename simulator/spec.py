@@ -41,7 +41,8 @@ def _at_least_one(owner: object, *names: str, most: int = _MOST) -> None:
 class Scratchpad:
     """Banks of single-cycle memory. A word of the activation side is ``vector`` values, of the output side sums.
 
-    ``activation_bytes`` and ``output_bytes`` are those of one of their buffers.
+    ``activation_bytes`` and ``output_bytes`` are those of one of their buffers. ``scatter_half``: under gs_scatter
+    there is one buffer of each and no more, activations in the first half of the scratchpad, results in the second.
     """
 
     banks: int
@@ -50,6 +51,7 @@ class Scratchpad:
     activation_buffers: int = 2
     output_bytes: int
     output_buffers: int = 2
+    scatter_half: bool = False
 
     def __post_init__(self) -> None:
         _at_least_one(self, "banks", most=_MOST_BANKS)

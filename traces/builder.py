@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from traces.layer import (
+    Arrangement,
     FloatArray,
     Layer,
     MatrixKind,
@@ -104,6 +105,12 @@ class NetworkBuilder:
 
     def _reads(self, names: Sequence[str]) -> tuple[str, ...]:
         return tuple(self._root(name)[0] for name in names)
+
+    def _read_shapes(self, names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        """Return the shapes in which tensors are read, () where each is read in its own."""
+        shapes = tuple(self.shape(name) for name in names)
+        own = tuple(self._tensors[root].shape for root in self._reads(names))
+        return () if shapes == own else shapes
 
     def _unique(self, name: str) -> str:
         chosen, count = name, 2
@@ -295,6 +302,7 @@ class NetworkBuilder:
                 window=window,
                 serial=serial,
                 columns_per_channel=columns_per_channel,
+                read_shapes=self._read_shapes([x]),
                 inputs=self._reads([x]),
                 outputs=(self._output(out, out_shape),),
             )
@@ -333,6 +341,7 @@ class NetworkBuilder:
         weight_elements: int = 0,
         stored_weight_elements: int | None = None,
         channelwise: bool = False,
+        arrangement: Arrangement | None = None,
     ) -> str:
         """Element work; ``elements`` defaults to one operation per output element, ``input_elements`` to all inputs."""
         if input_elements is None:
@@ -348,6 +357,8 @@ class NetworkBuilder:
                 weight_elements=weight_elements,
                 stored_weight_elements=weight_elements if stored_weight_elements is None else stored_weight_elements,
                 channelwise=channelwise,
+                arrangement=arrangement,
+                read_shapes=self._read_shapes(inputs),
                 inputs=self._reads(inputs),
                 outputs=(self._output(out, out_shape),),
             )

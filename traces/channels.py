@@ -1,49 +1,62 @@
-"""Channel pruning as a change of shape: whole output channels go, and the consumer's input channels follow.
+"""Channel pruning as a change of shape: whole output channels go, and everything tied to them goes along.
 
 A removed channel takes its bias and everything computed from it along, so the smaller network computes what the
-larger one does where the consumers' columns of that channel are zero. A layer whose channels meet others (a residual
-add, a concat, a product, a recurrence) keeps them all and says why. Left out: pruning tied channels together, and
-following channels through a transposition or through the fold of a sequence into features.
+larger one does where the consumers' columns of that channel are zero. Channels that meet (in a residual addition, a
+gate, a depthwise layer) go together or not at all; ``traces.channel_graph`` says which, and what stays, and why.
+
+A channel's score is the L2 norm of all weights that make it: its rows in every layer of its group, the depthwise ones
+included, as one vector. Each group keeps max(1, round((1 - sparsity) x channels) of the largest scores. Left out:
+scores that look at consumers, ratios by layer.
+
+Reference: Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, arXiv 2301.12900.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from patterns.channel import Channel
-from traces.layer import FloatArray, Layer, MatrixLayer, ModelError, Network, Tensor, VectorLayer
+from patterns.selection import checked_scores, keep_largest_norms, kept_count
+from traces.channel_graph import Follower, Walk
+from traces.channel_labels import Indices, Labels, sliced
+from traces.channel_ties import MAKER, Ties, signatures
+from traces.layer import Arrangement, FloatArray, Layer, MatrixKind, MatrixLayer, ModelError, Network, VectorLayer
 
-Indices = npt.NDArray[np.int64]
+TiesRule = Literal["together", "keep"]
 
-CONVOLUTIONS = ("conv2d", "conv1d")
-POINTWISE = ("activation", "add", "mul")  # what may work on a linear layer's output: no neighbours, last axis kept
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelGroup:
+    """Channels that compete with each other: ``kept`` of ``channels`` stay, each in all of ``layers``."""
+
+    layers: tuple[str, ...]
+    channels: int
+    kept: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ChannelPlan:
     """A channel-pruned network, and how it came about.
 
-    ``kept[layer]``: output channels kept, ascending, for every layer with weights, among groups x m of the original.
-    ``reasons[layer]``: why a layer's output channels were all kept, for those where the rule was not applied.
+    ``kept[layer]``: output channels kept, in the order in which they then lie (ascending but after a channel shuffle),
+    for every layer with weights, among groups x m of the original. ``columns[layer]``: input channels kept, likewise,
+    among groups x Ci (for a linear layer, among its input features).
+    ``reasons[layer]``: why a layer kept more output channels than the ratio asks for.
+    ``units[layer]``: a number for each output channel of the original, equal for channels that are tied; 0 stays.
     """
 
     network: Network
     kept: Mapping[str, Indices]
+    columns: Mapping[str, Indices]
     reasons: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reach:
-    """Where the output channels of one layer go: tensors that carry them, layers that shrink along, consumers."""
-
-    tensors: tuple[str, ...]
-    followers: tuple[str, ...]
-    consumers: tuple[str, ...]
+    groups: tuple[ChannelGroup, ...]
+    units: Mapping[str, Indices]
 
 
 class SlicedWeights(Mapping[str, FloatArray]):
@@ -55,7 +68,14 @@ class SlicedWeights(Mapping[str, FloatArray]):
 
     def __getitem__(self, layer: str) -> FloatArray:
         matrix = self._base[layer]
-        return matrix[np.ix_(*self._cuts[layer])] if layer in self._cuts else matrix
+        if layer not in self._cuts:
+            return matrix
+        groups, rows, columns = self._cuts[layer]
+        if len(groups) == 1:
+            one: FloatArray = matrix[groups[0]][np.ix_(rows[0], columns[0])][None]
+            return one
+        cut: FloatArray = matrix[groups[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return cut
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._base)
@@ -64,155 +84,186 @@ class SlicedWeights(Mapping[str, FloatArray]):
         return len(self._base)
 
 
-def prune_channels(network: Network, sparsity: float, *, keep: frozenset[str] = frozenset()) -> ChannelPlan:
-    """Remove ``sparsity`` of the output channels of every layer that allows it, those of smallest L2 norm.
+def prune_channels(
+    network: Network, sparsity: float, *, keep: frozenset[str] = frozenset(), ties: TiesRule = "together"
+) -> ChannelPlan:
+    """Remove ``sparsity`` of the output channels of every group that allows it, those of smallest L2 norm.
 
-    ``keep``: layers whose output channels all stay; a depthwise layer follows its producer all the same. Norms are of
-    the original rows, also where columns go as well.
+    ``keep``: layers whose output channels all stay, and with them those tied to them; a depthwise layer follows its
+    producer all the same. ``ties``: "together" prunes channels that meet as one, "keep" lets them all stay. Norms are
+    of the original rows, also where columns go as well.
     Raises ModelError for a name in ``keep`` that is no layer, PatternError for a sparsity outside [0, 1).
     """
     unknown = keep - {layer.name for layer in network.layers}
     if unknown:
         raise ModelError(f"{network.name}: keep names {min(unknown)}, and no layer has this name")
-    rule = Channel()
-    rule.project(np.ones((1, 1, 1), dtype=np.float32), sparsity)  # refuses a bad sparsity where no layer is prunable
-    kept: dict[str, Indices] = {}
-    reasons: dict[str, str] = {}
-    columns: dict[str, Indices] = {}
-    channels: dict[str, tuple[int, int]] = {}  # by tensor and by vector layer: channels kept, channels before
-    for layer in network.matrix_layers:
-        if layer.name in kept:
-            continue  # a depthwise layer that follows its producer
-        kept[layer.name] = np.arange(layer.groups * layer.m, dtype=np.int64)
-        reach = "in keep" if layer.name in keep else _reach(network, layer)
-        if isinstance(reach, str):
-            reasons[layer.name] = reach
-            continue
-        mask = rule.project(np.abs(network.weights[layer.name]), sparsity)
-        rows = np.flatnonzero(mask[0].any(axis=1)).astype(np.int64)
-        kept[layer.name] = rows
-        channels.update((name, (len(rows), layer.m)) for name in (*reach.tensors, *reach.followers))
-        columns.update((name, rows) for name in reach.consumers)
-        kept.update((name, rows) for name in reach.followers if name in network.weights)
-    return ChannelPlan(network=_smaller(network, kept, columns, channels), kept=kept, reasons=reasons)
-
-
-def _reach(network: Network, producer: MatrixLayer) -> _Reach | str:
-    """Follow the producer's output channels to the layers that consume them; a string says why they must stay."""
-    if producer.kind == "depthwise":
-        return "depthwise: its channels are those of its input, which stay"
-    if producer.kind not in (*CONVOLUTIONS, "linear"):
-        return "recurrent: its outputs are gates"
-    if producer.groups > 1:
-        return "grouped convolution: the groups of its consumer would become unequal"
-    spatial = producer.kind in CONVOLUTIONS
-    tensors = [*producer.outputs]
-    followers: list[str] = []
-    consumers: list[str] = []
-    for layer in network.layers:  # in the order in which they run, so a tensor is known before its readers
-        read = [name for name in layer.inputs if name in tensors]
-        if not read:
-            continue
-        if isinstance(layer, MatrixLayer) and _consumes(network.tensors[read[0]], layer, producer.m, spatial):
-            consumers.append(layer.name)
-        elif len(read) == len(layer.inputs) and _passes(network, layer, producer.m, spatial):
-            followers.append(layer.name)
-            tensors.extend(layer.outputs)
-        else:
-            return f"tied by {layer.kind} {layer.name}"
-    if any(name in network.outputs for name in tensors):
-        return "network output"
-    if not consumers:
-        return "no layer reads it"
-    return _Reach(tensors=tuple(tensors), followers=tuple(followers), consumers=tuple(consumers))
-
-
-def _consumes(tensor: Tensor, layer: MatrixLayer, channels: int, spatial: bool) -> bool:
-    """Whether ``layer`` sums over all channels of ``tensor``, so that its columns can follow."""
-    if layer.groups > 1 or len(layer.inputs) != 1:
-        return False
-    batch = tensor.shape[0]
-    if layer.kind in CONVOLUTIONS:
-        return spatial and layer.ci == channels and layer.columns_per_channel == 1 and layer.batch == batch
-    if layer.kind != "linear" or layer.k * layer.p != tensor.elements:
-        return False
-    if spatial:  # the flattened map of a sample is one position, channel outermost; any other view mixes axes
-        return layer.p == batch and layer.k == channels * layer.columns_per_channel
-    return layer.k == channels and layer.columns_per_channel == 1
-
-
-def _passes(network: Network, layer: Layer, channels: int, spatial: bool) -> bool:
-    """Whether output channel c of ``layer`` depends on input channel c alone, and lies on the same axis."""
-    if isinstance(layer, MatrixLayer):
-        return spatial and layer.kind == "depthwise" and layer.groups == channels and layer.m == 1
-    if not isinstance(layer, VectorLayer) or not layer.channelwise or len(layer.outputs) != 1:
-        return False
-    shape, source = network.tensors[layer.outputs[0]].shape, network.tensors[layer.inputs[0]].shape
-    if spatial:
-        return len(shape) > 1 and shape[0] == source[0] and shape[1] == channels
-    return layer.kind in POINTWISE and shape[-1] == channels
-
-
-def _smaller(
-    network: Network,
-    kept: Mapping[str, Indices],
-    columns: Mapping[str, Indices],
-    channels: Mapping[str, tuple[int, int]],
-) -> Network:
-    """Return the network with ``kept`` rows, with ``columns`` by input channel, and with shrunk tensors."""
-    layers: list[Layer] = []
-    cuts: dict[str, tuple[Indices, Indices, Indices]] = {}
-    axes: dict[str, int] = {}
-    for layer in network.layers:
-        if isinstance(layer, MatrixLayer):
-            axes.update((name, -1 if layer.kind == "linear" else 1) for name in layer.outputs)
-            cut = _cut(layer, kept[layer.name], columns.get(layer.name))
-            cuts[layer.name] = cut
-            groups, m, k = (len(indices) for indices in cut)
-            layers.append(dataclasses.replace(layer, groups=groups, m=m, k=k))
-        elif isinstance(layer, VectorLayer) and layer.name in channels:
-            axes.update((name, axes[layer.inputs[0]]) for name in layer.outputs)
-            layers.append(_scaled(layer, *channels[layer.name]))
-        else:
-            layers.append(layer)
-    tensors = {
-        name: _shrunk(tensor, axes[name], channels[name][0]) if name in channels else tensor
-        for name, tensor in network.tensors.items()
-    }
-    return dataclasses.replace(
-        network, layers=tuple(layers), tensors=tensors, weights=SlicedWeights(network.weights, cuts)
+    checked_scores(np.ones((1, 1, 1), dtype=np.float32), sparsity)  # refuses a bad sparsity where nothing is prunable
+    found = Ties(network)
+    Follower(network, found, keep, ties == "together", None).run()
+    energy = np.full(len(found.every), np.nan)
+    while True:
+        alive, groups = _select(network, found, energy, sparsity)
+        follower = Follower(network, found, keep, ties == "together", alive)
+        walk = follower.run()
+        if follower.regular:  # else more channels stay: choose again among the others
+            break
+    smaller, columns = _smaller(network, walk)
+    return ChannelPlan(
+        network=smaller,
+        kept=walk.kept,
+        columns=columns,
+        reasons=_reasons(network, found, groups, sparsity),
+        groups=groups,
+        units={layer.name: found.roots(found.rows(layer)) for layer in network.matrix_layers},
     )
 
 
-def _cut(layer: MatrixLayer, kept: Indices, channels: Indices | None) -> tuple[Indices, Indices, Indices]:
-    """Return the groups, rows and columns of a weight matrix that stay."""
-    every = np.arange(max(layer.groups, layer.m, layer.k), dtype=np.int64)
-    if layer.kind == "depthwise" and layer.m == 1:
-        return kept, every[:1], every[: layer.k]
-    rows = kept if layer.groups == 1 else every[: layer.m]
-    stay = every[: layer.k]
-    if channels is not None and layer.columns_per_channel > 1:  # channel outermost
-        stay = stay.reshape(-1, layer.columns_per_channel)[channels].reshape(-1)
-    elif channels is not None:  # Ci innermost
-        stay = stay.reshape(-1, layer.ci)[:, channels].reshape(-1)
-    return every[: layer.groups], rows, stay
+def _select(
+    network: Network, ties: Ties, energy: npt.NDArray[np.float64], sparsity: float
+) -> tuple[npt.NDArray[np.bool_], tuple[ChannelGroup, ...]]:
+    """Return which channel numbers are left, and the groups. ``energy`` of single rows is filled in as needed."""
+    every = ties.every
+    names = [layer.name for layer in network.matrix_layers]
+    for layer in network.matrix_layers:
+        rows = ties.rows(layer)
+        if every[rows].any() and np.isnan(energy[rows[0]]):
+            matrix = checked_scores(np.abs(network.weights[layer.name]), sparsity)
+            energy[rows] = np.einsum("gmk,gmk->gm", matrix, matrix, dtype=np.float64).reshape(-1)
+    total = np.zeros(len(every))
+    free = every > 0
+    np.add.at(total, every[free], energy[free])
+    alive = np.ones(len(every), dtype=np.bool_)
+    groups = []
+    for signature, members in signatures(network, ties).items():
+        roots = np.asarray(members, dtype=np.int64)
+        count = max(1, kept_count(len(roots), sparsity))
+        alive[roots] = keep_largest_norms(total[roots], count)
+        layers = tuple(names[index] for mark, index in signature if mark == MAKER)
+        groups.append(ChannelGroup(layers=layers, channels=len(roots), kept=count))
+    return alive[every], tuple(groups)
 
 
-def _scaled(layer: VectorLayer, kept: int, before: int) -> VectorLayer:
-    """Return a channel-wise layer over fewer channels. Fewer parameters than channels are shared by all, and stay."""
-    counts = {}
-    for field in ("elements", "input_elements", "output_elements", "weight_elements", "stored_weight_elements"):
-        value = getattr(layer, field)
-        if "weight" in field and value < before:
-            counts[field] = value
-            continue
-        if value % before:
-            raise ModelError(f"layer {layer.name}: {field} is {value}, and must be a multiple of its {before} channels")
-        counts[field] = value // before * kept
-    return dataclasses.replace(layer, **counts)
+def _reasons(network: Network, ties: Ties, groups: tuple[ChannelGroup, ...], sparsity: float) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    for layer in network.matrix_layers:
+        rows = layer.groups * layer.m
+        texts = [
+            text if count == rows else f"{count} of its {rows} channels stay: {text}"
+            for text, count in ties.reasons(layer).items()
+        ]
+        sizes = {group.channels for group in groups if layer.name in group.layers and not _asked(group, sparsity)}
+        texts += [f"sparsity {sparsity:g} would remove all {size} of a group, and one stays" for size in sorted(sizes)]
+        if texts:
+            reasons[layer.name] = "; ".join(texts)
+    return reasons
 
 
-def _shrunk(tensor: Tensor, axis: int, kept: int) -> Tensor:
-    shape = list(tensor.shape)
-    shape[axis] = kept
-    return dataclasses.replace(tensor, shape=tuple(shape))
+def _asked(group: ChannelGroup, sparsity: float) -> bool:
+    return kept_count(group.channels, sparsity) >= 1
+
+
+def _smaller(network: Network, walk: Walk) -> tuple[Network, dict[str, Indices]]:
+    """Return the network that is left, and the input channels of every layer with weights."""
+    layers: list[Layer] = []
+    cuts: dict[str, tuple[Indices, Indices, Indices]] = {}
+    columns: dict[str, Indices] = {}
+    for layer in network.layers:
+        reads = walk.reads[layer.name]
+        if isinstance(layer, MatrixLayer):
+            inputs = walk.inputs.get(layer.name)
+            columns[layer.name] = np.arange(layer.groups * layer.ci) if inputs is None else inputs[1]
+            cut = _cut(layer, walk.kept[layer.name], columns[layer.name])
+            cuts[layer.name] = cut
+            groups, m, k = len(cut[0]), cut[1].shape[1], cut[2].shape[1]
+            kind = _kind(layer, groups, k, len(network.tensors[layer.outputs[0]].shape))
+            layers.append(
+                dataclasses.replace(
+                    layer, kind=kind, groups=groups, m=m, k=k, read_shapes=_small_reads(layer, reads),
+                    columns_per_channel=_columns_per_channel(layer, walk.tensors[layer.inputs[0]]),
+                )
+            )  # fmt: skip
+        elif isinstance(layer, VectorLayer):
+            layers.append(_scaled(layer, reads, [walk.tensors[name] for name in layer.outputs]))
+        else:
+            layers.append(layer)
+    tensors = {
+        name: dataclasses.replace(tensor, shape=walk.tensors[name].small) if name in walk.tensors else tensor
+        for name, tensor in network.tensors.items()
+    }
+    weights = SlicedWeights(network.weights, cuts)
+    return dataclasses.replace(network, layers=tuple(layers), tensors=tensors, weights=weights), columns
+
+
+def _small_reads(layer: MatrixLayer | VectorLayer, reads: tuple[Labels, ...]) -> tuple[tuple[int, ...], ...]:
+    return tuple(labels.small for labels in reads) if layer.read_shapes else ()
+
+
+def _kind(layer: MatrixLayer, groups: int, k: int, rank: int) -> MatrixKind:
+    """Return what a layer is now: a grouped convolution with one input a group is depthwise, of one group it is not."""
+    if layer.kind not in ("conv1d", "conv2d", "depthwise"):
+        return layer.kind
+    kernel = layer.window.kernel[0] * layer.window.kernel[1]
+    return "depthwise" if groups > 1 and k == kernel else "conv1d" if rank == 3 else "conv2d"
+
+
+def _columns_per_channel(layer: MatrixLayer, source: Labels) -> int:
+    """Return the columns of a flattened sample that belong to one index of its first axis."""
+    return layer.columns_per_channel if layer.columns_per_channel == 1 else math.prod(source.small[2:])
+
+
+def _cut(layer: MatrixLayer, kept: Indices, inputs: Indices) -> tuple[Indices, Indices, Indices]:
+    """Return the groups (G,), rows (G, m) and columns (G, k) of a weight matrix that stay."""
+    kernel = layer.k // layer.ci
+    if layer.kind == "depthwise":
+        every = np.arange(max(layer.m, layer.k), dtype=np.int64)
+        wide = np.ones((len(inputs), 1), dtype=np.int64)
+        return inputs, wide * every[: layer.m], wide * every[: layer.k]
+    groups = np.arange(layer.groups, dtype=np.int64)
+    rows = kept.reshape(layer.groups, -1) % layer.m
+    channels = inputs.reshape(layer.groups, -1) % layer.ci
+    places = np.arange(kernel, dtype=np.int64)[None, :, None] * layer.ci + channels[:, None, :]  # Ci innermost
+    return groups, rows, places.reshape(layer.groups, -1)
+
+
+def _scaled(layer: VectorLayer, reads: tuple[Labels, ...], writes: list[Labels]) -> VectorLayer:
+    """Return a layer over what is left. Parameters that are no multiple of its channels are shared by all, and stay."""
+    before, after = sum(math.prod(part.shape) for part in reads), sum(math.prod(part.small) for part in reads)
+    made = [(math.prod(part.shape), math.prod(part.small)) for part in writes] or [(before, after)]
+    counts: dict[str, int] = {
+        "output_elements": _ratio(layer, "output_elements", made),
+        "elements": _ratio(layer, "elements", [*made, (before, after)]),
+        "input_elements": _ratio(layer, "input_elements", [(before, after), *made]),
+    }
+    through = [part for part in (*writes, *reads) if part.axes]
+    if through:
+        channels = through[0].ids.size, through[0].kept.size
+        for name in ("weight_elements", "stored_weight_elements"):
+            value = getattr(layer, name)
+            counts[name] = value if value % channels[0] else value // channels[0] * channels[1]
+    read_shapes = tuple(labels.small for labels in reads) if layer.read_shapes else ()
+    scaled = dataclasses.replace(layer, read_shapes=read_shapes, arrangement=_small_arrangement(layer, reads))
+    return dataclasses.replace(scaled, **counts)  # type: ignore[arg-type]
+
+
+def _ratio(layer: VectorLayer, name: str, pairs: list[tuple[int, int]]) -> int:
+    """Return a count after pruning: a multiple of the first of ``pairs`` (before, after) that divides it."""
+    value: int = getattr(layer, name)
+    if all(before == after for before, after in pairs):
+        return value
+    for before, after in pairs:
+        if before and value % before == 0:
+            return value // before * after
+    raise ModelError(f"layer {layer.name}: {name} is {value}, and must be a multiple of its {pairs[0][0]} elements")
+
+
+def _small_arrangement(layer: VectorLayer, reads: tuple[Labels, ...]) -> Arrangement | None:
+    """Return where elements come from in what is left: a slice begins and ends elsewhere, all else is as it was."""
+    if layer.arrangement is None or layer.arrangement.kind != "slice":
+        return layer.arrangement
+    labels, numbers = reads[0], list(layer.arrangement.numbers)
+    for axis in labels.axes:
+        start, step, count = numbers[3 * axis : 3 * axis + 3]
+        _, left = sliced(labels, axis, np.arange(start, start + step * count, step, dtype=np.int64))
+        stride = int(left[1] - left[0]) if len(left) > 1 else 1
+        numbers[3 * axis : 3 * axis + 3] = [int(left[0]), stride, len(left)]
+    return Arrangement(kind="slice", numbers=tuple(numbers))

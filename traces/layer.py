@@ -46,6 +46,19 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arrangement:
+    """Where the elements of a layer without a product come from, for those who follow channels through it.
+
+    ``transpose``: numbers = the permutation. ``concat``: numbers = (axis,), of all inputs in their order. ``slice``:
+    numbers = first index, step and count of every axis. ``through``: numbers = the axes whose index passes unchanged,
+    the other axes being mixed. The result has the output's shape, or is viewed in it.
+    """
+
+    kind: Literal["transpose", "concat", "slice", "through"]
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """How the columns of a weight matrix meet a feature map. A linear layer is a 1 x 1 window over (1, tokens)."""
 
@@ -64,6 +77,7 @@ class MatrixLayer:
     ``serial``: the positions of one sample follow each other in time (the hidden product of an LSTM).
     ``columns_per_channel``: consecutive columns that belong to one channel of the producer (> 1 after a flatten
     of (C, H, W), where the file keeps C outermost).
+    ``read_shapes``: the shapes in which the inputs are read, where a view lies between; () means the tensors' own.
     """
 
     name: str
@@ -75,6 +89,7 @@ class MatrixLayer:
     window: Window = Window()
     serial: bool = False
     columns_per_channel: int = 1
+    read_shapes: tuple[tuple[int, ...], ...] = ()
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
 
@@ -164,6 +179,7 @@ class VectorLayer:
     ``input_elements`` and ``output_elements``: activation elements read and written, each once.
     ``channelwise``: output channel c depends on input channel c alone (so channel pruning passes through).
     ``fused_into``: the layer while whose outputs leave this one is applied (``traces.fusion``); no bytes move for it.
+    ``arrangement``: where elements that move come from, None where nobody says; ``read_shapes`` as for a matrix layer.
     """
 
     name: str
@@ -176,6 +192,8 @@ class VectorLayer:
     stored_weight_elements: int = 0
     channelwise: bool = False
     fused_into: str = ""
+    arrangement: Arrangement | None = None
+    read_shapes: tuple[tuple[int, ...], ...] = ()
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
 

@@ -6,7 +6,7 @@ zeros keep score 0 and are never brought back. Left out: schedules, scores other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,12 +14,15 @@ import numpy as np
 
 from patterns.base import Mask, Pattern, PatternError, Scores
 from patterns.block import Block
+from patterns.block_punched import BlockPunched
 from patterns.channel import Channel
+from patterns.channel_then import ChannelThen
 from patterns.dense import Dense
 from patterns.gs import GatherScatter
 from patterns.gs_scatter import GatherScatterPermuted
 from patterns.kernel_pattern import KernelPattern
 from patterns.n_of_m import NOfM
+from patterns.n_of_m_both import NOfMBoth
 from patterns.packing import best_packing, group_counts, row_order
 from patterns.unstructured import Unstructured, global_threshold, project_with_threshold
 from traces.channels import prune_channels
@@ -31,6 +34,8 @@ from traces.trace import LayerTrace
 Match = Literal["density", "slots"]
 NEARLY_DENSE = 0.95  # assumed: no sparse format gains on a layer that keeps so much; left as it is, it runs dense
 LAYOUT_BANKS = 16  # the banks that a mask assumes where its pattern names none
+WHOLE = Block | BlockPunched | Channel | KernelPattern  # keep or drop several weights at once, zeros with them
+FIXED = WHOLE | NOfM | NOfMBoth  # say themselves what is kept: nothing to trim down to a density or to slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +79,8 @@ def trace_network(
         return TracedNetwork(
             network=smaller, traces=_channel_traces(network, smaller, {**plan.reasons, **_kept_outputs(keep)}, level)
         )
+    if isinstance(level.pattern, ChannelThen) and level.sparsity is not None:
+        return _trace_smaller(network, level.pattern, level.sparsity, keep, match)
     network = fuse(network)
     return TracedNetwork(network=network, traces=_masked_traces(network, level, keep, match))
 
@@ -85,7 +92,23 @@ def _masked_traces(network: Network, level: Level, keep: dict[str, str], match: 
             yield LayerTrace(layer=layer, pattern=Dense(), sparsity_target=None)
             continue
         trace = trace_layer(layer, network.weights[layer.name], level, keep.get(layer.name, ""), project)
-        yield _over_budget(trace) if match == "slots" and layer.name not in keep else trace
+        if layer.name not in keep and level.sparsity is not None:
+            trace = _out_of_reach(trace, level.sparsity, network.weights[layer.name])
+            trace = _over_budget(trace) if match == "slots" else trace
+        yield trace
+
+
+def _out_of_reach(trace: LayerTrace, sparsity: float, weight: Scores) -> LayerTrace:
+    """Say what was reached where the rule of a layer cannot remove ``sparsity`` of the weights it was given."""
+    if not isinstance(trace.layer, MatrixLayer) or trace.sparsity_target is None or isinstance(trace.pattern, Dense):
+        return trace
+    limit = trace.pattern.limit((trace.layer.groups, trace.layer.m, trace.layer.k), sparsity)
+    if not limit or trace.kept == round((1.0 - trace.sparsity_target) * trace.weights_dense):  # trimmed to it
+        return trace
+    zeros = np.count_nonzero(weight) < NEARLY_DENSE * weight.size and not isinstance(trace.pattern, WHOLE)
+    why = f"asked {trace.sparsity_target:g}, reached {1 - trace.kept / trace.weights_dense:.4g}: {limit}"
+    why += ", and zeros of the model stay zero" if zeros else ""
+    return replace(trace, reason="; ".join(text for text in (trace.reason, why) if text))
 
 
 def _over_budget(trace: LayerTrace) -> LayerTrace:
@@ -94,7 +117,7 @@ def _over_budget(trace: LayerTrace) -> LayerTrace:
         return trace
     paid = slots(trace.pattern, trace.mask, column_banks(trace.layer, pattern_banks(trace.pattern)))
     budget = (1.0 - trace.sparsity_target) * trace.mask.size
-    if paid <= budget or isinstance(trace.pattern, Dense | Unstructured | Block | NOfM | KernelPattern):
+    if paid <= budget or isinstance(trace.pattern, Dense | Unstructured | FIXED):
         return trace
     why = f"{trace.pattern.spelling} has no mask of {int(budget)} slots or fewer here; this one pays for {paid}"
     return replace(trace, reason="; ".join(text for text in (trace.reason, why) if text))
@@ -120,9 +143,7 @@ def trace_layer(layer: MatrixLayer, weight: Scores, level: Level, reason: str, p
     except PatternError as error:
         raise PatternError(f"layer {layer.name}: {error}") from None
     pattern, why = layer_rule(level.pattern, layer)
-    if isinstance(pattern, KernelPattern):
-        why = pattern.limit(layer.ci, level.sparsity)
-    if not isinstance(pattern, Block | Channel | KernelPattern):
+    if not isinstance(pattern, WHOLE):
         mask &= own  # a block and a shape keep their zeros, any other rule does without
     return LayerTrace(layer=layer, pattern=pattern, mask=mask, sparsity_target=level.sparsity, reason=why)
 
@@ -132,6 +153,14 @@ def layer_rule(pattern: Pattern, layer: MatrixLayer) -> tuple[Pattern, str]:
     if isinstance(pattern, KernelPattern) and layer.window.kernel != (3, 3):
         kh, kw = layer.window.kernel
         return Unstructured(), f"{pattern.spelling} is for 3x3 windows and not {kh}x{kw}: plain ratio, unstructured"
+    if isinstance(pattern, BlockPunched):
+        kh, kw = layer.window.kernel
+        if kh * kw == pattern.taps > 1:
+            return pattern, ""
+        if kh * kw > 1:
+            return replace(pattern, taps=kh * kw), ""
+        blocks = pattern.without_kernels()
+        return blocks, f"{pattern.spelling} is for windows of several positions and not 1x1: {blocks.spelling}"
     return pattern, ""
 
 
@@ -141,7 +170,7 @@ def own_rule(pattern: Pattern, layer: MatrixLayer, own: Mask) -> tuple[Pattern, 
     found = pattern.first_uncovered(own) if isinstance(pattern, KernelPattern) else None
     if found is None:
         banks = column_banks(layer, pattern_banks(pattern))
-        broken = None if isinstance(pattern, Dense | Channel) else pattern.check(own, banks)
+        broken = None if isinstance(pattern, Dense | Channel | ChannelThen) else pattern.check(own, banks)
         if broken is not None:
             where = f"group {broken.group}, row {broken.row}, column {broken.column}: {broken.text}"
             why = f"the zeros of the model are not quite {pattern.spelling}: {where}"
@@ -165,13 +194,14 @@ def _projector(network: Network, level: Level, keep: dict[str, str], match: Matc
 
 def pattern_banks(pattern: Pattern) -> int:
     """Return the banks whose layout a pattern's masks assume."""
-    return pattern.banks if isinstance(pattern, GatherScatter | GatherScatterPermuted) else LAYOUT_BANKS
+    rule = pattern.rule if isinstance(pattern, ChannelThen) else pattern
+    return rule.banks if isinstance(rule, GatherScatter | GatherScatterPermuted) else LAYOUT_BANKS
 
 
 def _match_density(pattern: Pattern, layer: MatrixLayer, scores: Scores, sparsity: float) -> Mask:
     """Project at the target; where whole groups overshoot it, the smallest weights leave: padding."""
     mask = pattern.project(scores, sparsity, column_banks(layer, pattern_banks(pattern)))
-    if isinstance(pattern, Block | Channel | NOfM | KernelPattern):
+    if isinstance(pattern, FIXED):
         return mask  # the rule fixes what is kept
     wanted = round((1.0 - sparsity) * mask.size)
     if np.count_nonzero(mask) <= wanted:
@@ -200,7 +230,7 @@ def _match_slots(pattern: Pattern, layer: MatrixLayer, scores: Scores, sparsity:
 
 def slots(pattern: Pattern, mask: Mask, banks: np.ndarray) -> int:
     """Return the weight slots that a mask pays for where its pattern runs: packed groups, or what it keeps."""
-    if isinstance(pattern, Block | Channel | NOfM | KernelPattern | Dense):
+    if isinstance(pattern, FIXED | Dense):
         return int(np.count_nonzero(mask))
     width = pattern_banks(pattern)
     own = None
@@ -211,6 +241,67 @@ def slots(pattern: Pattern, mask: Mask, banks: np.ndarray) -> int:
         k, sort = own or best_packing(part, lanes, width)
         total += int(group_counts(part, lanes, width, k, row_order(part, sort)).sum()) * width
     return total
+
+
+def _trace_smaller(
+    network: Network, pattern: ChannelThen, sparsity: float, keep: dict[str, str], match: Match
+) -> TracedNetwork:
+    """Take channels away, then mask what remains of each layer so that ``sparsity`` of its first weights are gone."""
+    plan = prune_channels(network, pattern.channel_sparsity(sparsity), keep=frozenset(keep))
+    smaller = fuse(plan.network)
+    reasons = {name: f"all its output channels stay: {why}" for name, why in plan.reasons.items() if name not in keep}
+    return TracedNetwork(
+        network=smaller, traces=_smaller_traces(network, smaller, pattern, sparsity, keep, reasons, match)
+    )
+
+
+def _smaller_traces(
+    network: Network,
+    smaller: Network,
+    pattern: ChannelThen,
+    sparsity: float,
+    keep: dict[str, str],
+    reasons: Mapping[str, str],
+    match: Match,
+) -> Iterator[LayerTrace]:
+    before: dict[str, Layer] = {layer.name: layer for layer in network.layers}
+    pruned = [layer for layer in smaller.matrix_layers if layer.name not in keep]
+    everywhere = isinstance(pattern.rule, Unstructured) and pattern.rule.scope == "global"
+    over_all = Level(
+        pattern=pattern.rule, sparsity=_rest(pattern, sparsity, [before[layer.name] for layer in pruned], pruned)
+    )
+    project = _projector(smaller, over_all, keep, match)
+    for layer in smaller.layers:
+        old = before[layer.name]
+        if not isinstance(layer, MatrixLayer) or not isinstance(old, MatrixLayer):
+            macs_before = old.macs if isinstance(old, ProductLayer) else None
+            yield LayerTrace(layer=layer, pattern=Dense(), macs_before=macs_before)
+            continue
+        own = over_all
+        if not everywhere:
+            own = Level(pattern=pattern.rule, sparsity=_rest(pattern, sparsity, [old], [layer]))
+            project = _projector(smaller, own, keep, match)
+        trace = trace_layer(layer, smaller.weights[layer.name], own, keep.get(layer.name, ""), project)
+        trace = _over_budget(trace) if match == "slots" and layer.name not in keep else trace
+        why = [reasons.get(layer.name, ""), trace.reason]
+        if layer.name not in keep and not everywhere and layer.weight_elements < (1 - sparsity) * old.weight_elements:
+            reached = 1 - layer.weight_elements / old.weight_elements
+            why.append(f"asked {sparsity:g}, reached {reached:.4g}: the channels alone remove that")
+        trace = replace(
+            trace,
+            sparsity_target=sparsity,
+            weights_before=old.weight_elements,
+            macs_before=old.macs,
+            reason="; ".join(text for text in why if text),
+        )
+        assert own.sparsity is not None
+        yield trace if layer.name in keep else _out_of_reach(trace, own.sparsity, smaller.weights[layer.name])
+
+
+def _rest(pattern: ChannelThen, sparsity: float, before: Sequence[Layer], after: Sequence[MatrixLayer]) -> float:
+    """Return what the second pattern removes of the weights ``after`` the channels went from the layers ``before``."""
+    counts = sum(layer.weight_elements for layer in before if isinstance(layer, MatrixLayer))
+    return pattern.rest_sparsity(sparsity, counts, sum(layer.weight_elements for layer in after)) if after else 0.0
 
 
 def _kept_outputs(keep: dict[str, str]) -> dict[str, str]:

@@ -127,6 +127,8 @@ def _entry(stream: RequestStream) -> dict[str, Any]:
         entry["bytes_per_group"] = stream.bytes_per_group
     if stream.issue is not None:
         entry["issue"] = stream.issue
+    if stream.scratchpad_words is not None:
+        entry["scratchpad_words"] = stream.scratchpad_words
     return entry
 
 
@@ -199,6 +201,7 @@ def read_stream(index: TraceIndex, entry: dict[str, Any]) -> RequestStream:
         store_bytes=_count(entry, "store_bytes", 0, 0),
         bytes_per_group=_count(entry, "bytes_per_group", 0, 0) or None,
         issue=_issue(entry),
+        scratchpad_words=_count(entry, "scratchpad_words", 1, 1) if "scratchpad_words" in entry else None,
     )
     check_stream(stream)
     return stream

@@ -30,6 +30,7 @@ class RequestStream:
     group; ``scatter_ptr`` [bundles+1], ``scatter_address``. Repeat j moves gather addresses by ``repeat_offset[j]``
     (or j * ``repeat_stride``) words and scatter addresses by j * ``scatter_stride`` words.
     ``macs`` [G]: multiply-adds with a kept weight in each group, per lane of ``vector``, one repeat.
+    ``scratchpad_words``: of the activation tile that gather addresses lie in; None where addresses are abstract.
     """
 
     name: str
@@ -51,6 +52,7 @@ class RequestStream:
     store_bytes: int = 0
     bytes_per_group: int | None = None  # values and indices that the weight buffer delivers for a group
     issue: Issue | None = None
+    scratchpad_words: int | None = None
 
     @property
     def groups(self) -> int:
@@ -65,6 +67,12 @@ class RequestStream:
         if self.repeat_offset is not None:
             return self.repeat_offset
         return np.arange(self.repeats, dtype=np.int64) * self.repeat_stride
+
+    def highest_address(self) -> int:
+        """The highest gather address of all repeats."""
+        last = (self.repeats - 1) * self.repeat_stride
+        most = max(0, last) if self.repeat_offset is None else int(self.repeat_offset.max())
+        return int(self.address.max()) + most
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of the npz file by name."""
@@ -120,6 +128,7 @@ def check_stream(stream: RequestStream, lanes: int | None = None) -> None:
     lowest = int(stream.address.min()) + lowest_offset
     if lowest < 0 or stream.address.min() < 0:
         fail(f"address is {min(lowest, int(stream.address.min()))}, and must be at least 0 in every repeat")
+    _check_within_tile(stream, fail)
     if len(ends) < 1 or ends.min() < 1 or ends.max() != ends[-1] or (np.diff(ends) < 1).any():
         fail("bundle_end must rise, each bundle with at least one group")
     if ends[-1] != stream.groups:
@@ -141,6 +150,22 @@ def check_stream(stream: RequestStream, lanes: int | None = None) -> None:
         or stream.tile_end[-1] != stream.groups
     ):
         fail("tile_end must rise, end bundles and end with the stream")
+
+
+def _check_within_tile(stream: RequestStream, fail: Any) -> None:
+    words = stream.scratchpad_words
+    if words is None:
+        return
+    if words < 1:
+        fail(f"scratchpad_words is {words}, and must be at least 1")
+    highest = stream.highest_address()
+    if highest >= words:
+        request = int(np.argmax(stream.address))
+        group = int(np.searchsorted(stream.group_ptr, request, side="right")) - 1
+        fail(
+            f"group {group}, lane {stream.lane[request]}: address is {highest} in one of {stream.repeats} repeats, and "
+            f"must be below {words}, the scratchpad_words that it states"
+        )
 
 
 def _check_lanes_distinct(stream: RequestStream, sizes: npt.NDArray[np.int64], fail: Any) -> None:

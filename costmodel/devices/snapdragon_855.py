@@ -27,7 +27,10 @@ _SD835 = (
 _MIX = InstructionMix(weight_loads=1, index_loads=1, integer_operations=2, epilogue=3)
 _CONV = ("conv2d", "conv1d")
 _LINEAR = ("linear", "lstm_input", "lstm_hidden", "gru_input", "gru_hidden")
-_ANY_MASK = ("unstructured", "n_of_m", "block", "gs", "gs_scatter", "bank_balanced", "kernel_pattern")
+_ANY_MASK = (
+    "unstructured", "n_of_m", "n_of_m_both", "block", "block_punched", "gs", "gs_scatter", "bank_balanced",
+    "filter_balanced", "kernel_pattern",
+)  # fmt: skip
 
 
 def _spmm(name: str, rows: int, *, linear: bool) -> RowKernel:

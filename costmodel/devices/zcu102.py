@@ -76,7 +76,7 @@ ZCU102 = RooflineDevice(
         _gather_engine("gs-engine", "gs", ("gs", "gs_scatter")),
         _gather_engine("block-engine", "bsr", ("block",)),
         _gather_engine("n_of_m-engine", "n_of_m", ("n_of_m",)),
-        _gather_engine("packed-engine", "packed", ("unstructured", "bank_balanced")),
+        _gather_engine("packed-engine", "packed", ("unstructured", "bank_balanced", "filter_balanced")),
     ),
     sources={
         "units.0.count": "assumed: one engine",

@@ -51,10 +51,12 @@ def _encodings() -> Catalog:
 
 def _models() -> Catalog:
     from gatherline.loading import EMBEDDED
-    from traces.workloads.catalog import ALL_WORKLOADS
+    from traces.workloads.catalog import ALL_PROFILES, ALL_WORKLOADS
 
     embedded = [(name, what, source) for name, (_, what, source) in EMBEDDED.items()]
-    entries = (*embedded, *((each.name, each.summary, each.source) for each in ALL_WORKLOADS))
+    networks = [(each.name, each.summary, each.source) for each in ALL_WORKLOADS]
+    profiles = [(each.name, each.summary, each.source) for each in ALL_PROFILES]
+    entries = (*embedded, *networks, *profiles)
     return Catalog(header=("model", "what", "source"), entries=entries)
 
 

@@ -59,7 +59,8 @@ class BsrEncoding(PrefixEncoding):
         banks: BankOfColumn | None = None,
     ) -> Encoded:
         _, bits = self._sized(levels, pattern, widths)
-        block, mask = self._block(pattern), levels.mask
+        mask = levels.mask
+        block = self._block(pattern.stored_as(mask.shape[-1]))
         codes = codes_of(self.name, mask, values, bits)
         kept = block.kept_in_blocks(mask)
         self._check_whole(block, kept, mask.shape, "")
@@ -99,7 +100,8 @@ class BsrEncoding(PrefixEncoding):
         return mask, finish_values(encoded, data, dtype)
 
     def _sized(self, levels: Levels, pattern: Pattern, widths: AnyWidths) -> tuple[EncodedSize, Widths]:
-        block, mask = self._block(pattern), levels.mask
+        mask = levels.mask
+        block = self._block(pattern.stored_as(mask.shape[-1]))
         rows, columns, bits = check_matrix(self.name, mask, widths)
         block_rows, block_columns = block.grid(rows, columns)
         blocks = int(np.count_nonzero(block.kept_in_blocks(mask)))

@@ -42,7 +42,7 @@ class NOfMEncoding(Encoding):
     name = "n_of_m"
 
     def size(self, mask: Mask, pattern: Pattern, widths: AnyWidths, banks: BankOfColumn | None = None) -> EncodedSize:
-        rule = self._rule(pattern)
+        rule = self._rule(pattern.stored_as(mask.shape[-1]))
         rows, columns, bits = check_matrix(self.name, mask, widths)
         found = rule.check(mask[None])
         if found is not None:
@@ -62,7 +62,7 @@ class NOfMEncoding(Encoding):
         widths: AnyWidths,
         banks: BankOfColumn | None = None,
     ) -> Encoded:
-        rule = self._rule(pattern)
+        rule = self._rule(pattern.stored_as(mask.shape[-1]))
         self.size(mask, pattern, widths)
         rows, columns, bits = check_matrix(self.name, mask, widths)
         codes = codes_of(self.name, mask, values, bits)

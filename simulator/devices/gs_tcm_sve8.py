@@ -4,8 +4,7 @@ A matrix-vector machine: a word is one value, and positions follow each other. A
 (``Core``); a software-triggered prefetcher streams weights; results go to cacheable memory, under gs_scatter to the
 second half of the scratchpad. Structure and instruction counts follow the paper's description and the kernels its
 authors published; clock, latencies, widths of issue and prefetch are not public, and are assumed.
-Leaves out: caches and their misses (weights come through the prefetch buffer), the core's register and queue limits;
-under gs_scatter the scratchpad's second half still takes the next tile's activations where a layer has several tiles.
+Leaves out: caches and their misses (weights come through the prefetch buffer), the core's register and queue limits.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ GS_TCM_SVE8 = Device(
         banks=8,  # one for each lane
         activation_bytes=32 * 1024,  # 64 KB in two halves, in turn for activations, or the second for results
         output_bytes=32 * 1024,  # of one buffer: half the scratchpad; elsewhere results have as much in the cache
+        scatter_half=True,  # results of gs_scatter; that tiles of a layer take turns within a half is assumed
     ),
     gather=GatherUnit(lanes=8, window=1, order="in_order", ports=1, latency=2),  # 8 x 16 bit; window, latency assumed
     weight_buffer=WeightBuffer(bytes=128 * 1024, bytes_per_cycle=32),  # assumed: prefetched ahead; two loads a cycle

@@ -136,3 +136,13 @@ def bus_cycles(dram: Dram, size_bytes: int, clock_hz: int) -> int:
     """Return the cycles for which a transfer of ``size_bytes`` holds the bus; nothing to move costs nothing."""
     bursts = -(-size_bytes // dram.burst_bytes)
     return -(-bursts * dram.burst_bytes * clock_hz // dram.bytes_per_s)
+
+
+def least_cycles(dram: Dram, size_bytes: int, clock_hz: int) -> int:
+    """Return cycles in which no transfers of ``size_bytes`` in all are done: the peak rate, and refreshes between."""
+    timing = dram.timing
+    if timing is None:
+        return size_bytes * clock_hz // dram.bytes_per_s
+    ticks = size_bytes * timing.clock_hz // timing.bytes_per_s
+    silent = max(0, timing.rfc - timing.cl - timing.cwl - timing.burst)  # data of earlier commands may still move
+    return (ticks + ticks // timing.refi * silent) * clock_hz // timing.clock_hz

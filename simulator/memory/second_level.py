@@ -13,6 +13,8 @@ import simpy
 
 from simulator.spec import SecondLevel
 
+HELD = ("w", "x")  # first letters of the tags of weights and inputs
+
 
 class SecondLevelTiles:
     """What lies in a second level at a moment of a simulation. A tile is there once its event has happened."""

@@ -5,22 +5,21 @@ DESIGN section 5a, "Other layers". Left out: several cores (``many_cores.py``), 
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
 
 from patterns.dense import Dense
-from simulator.issue import with_issue
-from simulator.schedule.mapper import mappings
-from simulator.schedule.mapping import Mapping, check_mapping, parse_mapping
-from simulator.schedule.program import Program, VectorRun, proportional
-from simulator.schedule.sources import GS, StreamPlan, pack_width, plan_streams
-from simulator.schedule.tiles import TileTooLarge
-from simulator.schedule.visits import compile_matrix
-from simulator.spec import Device, DeviceError
+from simulator.schedule.program import Program, VectorRun, Visit, proportional
+from simulator.schedule.sources import StreamPlan, plan_streams
+from simulator.schedule.tilings import Judge, Tilings
+from simulator.spec import Device
 from traces.layer import MatrixLayer, ProductLayer, UnsupportedLayer, VectorLayer, Window
 from traces.trace import LayerTrace
+
+Made = MutableMapping[object, Tilings]
 
 
 def compile_layer(
@@ -31,10 +30,14 @@ def compile_layer(
     order: str = "packed",
     mapping: str | None = None,
     plan: StreamPlan | None = None,
+    judge: Judge | None = None,
+    made: Made | None = None,
 ) -> Program:
-    """Return the program of one layer on one core: the best mapping by DRAM bytes, or the one ``mapping`` spells.
+    """Return the program of one layer on one core, under the fastest mapping or the one that ``mapping`` spells.
 
-    ``plan``: how the mask is stored and cut, where the caller has made it already.
+    ``judge``: who is fastest; without one it is the mapping of the fewest DRAM bytes. ``plan``: how the mask is stored
+    and cut, where the caller has made it already. ``made``: kept between calls with equal arguments on devices that
+    differ in timing alone.
     """
     layer = trace.layer
     value = device.widths.value_bytes
@@ -46,54 +49,39 @@ def compile_layer(
         case VectorLayer() if layer.fused_into:
             return _without_time(layer, device, f"fused into {layer.fused_into}: applied while its outputs leave")
         case VectorLayer():
-            load = (layer.input_elements + layer.weight_elements) * value
-            program = _vector_program(device, layer.elements, load, layer.output_elements * value)
+            moved = (layer.weight_elements * value, layer.input_elements * value, layer.output_elements * value)
+            program = _vector_program(device, layer.elements, *moved)
             return replace(program, weight_bytes=layer.stored_weight_elements * value)
-        case ProductLayer():
-            return _product_program(layer, device)
         case MatrixLayer(kind="depthwise"):
             return _depthwise_program(trace, layer, device)
-        case MatrixLayer():
-            return _matrix_program(trace, layer, device, plan or plan_streams(trace, device, encoding, order), mapping)
+        case ProductLayer() | MatrixLayer():
+            pass
         case _:
             assert_never(layer)
-
-
-def _matrix_program(
-    trace: LayerTrace, layer: MatrixLayer, device: Device, plan: StreamPlan, mapping: str | None
-) -> Program:
-    slots = trace.pattern.banks if plan.encoding == "gs" and isinstance(trace.pattern, GS) else pack_width(device)
-
-    def compiled(choice: Mapping) -> Program:
-        program = compile_matrix(trace, device, choice, plan)
-        return with_issue(program, trace, device.gather.lanes, slots, plan.rows_per_bundle)
-
+    made = {} if made is None else made
+    if trace not in made:
+        matrix = _instance(layer) if isinstance(layer, ProductLayer) else trace
+        made[trace] = Tilings(matrix, device, plan or plan_streams(matrix, device, encoding, order))
+    tilings = made[trace]
+    if isinstance(layer, ProductLayer):
+        return _product_program(layer, tilings.fastest(judge) if judge else tilings.fewest_bytes())
     if mapping is not None:
-        forced = parse_mapping(mapping)
-        check_mapping(layer, device, forced, plan.rows_per_bundle)
-        try:
-            return compiled(forced)
-        except TileTooLarge:
-            raise DeviceError(f"layer {layer.name}: mapping {mapping!r} overflows the weight buffer") from None
-    for choice in mappings(layer, device, plan.row_bytes, plan.rows_per_bundle):
-        try:
-            return compiled(choice)
-        except TileTooLarge:
-            continue
-    raise DeviceError(f"layer {layer.name}: no tile of its weights fits the weight buffer of device {device.name}")
+        return tilings.forced(mapping)
+    return tilings.fastest(judge) if judge else tilings.fewest_bytes()
 
 
-def _product_program(layer: ProductLayer, device: Device) -> Program:
-    """One instance as a dense layer whose weights are an operand, then all instances one after another."""
+def _instance(layer: ProductLayer) -> LayerTrace:
+    """Return one instance as a dense layer whose weights are an operand."""
     tokens = Window(in_hw=(1, layer.p), out_hw=(1, layer.p))
     as_matrix = MatrixLayer(name=layer.name, kind="linear", m=layer.m, k=layer.k, window=tokens)
-    dense = LayerTrace(layer=as_matrix, pattern=Dense(), mask=np.ones((1, layer.m, layer.k), dtype=np.bool_))
-    one = _matrix_program(dense, as_matrix, device, plan_streams(dense, device, None, "packed"), None)
-    # the operands of another instance are other bytes: no second level serves them
-    visits = tuple(replace(visit, runs=tuple(replace(run, operands=()) for run in visit.runs)) for visit in one.visits)
+    return LayerTrace(layer=as_matrix, pattern=Dense(), mask=np.ones((1, layer.m, layer.k), dtype=np.bool_))
+
+
+def _product_program(layer: ProductLayer, one: Program) -> Program:
+    """Return all instances, one after another."""
     return replace(
         one,
-        visits=visits * layer.instances,
+        visits=tuple(_of_instance(visit, number) for number in range(layer.instances) for visit in one.visits),
         weight_bytes=0,
         index_bytes=0,
         slots=0,
@@ -102,12 +90,25 @@ def _product_program(layer: ProductLayer, device: Device) -> Program:
     )
 
 
+def _of_instance(visit: Visit, number: int) -> Visit:
+    """Return a visit whose operands are those of one instance: other bytes than another's, in places of their own."""
+
+    def named(tag: str) -> str:
+        return f"{tag[0]}{number}.{tag[1:]}" if tag else ""
+
+    runs = (
+        replace(run, operands=tuple((named(tag), size) for tag, size in run.operands), stored=named(run.stored))
+        for run in visit.runs
+    )
+    return replace(visit, runs=tuple(runs))
+
+
 def _depthwise_program(trace: LayerTrace, layer: MatrixLayer, device: Device) -> Program:
     value = device.widths.value_bytes
-    load = (layer.input_elements + layer.weight_elements) * value
+    moved = (layer.weight_elements * value, layer.input_elements * value, layer.output_elements * value)
     pruned = trace.kept < layer.weight_elements
     return replace(
-        _vector_program(device, layer.macs, load, layer.output_elements * value),
+        _vector_program(device, layer.macs, *moved),
         encoding="dense",
         weight_bytes=layer.weight_elements * value,
         slots=layer.weight_elements,
@@ -117,17 +118,18 @@ def _depthwise_program(trace: LayerTrace, layer: MatrixLayer, device: Device) ->
     )
 
 
-def _vector_program(device: Device, elements: int, load_bytes: int, store_bytes: int) -> Program:
+def _vector_program(device: Device, elements: int, weight_bytes: int, input_bytes: int, store_bytes: int) -> Program:
     """Return the program of element work: chunks that fit the activation buffers, elements shared out evenly."""
     room = device.scratchpad.activation_bytes
-    chunks = max(1, -(-(load_bytes + store_bytes) // room))
-    shares = (proportional(total, [1] * chunks) for total in (load_bytes, elements, store_bytes))
+    moved_bytes = weight_bytes + input_bytes + store_bytes
+    chunks = max(1, -(-moved_bytes // room))
+    shares = (proportional(total, [1] * chunks) for total in (weight_bytes, input_bytes, elements, store_bytes))
     return Program(
         vector_runs=tuple(
-            VectorRun(load_bytes=load, elements=work, store_bytes=store)
-            for load, work, store in zip(*shares, strict=True)
+            VectorRun(load_bytes=weights + inputs, elements=work, store_bytes=store, weight_bytes=weights)
+            for weights, inputs, work, store in zip(*shares, strict=True)
         ),
-        scratchpad_bytes=min(load_bytes + store_bytes, room * device.scratchpad.activation_buffers),
+        scratchpad_bytes=min(moved_bytes, room * device.scratchpad.activation_buffers),
     )
 
 

@@ -1,6 +1,7 @@
 """What a layer becomes on several cores: a program for each core, under every way to share it out. DESIGN 5a.
 
-Every core compiles its share as a layer of its own, with a mapping of its own. One core alone is a way too, so that a
+Every core compiles its share as a layer of its own, with a mapping of its own, the fastest where it has the DRAM to
+itself. One core alone is a way too, so that a
 layer is never slower for having cores. Left out: layers that run at the same time on different cores.
 """
 
@@ -9,11 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from simulator.schedule.layer_program import compile_layer
+from simulator.schedule.layer_program import Made, compile_layer
 from simulator.schedule.mapping import parse_mapping
 from simulator.schedule.program import Program
 from simulator.schedule.sharing import Sharing, sharings, why_on_one_core
 from simulator.schedule.sources import StreamPlan, plan_streams
+from simulator.schedule.tilings import Judge
 from simulator.spec import Device, DeviceError
 from traces.layer import MatrixLayer
 from traces.trace import LayerTrace
@@ -24,38 +26,91 @@ _SHARED = re.compile(r"cores=(?P<cores>[1-9]\d*)(?: by (?P<way>[a-z]+))? \| (?P<
 def layer_programs(
     trace: LayerTrace, device: Device, *, encoding: str | None = None, order: str = "packed", mapping: str | None = None
 ) -> tuple[Program, ...]:
-    """Return the program of one layer under each way to share it out, on one core first.
+    """Return what ``LayerWays`` has where nobody judges cycles: each share under the mapping of the fewest bytes."""
+    return LayerWays(trace, device, encoding=encoding, order=order, mapping=mapping).programs()
+
+
+class LayerWays:
+    """The ways to run a layer on a device. Mutable: keeps what was compiled, for devices that differ in timing alone.
 
     ``mapping`` as a result spells it: with "cores=C by WAY | " before it that way alone is taken, and a mapping for
-    each core stands after " | ". Raises DeviceError where no way fits.
+    each core stands after " | ".
     """
-    if device.cores == 1:
-        return (compile_layer(trace, device, encoding=encoding, order=order, mapping=mapping),)
-    layer = trace.layer
-    has_streams = isinstance(layer, MatrixLayer) and layer.kind != "depthwise"
-    forced = _Forced(mapping if has_streams else None)  # no other layer has a mapping to choose
-    plan = plan_streams(trace, device, encoding, order) if has_streams else None
-    refused: list[DeviceError] = []
-    found: list[Program] = []
-    ways = sharings(trace, device.cores, device.scratchpad.banks, plan)
-    if forced.takes(1, None):
-        try:
-            one = compile_layer(trace, device, encoding=encoding, order=order, mapping=forced.of(0), plan=plan)
-            found.append(_on_one_core(one, trace, shared_too=bool(ways)))
-        except DeviceError as error:
-            refused.append(error)
-    for sharing in ways:
-        if forced.takes(len(sharing.traces), sharing.way):
+
+    def __init__(
+        self, trace: LayerTrace, device: Device, *, encoding: str | None, order: str, mapping: str | None
+    ) -> None:
+        layer = trace.layer
+        has_streams = isinstance(layer, MatrixLayer) and layer.kind != "depthwise"
+        self._trace, self._device, self._encoding, self._order, self._mapping = trace, device, encoding, order, mapping
+        self._made: Made = {}
+        self._plan = plan_streams(trace, device, encoding, order) if has_streams else None
+        self._ways = [] if device.cores == 1 else sharings(trace, device.cores, device.scratchpad.banks, self._plan)
+        # no other layer has a mapping to choose
+        self._forced = _Forced(mapping if has_streams and device.cores > 1 else None)
+
+    def programs(self, judge: Judge | None = None) -> tuple[Program, ...]:
+        """Return the program of the layer under each way to share it out, on one core first.
+
+        ``judge``: as in ``compile_layer``. Raises DeviceError where no way fits.
+        """
+        if self._device.cores == 1:
+            return (self._compiled(self._trace, self._mapping, self._plan, judge),)
+        refused: list[DeviceError] = []
+        found: list[Program] = []
+        if self._forced.takes(1, None):
             try:
-                found.append(_shared(sharing, device, encoding, order, forced, plan))
+                one = self._compiled(self._trace, self._forced.of(0), self._plan, judge)
+                found.append(_on_one_core(one, self._trace, shared_too=bool(self._ways)))
             except DeviceError as error:
                 refused.append(error)
-    if not found and not refused:
-        known = ", ".join(["cores=1", *(f"cores={len(each.traces)} by {each.way}" for each in ways)])
-        raise DeviceError(f"layer {layer.name}: mapping {mapping!r} must begin with one of {known} on {device.name}")
-    if not found:
-        raise refused[0]
-    return tuple(found)
+        for sharing in self._ways:
+            if self._forced.takes(len(sharing.traces), sharing.way):
+                try:
+                    found += self._shared_both(sharing, judge)
+                except DeviceError as error:
+                    refused.append(error)
+        if not found:
+            raise refused[0] if refused else self._unknown()
+        return tuple(found)
+
+    def _unknown(self) -> DeviceError:
+        known = ", ".join(["cores=1", *(f"cores={len(each.traces)} by {each.way}" for each in self._ways)])
+        return DeviceError(
+            f"layer {self._trace.layer.name}: mapping {self._mapping!r} must begin with one of {known} on "
+            f"{self._device.name}"
+        )
+
+    def _compiled(
+        self, trace: LayerTrace, mapping: str | None, plan: StreamPlan | None, judge: Judge | None
+    ) -> Program:
+        return compile_layer(
+            trace, self._device, encoding=self._encoding, order=self._order, mapping=mapping, plan=plan, judge=judge,
+            made=self._made,
+        )  # fmt: skip
+
+    def _shared_both(self, sharing: Sharing, judge: Judge | None) -> list[Program]:
+        """Return a way with the fewest bytes, and, where it differs, with what is fastest for a core by itself.
+
+        Cores that wait for one DRAM may do better with the first.
+        """
+        fewest = self._shared(sharing, None)
+        fastest = fewest if judge is None else self._shared(sharing, judge)
+        return [fewest] if fastest.mapping == fewest.mapping else [fewest, fastest]
+
+    def _shared(self, sharing: Sharing, judge: Judge | None) -> Program:
+        """Compile each core's share; shares that are alike have one program."""
+        alike: dict[tuple[object, ...], Program] = {}
+        parts: list[Program] = []
+        for core, trace in enumerate(sharing.traces):
+            mapping = self._forced.of(core)
+            mask = None if sharing.same_weights or trace.mask is None else trace.mask.tobytes()
+            key = (trace.layer, mask, mapping)
+            if key not in alike:
+                own_plan = self._plan if sharing.same_weights else None
+                alike[key] = self._compiled(trace, mapping, own_plan, judge)
+            parts.append(alike[key])
+        return _joined(sharing, [_scoped(part, sharing, core) for core, part in enumerate(parts)])
 
 
 class _Forced:
@@ -87,25 +142,6 @@ def _on_one_core(program: Program, trace: LayerTrace, *, shared_too: bool) -> Pr
         mapping=f"cores=1 | {program.mapping}" if program.mapping else "cores=1",
         reason="; ".join(text for text in (program.reason, reason) if text),
     )
-
-
-def _shared(
-    sharing: Sharing, device: Device, encoding: str | None, order: str, forced: _Forced, plan: StreamPlan | None
-) -> Program:
-    """Compile each core's share; shares that are alike have one program."""
-    made: dict[tuple[object, ...], Program] = {}
-    parts: list[Program] = []
-    for core, trace in enumerate(sharing.traces):
-        mapping = forced.of(core)
-        mask = None if sharing.same_weights or trace.mask is None else trace.mask.tobytes()
-        key = (trace.layer, mask, mapping)
-        if key not in made:
-            own_plan = plan if sharing.same_weights else None
-            made[key] = compile_layer(trace, device, encoding=encoding, order=order, mapping=mapping, plan=own_plan)
-        parts.append(made[key])
-    if device.second_level.bytes:  # tiles are told apart by core, so each has a program of its own
-        parts = [_scoped(part, sharing, core) for core, part in enumerate(parts)]
-    return _joined(sharing, parts)
 
 
 def _scoped(program: Program, sharing: Sharing, core: int) -> Program:

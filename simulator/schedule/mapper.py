@@ -1,13 +1,13 @@
 """The mapper: enumerates strips, tiles (rows, positions, channels) and loop orders, and scores them by DRAM bytes.
 
-DESIGN section 5a. Left out: a score that knows cycles; among equal bytes the fewest tiles win.
+DESIGN section 5a. The best of each kind are then simulated (``tilings.py``). Left out: a score that knows cycles.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,24 +18,56 @@ from simulator.schedule.mapping import (
     axes,
     capacity,
     output_words,
+    pixel_words,
     strip_pixels,
     strip_size,
     tile_words,
     trips,
+    words_held,
 )
 from simulator.spec import Device, DeviceError
 from traces.layer import MatrixLayer
+from traces.layout import row_pitch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A mapping, about the DRAM bytes of each convolution group under it, and its tiles."""
+
+    dram_bytes: float
+    tiles: int
+    mapping: Mapping
 
 
 def mappings(
-    layer: MatrixLayer, device: Device, row_bytes: npt.NDArray[np.float64], rows_per_bundle: int
+    layer: MatrixLayer,
+    device: Device,
+    row_bytes: npt.NDArray[np.float64],
+    rows_per_bundle: int,
+    halves: bool = False,
 ) -> Iterator[Mapping]:
-    """Yield the mappings that fit, the fewest DRAM bytes first.
+    """Yield the mappings that fit in the order of ``scored_mappings``. Raises DeviceError where nothing fits."""
+    yield from (scored.mapping for scored in scored_mappings(layer, device, row_bytes, rows_per_bundle, halves))
+
+
+def scored_mappings(
+    layer: MatrixLayer,
+    device: Device,
+    row_bytes: npt.NDArray[np.float64],
+    rows_per_bundle: int,
+    halves: bool = False,
+) -> list[Scored]:
+    """Return the mappings that fit, the fewest DRAM bytes first; among equal bytes, the fewest tiles.
 
     ``row_bytes`` [m]: encoded bytes of each row position with all columns. A tile has whole bundles of
-    ``rows_per_bundle``. Raises DeviceError where nothing fits.
+    ``rows_per_bundle``. ``halves``: as in ``words_held``. Raises DeviceError where nothing fits.
     """
     room = capacity(device)
+    # the largest tile of each: a half that it has alone, or one that it shares with the next tile
+    rooms = [
+        replace(room, activation_words=room.activation_words // inputs, output_words=room.output_words // outputs)
+        for inputs, outputs in itertools.product((1, 2) if halves else (1,), repeat=2)
+    ]
     widths = device.widths
     banks = room.banks
     high = rows_per_bundle
@@ -48,14 +80,18 @@ def mappings(
         step = max(banks, -(-step // 2 // banks) * banks)
         channel_choices.append(step)
     sums = np.concatenate(([0.0], np.cumsum(row_bytes)))
-    scored: list[tuple[float, int, Mapping]] = []
-    for strips, channels, rows in itertools.product(strip_choices(layer, device.vector), channel_choices, row_choices):
+    scored: list[Scored] = []
+    choices = itertools.product(strip_choices(layer, device.vector), channel_choices, row_choices, rooms)
+    for strips, channels, rows, held in choices:
         if _heaviest_tile(sums, rows) * channels / layer.ci > room.weight_bytes:
             continue
-        tile = _tiles_that_fit(layer, rows, channels, strips, room)
+        tile = _tiles_that_fit(layer, rows, channels, strips, held)
         if tile is None:
             continue
         base = Mapping(rows=rows, tile=tile, channels=channels, strips=strips, order="rpc")
+        inputs, outputs = words_held(layer, base, banks, halves)
+        if inputs > room.activation_words or outputs > room.output_words:
+            continue
         count = trips(layer, base)
         in_bytes = _input_pixels(layer, base) * layer.ci * widths.value_bytes
         positions = layer.m * layer.p
@@ -64,12 +100,11 @@ def mappings(
             total = dram_bytes(
                 order, count, float(sums[-1]), in_bytes, positions * widths.value_bytes, positions * widths.sum_bytes
             )
-            scored.append((total, steps, replace(base, order=order)))
+            scored.append(Scored(dram_bytes=total, tiles=steps, mapping=replace(base, order=order)))
     if not scored:
         raise DeviceError(_nothing_fits(layer, device, room, sums, min(row_choices), min(channel_choices)))
-    scored.sort(key=lambda entry: entry[:2])
-    for _, _, mapping in scored:
-        yield mapping
+    scored.sort(key=lambda entry: (entry.dram_bytes, entry.tiles))
+    return scored
 
 
 def strip_choices(layer: MatrixLayer, vector: int) -> list[tuple[int, int, int]]:
@@ -97,20 +132,17 @@ def _tiles_that_fit(
 ) -> tuple[int, int] | None:
     """Return the largest tile of positions (th, tw) that fits, the least halo first; None where not even 1 x 1."""
     sh, sw = (1, 1) if layer.serial else strip_size(layer, strips)
+    vertical, horizontal = axes(layer)
+    total = layer.groups * layer.ci
+    words = pixel_words(layer, channels, room.banks)
     positions = room.output_words // output_words(rows, 1, room.banks)
     best: tuple[int, int, tuple[int, int]] | None = None
     for cut in range(1, sw + 1):
         tw = -(-sw // cut)
         if cut > 1 and tw == -(-sw // (cut - 1)):
             continue
-        low, high = 0, min(sh, positions // tw)
-        while low < high:  # words rise with th: bisect
-            middle = (low + high + 1) // 2
-            probe = Mapping(rows=rows, tile=(middle, tw), channels=channels, strips=strips, order="rpc")
-            if tile_words(layer, probe, room.banks) <= room.activation_words:
-                low = middle
-            else:
-                high = middle - 1
+        pitch = row_pitch(horizontal.pixels(tw), horizontal.kernel, total, room.banks)
+        low = min(sh, positions // tw, vertical.positions(room.activation_words // (pitch * words)))
         if low:
             th = -(-sh // -(-sh // low))  # equal tiles
             key = (-th * tw, abs(th - tw), (th, tw))

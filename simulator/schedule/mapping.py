@@ -76,6 +76,10 @@ class Axis:
         """Stored pixels that ``positions`` outputs in a row read, padding included."""
         return (positions - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
 
+    def positions(self, pixels: int) -> int:
+        """Return the outputs in a row that ``pixels`` stored pixels serve."""
+        return max(0, (pixels - self.pixels(1)) // self.stride + 1)
+
     def loaded(self, first: int, positions: int) -> int:
         """Real pixels (padding left out) read by the outputs from ``first`` on; outputs past the map read none."""
         last = min(first + positions, self.size_out)
@@ -154,10 +158,14 @@ def channel_span(layer: MatrixLayer, group: int, first: int, count: int, banks: 
 def tile_words(layer: MatrixLayer, mapping: Mapping, banks: int) -> int:
     """Return the activation words of the largest tile."""
     vertical, horizontal = axes(layer)
-    total = layer.groups * layer.ci
-    words = max(channel_span(layer, group, 0, mapping.channels, banks)[1] for group in range(min(layer.groups, banks)))
-    pitch = row_pitch(horizontal.pixels(mapping.tile[1]), horizontal.kernel, total, banks)
+    words = pixel_words(layer, mapping.channels, banks)
+    pitch = row_pitch(horizontal.pixels(mapping.tile[1]), horizontal.kernel, layer.groups * layer.ci, banks)
     return vertical.pixels(mapping.tile[0]) * pitch * words
+
+
+def pixel_words(layer: MatrixLayer, channels: int, banks: int) -> int:
+    """Return the activation words of a pixel of ``channels`` channels, the most of any convolution group."""
+    return max(channel_span(layer, group, 0, channels, banks)[1] for group in range(min(layer.groups, banks)))
 
 
 def output_words(rows: int, positions: int, banks: int) -> int:
@@ -165,25 +173,44 @@ def output_words(rows: int, positions: int, banks: int) -> int:
     return -(-rows // banks) * banks * positions
 
 
-def check_mapping(layer: MatrixLayer, device: Device, mapping: Mapping, rows_per_bundle: int) -> None:
+def words_held(layer: MatrixLayer, mapping: Mapping, banks: int, halves: bool) -> tuple[int, int]:
+    """Return the words of activations and of outputs that must fit one buffer of each.
+
+    ``halves``: the buffer is a half of the scratchpad and all there is; where tiles follow each other it holds two.
+    """
+    count = trips(layer, mapping)
+    inputs, outputs = layer.groups * count["p"] * count["c"], layer.groups * count["p"] * count["r"]
+    at_once = [2 if halves and tiles > 1 else 1 for tiles in (inputs, outputs)]
+    return (
+        tile_words(layer, mapping, banks) * at_once[0],
+        output_words(min(mapping.rows, layer.m), mapping.tile[0] * mapping.tile[1], banks) * at_once[1],
+    )
+
+
+def check_mapping(
+    layer: MatrixLayer, device: Device, mapping: Mapping, rows_per_bundle: int, halves: bool = False
+) -> None:
     """Raise DeviceError unless a mapping that the user forces can run this layer on this device.
 
-    ``rows_per_bundle``: a tile of rows must hold whole bundles, or a bundle would be run by two tiles.
+    ``rows_per_bundle``: a tile of rows must hold whole bundles, or a bundle would be run by two tiles. ``halves``: as
+    in ``words_held``.
     """
     room = capacity(device)
     samples, gh, gw = mapping.strips
+    inputs, outputs = words_held(layer, mapping, room.banks, halves)
     needed = {
         "strips": (samples * gh * gw, device.vector, "positions of a word"),
-        "tile and channels": (tile_words(layer, mapping, room.banks), room.activation_words, "activation words"),
-        "rows and tile": (
-            output_words(min(mapping.rows, layer.m), mapping.tile[0] * mapping.tile[1], room.banks),
-            room.output_words,
-            "output words",
-        ),
+        "tile and channels": (inputs, room.activation_words, "activation words"),
+        "rows and tile": (outputs, room.output_words, "output words"),
     }
     for what, (wanted, held, unit) in needed.items():
         if wanted > held:
             raise DeviceError(f"layer {layer.name}: mapping {mapping}: {what} need {wanted} {unit} of {held}")
+    if mapping.channels < layer.ci and mapping.channels % room.banks and layer.groups * layer.ci >= room.banks:
+        raise DeviceError(
+            f"layer {layer.name}: mapping {mapping}: channels must be a multiple of {room.banks}, the banks, or a part "
+            f"would need more words than its tile has"
+        )
     if mapping.rows < layer.m and mapping.rows % rows_per_bundle:
         raise DeviceError(
             f"layer {layer.name}: mapping {mapping}: rows must be a multiple of {rows_per_bundle}, the rows of a bundle"

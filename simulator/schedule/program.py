@@ -20,13 +20,16 @@ from traces.stream import RequestStream
 class TileRun:
     """``repeats`` of a visit's stream, the bytes that must be in before and those that leave after.
 
-    ``operands``: (tag, bytes) of the weight ("w") and input ("x") tiles among the load; equal tags, equal bytes.
+    ``operands``: (tag, bytes) of the weights ("w"), inputs ("x") and partial sums ("s") among the load, in the order in
+    which they are loaded; equal tags, equal bytes. What no operand names is inputs that come once. ``stored``: the tag
+    of the outputs ("o") or partial sums that leave; without one they are outputs that leave once.
     """
 
     repeats: int
     load_bytes: int
     store_bytes: int
     operands: tuple[tuple[str, int], ...] = ()
+    stored: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,11 +42,15 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorRun:
-    """A chunk of element work, the bytes that must be in before and those that leave after."""
+    """A chunk of element work, the bytes that must be in before and those that leave after.
+
+    ``weight_bytes``: those of the load that are weights or parameters, loaded before the inputs.
+    """
 
     load_bytes: int
     elements: int
     store_bytes: int
+    weight_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

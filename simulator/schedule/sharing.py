@@ -97,8 +97,9 @@ def row_unit(m: int, cores: int, bundle: int, banks: int) -> int:
 
 def _rows(trace: LayerTrace, layer: MatrixLayer, cores: int, banks: int, plan: StreamPlan) -> Sharing:
     bundle = plan.rows_per_bundle
-    if isinstance(trace.pattern, Block):
-        bundle = math.lcm(bundle, trace.pattern.height)  # a block taller than the lanes stays whole too
+    stored = trace.pattern.stored_as(layer.k)
+    if isinstance(stored, Block):
+        bundle = math.lcm(bundle, stored.height)  # a block taller than the lanes stays whole too
     unit = row_unit(layer.m, cores, bundle, banks)
     orders = [plan.source(group, None).row_order for group in range(layer.groups)]
     assert trace.mask is not None

@@ -56,6 +56,7 @@ class StreamPlan:
     ``row_bytes`` [m]: the largest over convolution groups, in the order in which bundles take the rows.
     ``rows_per_bundle``: a tile of rows must hold whole bundles, in every convolution group.
     ``uniform``: every row asks for the same columns, so that a stream depends on the number of rows alone.
+    ``halves``: activations and results have one half of the scratchpad each.
     """
 
     encoding: str
@@ -67,6 +68,20 @@ class StreamPlan:
     uniform: bool
     source: Callable[[int, IntArray | None], GroupSource]
     reason: str = ""
+    halves: bool = False
+
+
+def _once(source: Callable[[int, IntArray | None], GroupSource]) -> Callable[[int, IntArray | None], GroupSource]:
+    """Return ``source`` with its answers kept: tilings that cut the same columns are packed once."""
+    kept: dict[tuple[int, bytes | None], GroupSource] = {}
+
+    def found(group: int, columns: IntArray | None) -> GroupSource:
+        key = (group, None if columns is None else columns.tobytes())
+        if key not in kept:
+            kept[key] = source(group, columns)
+        return kept[key]
+
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -179,7 +194,8 @@ def _direct_sizes(trace: LayerTrace, shape: _Shape, name: str) -> list[EncodedSi
 
 def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
     """Plans whose groups follow the mask as it lies: dense, CSR, bitmap, N:M, blocks and kernels."""
-    layer, lanes, stored, pattern = shape.layer, shape.device.gather.lanes, shape.stored, trace.pattern
+    layer, lanes, stored = shape.layer, shape.device.gather.lanes, shape.stored
+    pattern = trace.pattern.stored_as(layer.k)
     sizes = _direct_sizes(trace, shape, name)
 
     def source(group: int, columns: IntArray | None) -> GroupSource:
@@ -223,7 +239,7 @@ def _direct_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
         row_bytes=np.max([part.row_bytes for part in whole], axis=0),
         rows_per_bundle=math.lcm(*(part.rows_per_bundle for part in whole)),
         uniform=name == "dense",
-        source=source,
+        source=_once(source),
     )
 
 
@@ -315,6 +331,7 @@ def _packed_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
         row_bytes=row_bytes,
         rows_per_bundle=math.lcm(*(width // k for k, _ in choice.choices)),
         uniform=False,
-        source=source,
+        source=_once(source),
         reason=choice.reason,
+        halves=shape.device.scratchpad.scatter_half and isinstance(trace.pattern, GatherScatterPermuted),
     )

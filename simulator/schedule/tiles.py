@@ -22,6 +22,7 @@ from simulator.schedule.mapping import (
     strip_outputs,
     strip_pixels,
     strip_size,
+    tile_words,
     trips,
 )
 from simulator.schedule.sources import StreamPlan
@@ -90,6 +91,7 @@ class GroupTiles:
         self.plan = plan
         self.banks = device.scratchpad.banks
         self.count = trips(self.layer, mapping)
+        self.words = tile_words(self.layer, mapping, self.banks)
         vertical, horizontal = axes(self.layer)
         total = self.layer.groups * self.layer.ci
         self.pitch = row_pitch(horizontal.pixels(mapping.tile[1]), horizontal.kernel, total, self.banks)
@@ -173,6 +175,7 @@ class GroupTiles:
             macs=grouping.macs,
             # stored bytes follow each other in the weight buffer: ragged groups share its width
             bytes_per_group=min(source.bytes_per_group, -(-grouping.tile_bytes // groups)),
+            scratchpad_words=self.words,
         )
         return TilePart(stream=stream, weight_bytes=grouping.tile_bytes, slots=grouping.slots)
 

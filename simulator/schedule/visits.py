@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simulator.schedule.mapping import Mapping, output_words, sample_rounds, tile_words
+from simulator.schedule.mapping import Mapping, capacity, output_words, sample_rounds, tile_words
 from simulator.schedule.program import Program, TileRun, VectorRun, Visit
 from simulator.schedule.sources import StreamPlan
 from simulator.schedule.tiles import GroupTiles
@@ -82,15 +82,16 @@ def _runs(group: GroupTiles) -> list[_PlacedRun]:
             inputs = (position, part)
             pixels_bytes = tile.pixels * group.channels(part)[1] * widths.value_bytes
             operands.append((f"x{group.group}.{position}.{part}", pixels_bytes))
-        load = sum(size_bytes for _, size_bytes in operands)
         if outputs != (row_tile, position):
             if found:
                 found[-1] = _stored(group, found[-1])
             outputs = (row_tile, position)
             if outputs in visited:  # partial sums come back
-                load += tile.outputs * group.rows(row_tile) * widths.sum_bytes
+                sums_bytes = tile.outputs * group.rows(row_tile) * widths.sum_bytes
+                operands.append((f"s{group.group}.{row_tile}.{position}", sums_bytes))
             visited.add(outputs)
         moved = tuple(operand for operand in operands if operand[1])
+        load = sum(size_bytes for _, size_bytes in moved)
         run = TileRun(repeats=tile.height * tile.width, load_bytes=load, store_bytes=0, operands=moved)
         found.append(_PlacedRun(row_tile=row_tile, position=position, channel_part=part, run=run))
     found[-1] = _stored(group, found[-1])
@@ -100,9 +101,11 @@ def _runs(group: GroupTiles) -> list[_PlacedRun]:
 def _stored(group: GroupTiles, placed: _PlacedRun) -> _PlacedRun:
     """The output tile leaves after this run: finished values, or partial sums of 32 bits."""
     widths = group.device.widths
-    size = widths.value_bytes if placed.channel_part == group.count["c"] - 1 else widths.sum_bytes
-    stored = group.positions[placed.position].outputs * group.rows(placed.row_tile) * size
-    return replace(placed, run=replace(placed.run, store_bytes=stored))
+    finished = placed.channel_part == group.count["c"] - 1
+    size = widths.value_bytes if finished else widths.sum_bytes
+    stored_bytes = group.positions[placed.position].outputs * group.rows(placed.row_tile) * size
+    tag = f"{'o' if finished else 's'}{group.group}.{placed.row_tile}.{placed.position}"
+    return replace(placed, run=replace(placed.run, store_bytes=stored_bytes, stored=tag if stored_bytes else ""))
 
 
 def _visits(group: GroupTiles) -> list[Visit]:
@@ -139,18 +142,49 @@ def _serial_visits(group: GroupTiles) -> list[Visit]:
         stream = part.stream
         if stream is not None:
             stream = replace(stream, repeats=steps, serial=True, gap=gap if index == last_stream else 0)
-        streamed = ((f"w{group.group}.{index}", part.weight_bytes),) if part.weight_bytes else ()
-        runs = tuple(
-            TileRun(
-                repeats=1,
-                load_bytes=(part.weight_bytes if step == 0 or not resident else 0) + (loads[step] if index == 0 else 0),
-                store_bytes=stores[step] if index == len(parts) - 1 else 0,
-                operands=streamed if step == 0 or not resident else (),
+        weights = ((f"w{group.group}.{index}", part.weight_bytes),) if part.weight_bytes else ()
+        runs = []
+        for step in range(steps):
+            leaving, returning = _spilled(group, tiles[index], group.positions[step].outputs)
+            operands = (weights if step == 0 or not resident else ()) + returning
+            once = loads[step] if index == 0 else 0
+            runs.append(
+                TileRun(
+                    repeats=1,
+                    load_bytes=sum(size_bytes for _, size_bytes in operands) + once,
+                    store_bytes=stores[step] if index == len(parts) - 1 else sum(size for _, size in leaving),
+                    operands=operands,
+                    stored=leaving[0][0] if leaving else "",
+                )
             )
-            for step in range(steps)
-        )
-        visits.append(Visit(stream=stream, runs=runs))
+        visits.append(Visit(stream=stream, runs=tuple(runs)))
     return visits
+
+
+_Operands = tuple[tuple[str, int], ...]
+
+
+def _spilled(group: GroupTiles, tile: tuple[int, int], samples: int) -> tuple[_Operands, _Operands]:
+    """Return the sums of a step that leave after a tile of a recurrence, and those that come back with it.
+
+    The gates need the sums of all rows. Where these do not fit an output buffer at once, each tile of rows but the last
+    sends its own out, as 32-bit partial sums, and they come back with the last.
+    """
+    layer, room = group.layer, capacity(group.device)
+    if output_words(layer.m, 1, room.banks) <= room.output_words:
+        return (), ()
+    last_row_tile, last_part = group.count["r"] - 1, group.count["c"] - 1
+    if tile[1] != last_part:
+        return (), ()
+
+    def sums(row_tile: int) -> tuple[str, int]:
+        # rounds of fewer samples have places of their own
+        size_bytes = samples * group.rows(row_tile) * group.device.widths.sum_bytes
+        return f"s{group.group}.{row_tile}.{samples}", size_bytes
+
+    if tile[0] == last_row_tile:
+        return (), tuple(sums(row_tile) for row_tile in range(last_row_tile))
+    return (sums(tile[0]),), ()
 
 
 def _gates_outside_gaps(layer: MatrixLayer, mapping: Mapping, visits: list[Visit]) -> tuple[VectorRun, ...]:

@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 
 from simulator import gather_run
 from simulator import machine as fast
+from simulator._kernels import gather as gather_kernels
 from simulator.spec import DeviceError, GatherUnit, MacArray, ScatterUnit, Scratchpad
 from tests.reference import machine as twin
 from traces.stream import RequestStream, TraceError, check_stream
 
 BANKS = st.one_of(
-    st.tuples(st.integers(1, 9), st.just("none")), st.tuples(st.sampled_from([1, 2, 4, 8]), st.just("xor"))
+    st.tuples(st.integers(1, 9), st.just("none")),
+    st.tuples(st.sampled_from([16, 17, 20]), st.just("none")),
+    st.tuples(st.sampled_from([1, 2, 4, 8, 16, 32]), st.just("xor")),
 )
 INTERVALS = st.one_of(
     st.just(Fraction(1)), st.fractions(min_value=Fraction(1, 5), max_value=7, max_denominator=9), st.just(Fraction(40))
@@ -186,6 +189,76 @@ def test_cutting_a_repeat_into_chunks_changes_no_cycle(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gather_run, "CHUNK_REQUESTS", chunk)
+        assert_equal_to_twin(machine, random_stream(Random(seed), machine.lanes, machine.banks, groups, repeats))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    machines(),
+    st.integers(0, 2**32),
+    st.integers(1, 4),
+    st.integers(30, 90),
+    st.sampled_from([0, 1, 2, 10, 60, gather_run.STEP_REQUESTS]),
+)
+def test_running_many_repeats_at_once_changes_no_cycle(
+    machine: twin.Machine, seed: int, groups: int, repeats: int, step: int
+) -> None:
+    """What a step is said to cost decides how long states are looked for and how many repeats a call then runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gather_run, "STEP_REQUESTS", step)
+        assert_equal_to_twin(machine, random_stream(Random(seed), machine.lanes, machine.banks, groups, repeats))
+
+
+FAMILIES: tuple[dict[str, Any], ...] = (
+    {"window": 1},
+    {"window": 1, "ports": 2},
+    {"window": 9, "order": "out_of_order"},
+    {"window": 9, "order": "out_of_order", "ports": 2},
+    {"window": 9, "order": "out_of_order", "banks": 32},
+    {"window": 9},
+    {"window": 9, "ports": 2},
+    {"window": 9, "coalesce": True},
+    {"window": 9, "order": "out_of_order", "coalesce": True},
+)
+
+
+@pytest.mark.parametrize("hashing", ["none", "xor"])
+@pytest.mark.parametrize("changes", FAMILIES)
+@pytest.mark.parametrize("moves", [[3] * 70, [0, 5] * 35, Random(3).choices(range(5000), k=70)])
+def test_short_repeats_equal_the_stepped_machine_whether_offsets_recur_or_not(
+    changes: dict[str, Any], hashing: str, moves: list[int]
+) -> None:
+    machine = twin.Machine(**{"lanes": 8, "banks": 8, "hash": hashing, **changes})
+    stream = random_stream(Random(7), machine.lanes, machine.banks, 2, len(moves))
+    assert_equal_to_twin(machine, replace(stream, repeat_offset=moves, serial=False, gap=0))
+
+
+@pytest.mark.parametrize("changes", FAMILIES)
+def test_groups_that_fill_several_tiles_equal_the_stepped_machine(changes: dict[str, Any]) -> None:
+    machine = twin.Machine(**{"lanes": 8, "banks": 8, **changes})
+    stream = random_stream(Random(2), machine.lanes, machine.banks, 700, 2)
+    assert sum(map(len, stream.groups)) > gather_kernels.TILE
+    assert_equal_to_twin(machine, stream)
+
+
+@pytest.mark.parametrize("order", ["in_order", "out_of_order"])
+def test_a_group_wider_than_a_tile_takes_the_load_of_its_fullest_bank(order: str) -> None:
+    lanes, banks = gather_kernels.TILE + 77, 48
+    rng = np.random.default_rng(0)
+    address = rng.integers(0, 1 << 20, lanes)
+    stream = one_group(group_ptr=np.array([0, lanes]), lane=np.arange(lanes, dtype=np.int16), address=address)
+    machine = twin.Machine(lanes=lanes, window=1, order=order, banks=banks)
+    result = fast.run_stream(stream, *units(machine), interval=Fraction(1))
+    assert result.gather == np.bincount(address % banks).max()
+
+
+@settings(max_examples=60, deadline=None)
+@given(machines(), st.integers(0, 2**32), st.integers(1, 12), st.integers(2, 30))
+def test_a_bound_on_what_is_counted_in_words_changes_no_cycle(
+    machine: twin.Machine, seed: int, groups: int, repeats: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gather_run, "MOST_BACKLOG", 0)
         assert_equal_to_twin(machine, random_stream(Random(seed), machine.lanes, machine.banks, groups, repeats))
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 
 from patterns.base import PatternError
 from patterns.gs import GatherScatter, bundle_groups
 from patterns.packing import best_packing, group_counts, pack, row_order
 from patterns.selection import keep_largest, kept_count
 from patterns.unstructured import Unstructured, global_threshold, project_with_threshold
+from tests.reference.gs_projection import greedy
 
 
 @st.composite
@@ -76,6 +79,36 @@ def test_packing_reaches_the_bound_without_a_conflict_and_loses_no_weight(
         assert np.array_equal(order[bundle * high + lanes // k], rows)
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    npst.arrays(np.bool_, npst.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=14)),
+    st.sampled_from([(1, 1), (4, 1), (4, 2), (4, 4), (6, 3), (8, 1), (16, 4)]),
+    st.randoms(use_true_random=False),
+)
+def test_any_mask_in_any_row_order_packs_into_its_lower_bound(
+    mask: np.ndarray, shape: tuple[int, int], random: Random
+) -> None:
+    """Rows in the order of gs_scatter are one such order; the last bundle may have fewer rows."""
+    count, k = shape
+    banks = np.array([random.randrange(count) for _ in range(mask.shape[1])], dtype=np.int64)
+    order = np.array(random.sample(range(mask.shape[0]), mask.shape[0]), dtype=np.int64)
+    for rows in (order, row_order(mask, sort=True)):
+        packing = pack(mask, banks, count, k, order=rows)
+        lower = bound(mask, banks, count, k, rows)
+        assert np.diff(packing.bundle_end, prepend=0).tolist() == lower
+        assert packing.groups == sum(lower)
+        assert sorted(zip(packing.row, packing.column, strict=True)) == list(zip(*np.nonzero(mask), strict=True))
+        for group in range(packing.groups):
+            span = slice(packing.group_ptr[group], packing.group_ptr[group + 1])
+            assert (
+                len(np.unique(banks[packing.column[span]]))
+                == len(np.unique(packing.lane[span]))
+                == span.stop - span.start
+            )
+            assert len(set(rows.argsort()[packing.row[span]] // (count // k))) == 1  # one bundle
+            assert np.unique(packing.row[span], return_counts=True)[1].max() <= k
+
+
 @settings(max_examples=60, deadline=None)
 @given(packings())
 def test_the_best_packing_has_the_fewest_groups_of_all(case: tuple[np.ndarray, np.ndarray, int, int]) -> None:
@@ -130,33 +163,6 @@ def test_a_k_that_does_not_divide_b_and_a_bank_past_the_last_are_refused() -> No
         pack(mask, np.full(4, -1), 4, 1)
 
 
-def greedy_twin(scores: np.ndarray, banks: np.ndarray, count: int, k: int, groups: list[int]) -> np.ndarray:
-    """The paper's projection as DESIGN section 3 words it, step by step; equal scores: lowest column, then row."""
-    rows, columns = scores.shape
-    high = count // k
-    mask = np.zeros(scores.shape, dtype=np.bool_)
-    for bundle, number in enumerate(groups):
-        members = range(bundle * high, min((bundle + 1) * high, rows))
-        for _ in range(number):
-            used: set[int] = set()
-            wants = dict.fromkeys(members, k)
-            for _ in range(count):
-                open_weights = [
-                    (-scores[row, column], column, row)
-                    for row in members
-                    if wants[row]
-                    for column in range(columns)
-                    if not mask[row, column] and banks[column] not in used
-                ]
-                if not open_weights:
-                    break
-                _, column, row = min(open_weights)
-                mask[row, column] = True
-                used.add(int(banks[column]))
-                wants[row] -= 1
-    return mask
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([(4, 1), (4, 2), (4, 4), (6, 2), (8, 1)]),
@@ -166,17 +172,17 @@ def greedy_twin(scores: np.ndarray, banks: np.ndarray, count: int, k: int, group
     st.booleans(),
     st.integers(0, 10**6),
 )
-def test_the_gs_projection_is_the_greedy_one_and_only_fills_what_it_leaves_empty(
+def test_the_greedy_gs_projection_is_the_papers_and_only_fills_what_it_leaves_empty(
     shape: tuple[int, int], rows: int, columns: int, sparsity: float, regular: bool, seed: int
 ) -> None:
     count, k = shape
     rng = np.random.default_rng(seed)
     scores = rng.integers(0, 30, (rows, columns)).astype(np.float32)  # many equal scores, some zeros
     banks = np.arange(columns) % count if regular else rng.integers(0, count, columns)
-    mask = GatherScatter(banks=count, k=k).project(scores[None], sparsity, banks[None])[0]
+    mask = GatherScatter(banks=count, k=k, projection="greedy").project(scores[None], sparsity, banks[None])[0]
     survivors = np.count_nonzero(keep_largest(scores[None], kept_count(scores.size, sparsity))[0], axis=1)
     groups = bundle_groups(survivors, np.arange(rows), count // k, k).tolist()
-    twin = greedy_twin(scores, banks, count, k, groups)
+    twin = greedy(scores, banks, count, k, groups)
     assert mask.sum() >= twin.sum()
     if mask.sum() == twin.sum():
         assert np.array_equal(mask, twin)

@@ -1,5 +1,8 @@
 """Cores that share a DRAM and a second level, stepped cycle by cycle in plain Python: what the engine must equal.
 
+A tile's load is a transfer for each operand, in order, then one for the rest. Weights and inputs (tags with w or x) are
+looked up in the second level, where there is one; partial sums and the rest come from DRAM.
+
 Each cycle: transfers that end are done; all that needs no port happens; look-ups in the second level happen, core after
 core; then each free port takes, of those who asked first, the lowest core, its load before its store.
 """
@@ -97,8 +100,8 @@ class Stepper:
         if core.state == "idle" and core.loading < len(core.tiles) and core.free_in:
             tile = core.tiles[core.loading]
             core.free_in -= 1
-            tagged = list(tile.operands) if self.level.bytes else []
-            core.operations = [*tagged, ("", tile.load_bytes - sum(size for _, size in tagged))]
+            rest = tile.load_bytes - sum(size for _, size in tile.operands)
+            core.operations = [*tile.operands, ("", rest)]
             core.arrival, core.state = self.time, "next"
             return True
         if core.state == "next":
@@ -106,7 +109,7 @@ class Stepper:
                 core.loaded.append(core.arrival)
                 core.loading += 1
                 core.state = "idle"
-            elif not core.operations[0][0]:
+            elif not self.level.bytes or core.operations[0][0][:1] not in ("w", "x"):
                 if core.operations[0][1]:
                     core.state, core.entry = "dram", None
                     self.ask("dram", 2 * i, self.bus(core.operations[0][1]), f"load {i}")

@@ -262,6 +262,37 @@ def test_a_recurrence_reads_its_weights_once_where_they_stay_and_every_step_wher
     assert _totals(compile_layer(trace, small)) == (weights * steps * rounds + moved, hidden * batch * steps * VALUE)
 
 
+@pytest.mark.parametrize(("rows_that_fit", "channels"), [(64, 64), (128, 16), (256, 64)])
+def test_sums_of_a_recurrence_leave_and_come_back_for_the_gates_where_they_do_not_fit_at_once(
+    rows_that_fit: int, channels: int
+) -> None:
+    steps, hidden, batch = 5, 64, 20
+    layer = MatrixLayer(
+        name="hh", kind="lstm_hidden", m=4 * hidden, k=hidden, batch=batch, serial=True,
+        window=Window(in_hw=(1, steps), out_hw=(1, steps)),
+    )  # fmt: skip
+    room = rows_that_fit * GS_TCM.vector * SUM
+    device = replace(GS_TCM, scratchpad=replace(GS_TCM.scratchpad, output_bytes=room))
+    rows = min(rows_that_fit, 4 * hidden)
+    program = compile_layer(
+        _trace(layer, 1.0), device, mapping=f"rows={rows} tile=1x1 channels={channels} strips=16x1x1 order=prc"
+    )
+    tiles = 4 * hidden // rows
+    parts = hidden // channels
+    rounds = -(-batch // GS_TCM.vector)
+    weights = 4 * hidden * hidden * VALUE * (1 if tiles * parts == 1 else steps * rounds)
+    spilled = (tiles - 1) * rows * batch * steps * SUM  # of all row tiles but the last
+    moved = 4 * hidden * batch * steps * VALUE
+    assert _totals(program) == (weights + moved + spilled, hidden * batch * steps * VALUE + spilled)
+    last = program.visits[-1].runs
+    for visit in program.visits[:-1]:
+        for run, final in zip(visit.runs, last, strict=True):
+            assert not run.stored or (run.stored, run.store_bytes) in final.operands
+    result = simulate(_trace(layer, 1.0), device, mapping=program.mapping)
+    assert result.cycles is not None
+    assert result.cycles.total >= result.cycles.compute
+
+
 def test_a_recurrence_of_more_samples_than_positions_of_a_word_runs_in_rounds() -> None:
     window = Window(in_hw=(1, 7), out_hw=(1, 7))
     layer = MatrixLayer(name="hh", kind="lstm_hidden", m=64, k=16, batch=40, serial=True, window=window)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from patterns.base import PatternError
 from traces.builder import NetworkBuilder
 from traces.channels import ChannelPlan, prune_channels
-from traces.layer import MatrixLayer, ModelError, Network, VectorLayer
+from traces.layer import Arrangement, MatrixLayer, ModelError, Network, VectorLayer
 from traces.workloads.catalog import built_in
 
 Arrays = dict[str, np.ndarray]
@@ -198,7 +200,7 @@ def test_two_consumers_both_follow() -> None:
     network = net.build(["sum"])
     plan = prune_channels(network, 0.5)
     assert [(layer.m, layer.k) for layer in plan.network.matrix_layers] == [(3, 3), (5, 3), (5, 9 * 3)]
-    assert plan.reasons == {"b": "tied by add add", "c": "tied by add add"}
+    assert plan.reasons == {"b": "network output", "c": "network output"}
     assert_same_numbers(network, plan)
 
 
@@ -240,16 +242,32 @@ def tied(join: str) -> Network:
         ("spatial", "tied by linear join"),
     ],
 )
-def test_a_join_ties_channels_and_is_named(join: str, reason: str) -> None:
+def test_where_ties_keep_channels_a_join_is_named(join: str, reason: str) -> None:
     network = tied(join)
-    plan = prune_channels(network, 0.5)
+    plan = prune_channels(network, 0.5, ties="keep")
     assert plan.reasons["a"] == reason
     assert np.array_equal(plan.kept["a"], np.arange(6))
     assert plan.network.layers[0] == network.layers[0]
 
 
-def test_a_grouped_convolution_keeps_its_outputs() -> None:
-    plan = prune_channels(tied("grouped"), 0.5)
+@pytest.mark.parametrize(
+    ("join", "reason"),
+    [
+        ("residual", "tied by add join to channels that stay"),  # those of the network's input
+        ("attention", "tied by product join"),
+        ("norm", "tied by norm join"),
+        ("unsupported", "tied by unsupported join"),
+        ("spatial", "tied by linear join"),
+    ],
+)
+def test_channels_that_cannot_be_followed_stay_and_the_layer_is_named(join: str, reason: str) -> None:
+    plan = prune_channels(tied(join), 0.5)
+    assert plan.reasons["a"] == reason
+    assert np.array_equal(plan.kept["a"], np.arange(6))
+
+
+def test_where_ties_keep_channels_a_grouped_convolution_keeps_its_outputs() -> None:
+    plan = prune_channels(tied("grouped"), 0.5, ties="keep")
     assert plan.reasons["join"].startswith("grouped convolution")
 
 
@@ -264,12 +282,14 @@ def test_a_recurrent_layer_keeps_its_gates_and_ties_what_feeds_it() -> None:
     assert plan.reasons["lstm.ih"] == plan.reasons["lstm.hh"] == "recurrent: its outputs are gates"
 
 
-def test_tokens_folded_into_features_tie_a_linear_layer() -> None:
+def test_tokens_folded_into_features_lose_the_columns_of_a_feature_in_every_token() -> None:
     net = NetworkBuilder("tokens")
     x = net.linear("a", net.input("x", (2, 3, 4)), random_weights(1, 6, 4), "a")
     net.linear("b", net.view("folded", x, (2, 3 * 6)), random_weights(2, 5, 18), "b")
-    plan = prune_channels(net.build(["b"]), 0.5)
-    assert plan.reasons["a"] == "tied by linear b"
+    network = net.build(["b"])
+    plan = prune_channels(network, 0.5)
+    assert np.array_equal(plan.columns["b"], (np.arange(3)[:, None] * 6 + plan.kept["a"]).reshape(-1))
+    assert_same_numbers(network, plan)
 
 
 def test_a_map_read_under_another_batch_ties_a_convolution() -> None:
@@ -304,7 +324,7 @@ def test_work_that_does_not_divide_among_channels_is_an_error() -> None:
     x = net.conv("a", net.input("x", (1, 3, 4, 4)), random_weights(1, 6, 3, 1, 1), "a")
     x = net.vector("odd", "activation", "relu", [x], "odd", net.shape(x), elements=97, channelwise=True)
     net.conv("b", x, random_weights(2, 5, 6, 1, 1), "b")
-    with pytest.raises(ModelError, match="layer odd: elements is 97, and must be a multiple of its 6 channels"):
+    with pytest.raises(ModelError, match="layer odd: elements is 97, and must be a multiple of its 96 elements"):
         prune_channels(net.build(["b"]), 0.5)
 
 
@@ -321,19 +341,169 @@ def test_a_sparsity_outside_its_range_is_an_error(sparsity: float) -> None:
         prune_channels(tied("residual"), sparsity, keep=frozenset({"a", "b"}))
 
 
-def test_resnet50_prunes_inside_its_bottlenecks_and_keeps_what_the_residual_ties() -> None:
-    plan = prune_channels(built_in("resnet50"), 0.5)
+def test_resnet50_halves_every_convolution_on_both_sides() -> None:
+    network = built_in("resnet50", input_shape=(1, 3, 64, 64))
+    plan = prune_channels(network, 0.5)
+    assert plan.reasons == {"fc": "network output"}
+    for before, after in zip(network.matrix_layers, plan.network.matrix_layers, strict=True):
+        rows = 1 if before.name == "fc" else 2
+        columns = 1 if before.name == "conv1" else 2
+        assert after.macs * rows * columns == before.macs
+    macs = {layer.name: layer.macs for layer in network.matrix_layers}
+    ends = macs["conv1"] + macs["fc"]
+    assert plan.network.macs == ends // 2 + (network.macs - ends) // 4
+    assert plan.network.synthetic
+    assert plan.network.digest == network.digest
+
+
+def test_resnet50_ties_the_outputs_of_every_stage() -> None:
+    plan = prune_channels(built_in("resnet50", input_shape=(1, 3, 64, 64)), 0.25)
+    stage = [f"layer2.{block}.conv3" for block in range(4)]
+    for name in (*stage, "layer2.0.downsample.0"):
+        assert np.array_equal(plan.kept[name], plan.kept[stage[0]])
+    group = next(group for group in plan.groups if stage[0] in group.layers)
+    assert set(group.layers) == {*stage, "layer2.0.downsample.0"}
+    assert (group.channels, group.kept) == (512, 512 * 3 // 4)
+
+
+def test_where_ties_keep_channels_resnet50_prunes_inside_its_bottlenecks_alone() -> None:
+    network = built_in("resnet50", input_shape=(1, 3, 64, 64))
+    plan = prune_channels(network, 0.5, ties="keep")
     for layer in plan.network.matrix_layers:
         tied_by_add = layer.name.endswith((".conv3", ".downsample.0"))
         assert (layer.name in plan.reasons) == (tied_by_add or layer.name == "fc")
-    before = {layer.name: layer.macs for layer in built_in("resnet50").matrix_layers}
+    before = {layer.name: layer.macs for layer in network.matrix_layers}
     after = {layer.name: layer.macs for layer in plan.network.matrix_layers}
     assert after["layer2.1.conv1"] * 2 == before["layer2.1.conv1"]  # rows
     assert after["layer2.1.conv2"] * 4 == before["layer2.1.conv2"]  # rows and columns
     assert after["layer2.1.conv3"] * 2 == before["layer2.1.conv3"]  # columns
-    assert after["layer1.0.downsample.0"] * 2 == before["layer1.0.downsample.0"]  # the stem's channels
-    assert plan.network.synthetic
-    assert plan.network.digest == built_in("resnet50").digest
+
+
+def test_one_layer_in_keep_holds_all_that_are_tied_to_it() -> None:
+    network = residual()
+    plan = prune_channels(network, 0.5, keep=frozenset({"b"}))
+    assert plan.reasons["b"] == "in keep"
+    assert plan.reasons["a"] == "tied by add join to channels that stay"
+    assert len(plan.kept["a"]) == len(plan.kept["b"]) == 8
+
+
+def residual() -> Network:
+    """Two convolutions of the input, added, and read by a third."""
+    net = NetworkBuilder("residual")
+    x = net.input("x", (1, 3, 4, 4))
+    a = net.conv("a", x, random_weights(1, 8, 3, 1, 1), "a")
+    b = net.conv("b", x, random_weights(2, 8, 3, 3, 3), "b", padding=(1, 1, 1, 1))
+    x = net.vector("join", "add", "add", [a, b], "join", net.shape(a), channelwise=True)
+    return net.build([net.conv("c", x, random_weights(3, 5, 8, 1, 1), "c")])
+
+
+def test_the_score_of_a_tied_channel_is_the_norm_of_all_its_rows() -> None:
+    network = residual()
+    plan = prune_channels(network, 0.5)
+    energy = sum((network.weights[name][0].astype(np.float64) ** 2).sum(axis=1) for name in ("a", "b"))
+    assert np.array_equal(plan.kept["a"], np.sort(np.argsort(energy)[8 // 2 :]))
+    assert np.array_equal(plan.kept["b"], plan.kept["a"])
+    assert_same_numbers(network, plan)
+
+
+def joined(widths: tuple[int, ...] = (6, 4)) -> Network:
+    """Two convolutions of the input side by side, read by a third in one."""
+    net = NetworkBuilder("joined")
+    x = net.input("x", (1, 3, 4, 4))
+    parts = [
+        net.conv(name, x, random_weights(seed, width, 3, 1, 1), name)
+        for seed, (name, width) in enumerate(zip("ab", widths, strict=True))
+    ]
+    concat = Arrangement(kind="concat", numbers=(1,))
+    x = net.vector("join", "concat", "concat", parts, "join", (1, sum(widths), 4, 4), arrangement=concat)
+    return net.build([net.conv("c", x, random_weights(3, 5, sum(widths), 3, 3), "c")])
+
+
+def test_a_concat_lays_channels_side_by_side_and_each_part_is_a_group() -> None:
+    network = joined()
+    plan = prune_channels(network, 0.5)
+    assert [(group.layers, group.channels, group.kept) for group in plan.groups] == [(("a",), 6, 3), (("b",), 4, 2)]
+    assert np.array_equal(plan.columns["c"], np.concatenate([plan.kept["a"], 6 + plan.kept["b"]]))
+    assert_same_numbers(network, plan)
+
+
+def test_a_concat_that_does_not_say_its_axis_holds_its_parts() -> None:
+    network = joined()
+    layers = tuple(
+        dataclasses.replace(layer, arrangement=None) if isinstance(layer, VectorLayer) else layer
+        for layer in network.layers
+    )
+    plan = prune_channels(dataclasses.replace(network, layers=layers), 0.5)
+    assert plan.reasons["a"] == plan.reasons["b"] == "tied by concat join"
+
+
+def grouped(width: int = 12, groups: int = 3, per_group: int = 8) -> Network:
+    net = NetworkBuilder("grouped")
+    x = relu(net, net.conv("a", net.input("x", (1, 3, 4, 4)), random_weights(1, width, 3, 1, 1), "a"))
+    weights = random_weights(2, groups * per_group, width // groups, 3, 3)
+    x = relu(net, net.conv("b", x, weights, "b", padding=(1, 1, 1, 1), groups=groups))
+    return net.build([net.conv("c", x, random_weights(3, 5, groups * per_group, 1, 1), "c")])
+
+
+def test_a_grouped_convolution_keeps_as_many_inputs_and_outputs_in_every_group() -> None:
+    network = grouped()
+    plan = prune_channels(network, 0.25)
+    for name, width in (("a", 12 // 3), ("b", 8)):
+        assert np.bincount(plan.kept[name] // width).tolist() == [width * 3 // 4] * 3
+    layer = plan.network.matrix_layers[1]
+    assert (layer.groups, layer.m, layer.k) == (3, 8 * 3 // 4, 3 * 3 * 4 * 3 // 4)
+    assert_same_numbers(network, plan)
+
+
+def test_groups_that_would_become_unequal_keep_their_channels_and_say_so() -> None:
+    net = NetworkBuilder("unequal")
+    x = net.input("x", (1, 3, 4, 4))
+    parts = [net.conv(n, x, random_weights(s, w, 3, 1, 1), n) for s, (n, w) in enumerate([("a", 6), ("b", 2)])]
+    concat = Arrangement(kind="concat", numbers=(1,))
+    x = net.vector("join", "concat", "concat", parts, "join", (1, 8, 4, 4), arrangement=concat)
+    x = net.conv("c", x, random_weights(3, 4, 4, 1, 1), "c", groups=2)  # a holds 4 of the first group, 2 of the second
+    network = net.build([net.conv("d", x, random_weights(4, 3, 4, 1, 1), "d")])
+    plan = prune_channels(network, 0.3)  # 3 of 4 stay; of 2 and of 2 one each
+    assert all(np.array_equal(plan.kept[name], np.arange(width)) for name, width in (("a", 6), ("b", 2)))
+    assert "its groups would become unequal" in plan.reasons["a"]
+    assert_same_numbers(network, plan)
+
+
+def test_a_depthwise_layer_with_two_outputs_a_channel_loses_both() -> None:
+    net = NetworkBuilder("multiplier")
+    x = net.conv("a", net.input("x", (1, 3, 4, 4)), random_weights(1, 6, 3, 1, 1), "a")
+    x = net.conv("b", x, random_weights(2, 12, 1, 3, 3), "b", groups=6)
+    network = net.build([net.conv("c", x, random_weights(3, 5, 12, 1, 1), "c")])
+    plan = prune_channels(network, 0.5)
+    assert np.array_equal(plan.kept["b"], (2 * plan.kept["a"][:, None] + np.arange(2)).reshape(-1))
+    assert_same_numbers(network, plan)
+
+
+def test_a_group_keeps_one_channel_and_says_that_the_ratio_asked_for_none() -> None:
+    network = residual()
+    plan = prune_channels(network, 0.99)
+    assert len(plan.kept["a"]) == len(plan.kept["b"]) == 1
+    assert plan.reasons["a"] == "sparsity 0.99 would remove all 8 of a group, and one stays"
+    assert_same_numbers(network, plan)
+
+
+def test_a_pruned_network_can_be_pruned_again() -> None:
+    network = prune_channels(joined((8, 4)), 0.5).network
+    plan = prune_channels(network, 0.5)
+    assert [len(plan.kept[name]) for name in "ab"] == [8 // 4, 4 // 4]
+    assert_same_numbers(network, plan)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(["residual", "joined", "grouped"]), st.floats(0, 0.99), st.integers(1, 5), st.integers(1, 5))
+def test_tied_networks_compute_what_the_masked_ones_do(kind: str, sparsity: float, one: int, two: int) -> None:
+    network = {"residual": residual, "joined": lambda: joined((one, two)), "grouped": lambda: grouped(2 * one, 2, two)}[
+        kind
+    ]()
+    plan = prune_channels(network, sparsity)
+    for group in plan.groups:
+        assert group.kept == max(1, round((1 - sparsity) * group.channels))
+    assert_same_numbers(network, plan)
 
 
 def test_mobilenet_v1_shrinks_from_end_to_end() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.engine import Tile, Transfer, place, run_tiles
+from simulator.engine import Tile, Transfer, run_tiles
 from simulator.memory.dram import bus_cycles, open_memory
+from simulator.memory.regions import place, region_unit
 from simulator.memory.timings import ALL_TIMINGS, LPDDR4X_4267
-from simulator.spec import Dram, DramTiming
+from simulator.spec import DeviceError, Dram, DramTiming
 
 CLOCK_HZ = 1_000_000_000
 DRAM = Dram(bytes_per_s=17_100_000_000, burst_bytes=64, latency_cycles=100)
@@ -180,11 +182,19 @@ def test_a_transfer_holds_the_bus_for_whole_bursts(size: int, clock_hz: int) -> 
     assert bus_cycles(DRAM, size, clock_hz) == _bus(size, DRAM, clock_hz)
 
 
-def test_loads_lie_one_after_another_and_stores_in_a_region_of_their_own() -> None:
-    placed = place([_step(1000, 1, 10), _step(0, 1, 30), _step(4000, 1, 0)])
-    assert [step.load_address for step in placed] == [0, 1000, 1000]
-    assert [step.store_address for step in placed] == [8192, 8192 + 10, 8192 + 40]
-    assert 8192 == -(-5000 // 4096) * 4096
+@pytest.mark.parametrize(
+    ("steps", "rate", "rule"),
+    [
+        ([_step(1 << 61, 1, 0), _step(0, 1, 1 << 61)], 10**14, f"{1 << 62} bytes moved, and must have fewer than 2^62"),
+        ([_step(1 << 40, 1, 0)], 1, f"{(1 << 40) * CLOCK_HZ + 100 + 1} cycles, and must have fewer than 2^62"),
+        ([_step(0, 1 << 61, 0), _step(0, 1 << 61, 0)], 1, f"{1 << 62} cycles, and must have fewer than 2^62"),
+    ],
+)
+def test_counters_that_64_bits_cannot_sum_are_refused(steps: list[Tile], rate: int, rule: str) -> None:
+    slow = Dram(bytes_per_s=rate, burst_bytes=64, latency_cycles=100)
+    with pytest.raises(DeviceError, match=re.escape(rule)) as caught:
+        run_tiles(steps, slow, CLOCK_HZ, 2, 2)
+    assert "\n" not in str(caught.value)
 
 
 timed = st.sampled_from(ALL_TIMINGS)
@@ -198,8 +208,8 @@ moves = st.lists(
 def test_a_timed_dram_serves_transfers_in_the_order_of_asking(
     timing: DramTiming, data: list[tuple[int, int, int]], buffers_in: int, buffers_out: int
 ) -> None:
-    steps = place([_step(*values) for values in data])
     dram = Dram.timed(timing, latency_cycles=30)
+    steps = place([_step(*values) for values in data], region_unit(dram))
     seen: list[Transfer] = []
     total = run_tiles(steps, dram, CLOCK_HZ, buffers_in, buffers_out, seen)
     again = open_memory(dram, CLOCK_HZ)
@@ -229,7 +239,7 @@ def test_the_next_load_is_asked_for_while_the_last_one_waits_in_the_queue() -> N
     handed_over, there = memory.serve(0, 0, 6400, False)
     assert handed_over < there - 30
     second = memory.serve(handed_over, 6400, 6400, False)[1]
-    steps = place([_step(6400, 1, 0), _step(6400, 5, 0)])
+    steps = place([_step(6400, 1, 0), _step(6400, 5, 0)], region_unit(dram))
     assert run_tiles(steps, dram, CLOCK_HZ, 2, 2) == second + 5
     alone = open_memory(dram, CLOCK_HZ)
     assert second == alone.serve(0, 0, 12800, False)[1]  # the seam of two loads costs nothing

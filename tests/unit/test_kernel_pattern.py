@@ -117,7 +117,9 @@ def test_every_filter_loses_the_same_kernels_and_those_of_the_smallest_kept_norm
 def test_below_five_ninths_no_kernel_goes_and_the_row_says_that_density_is_four_ninths() -> None:
     found = conv_trace(normal(6, 8, 3, 3), (3, 3), 0.3)
     assert found.kept == 6 * 8 * 4
-    assert found.reason == "kernel_pattern keeps 4 of 9 at most: a sparsity below 5/9 is not to be had"
+    assert found.reason == (
+        f"asked 0.3, reached {5 / 9:.4g}: kernel_pattern keeps 4 of 9 at most: a sparsity below 5/9 is not to be had"
+    )
     result = simulate(found, GS_TCM)
     assert result.density == 4 / 9
     assert found.reason in result.reason
@@ -127,7 +129,8 @@ def test_below_five_ninths_no_kernel_goes_and_the_row_says_that_density_is_four_
 def test_a_filter_is_never_left_without_a_kernel_and_the_row_says_so() -> None:
     found = conv_trace(normal(6, 2, 3, 3), (3, 3), 0.95)
     assert found.kept == 6 * 4
-    assert found.reason == "kernel_pattern keeps one kernel of each filter at least"
+    reached = 1 - 4 / (9 * 2)
+    assert found.reason == f"asked 0.95, reached {reached:.4g}: kernel_pattern keeps one kernel of each filter at least"
 
 
 @pytest.mark.parametrize("kernel", [(1, 1), (5, 5), (1, 3), (3, 1)])

@@ -6,6 +6,7 @@ The engine is compared with a machine stepped cycle by cycle, the sharing with t
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -27,8 +28,9 @@ from patterns.unstructured import Unstructured
 from simulator.attribution import lost_cycles, slowest_core
 from simulator.device_file import load_device
 from simulator.devices.gs_tcm import GS_TCM, GS_TCM_OOO
-from simulator.engine import Tile, Transfer, place_cores, run_cores
+from simulator.engine import Tile, Transfer, run_cores
 from simulator.memory.dram import open_memory
+from simulator.memory.regions import place_cores, region_unit
 from simulator.memory.timings import ALL_TIMINGS
 from simulator.replay import read_programs, write_programs
 from simulator.result import CAUSES, LayerResult
@@ -58,13 +60,13 @@ def _tile(load: int, compute: int, store: int, *operands: tuple[str, int]) -> Ti
 def machines(draw: st.DrawFn) -> tuple[list[list[Tile]], Dram, int, int, SecondLevel]:
     """Small numbers, so that many things happen in one cycle."""
     most = draw(st.sampled_from([2, 6, 40]))
-    sizes = {f"w{i}": draw(st.integers(1, most)) for i in range(4)}
+    sizes = {tag: draw(st.integers(1, most)) for tag in ("w0", "w1", "x0", "x1", "s0")}
     number = st.integers(0, most)
     cores = []
     for _ in range(draw(st.integers(1, 4))):
         tiles = []
         for _ in range(draw(st.integers(0, 6))):
-            tags = draw(st.lists(st.sampled_from(sorted(sizes)), max_size=2))
+            tags = draw(st.lists(st.sampled_from(sorted(sizes)), max_size=3))
             operands = [(tag, sizes[tag]) for tag in tags]
             rest = draw(number)
             tiles.append(_tile(sum(size for _, size in operands) + rest, draw(number), draw(number), *operands))
@@ -101,11 +103,9 @@ def test_cores_share_one_timed_dram_that_serves_them_in_the_order_of_asking(
     machine: tuple[list[list[Tile]], Dram, int, int, SecondLevel], timing: DramTiming, scale: int
 ) -> None:
     small, _, buffers_in, buffers_out, _ = machine
-    cores = place_cores(
-        [_tile(scale * tile.load_bytes, tile.compute_cycles, scale * tile.store_bytes) for tile in tiles]
-        for tiles in small
-    )
+    drawn = [[_scaled(tile, scale, core) for tile in tiles] for core, tiles in enumerate(small)]
     dram = Dram.timed(timing, latency_cycles=30)
+    cores = place_cores(drawn, region_unit(dram))
     seen: list[Transfer] = []
     found = run_cores(cores, dram, CLOCK_HZ, buffers_in, buffers_out, transfers=seen)
     memory = open_memory(dram, CLOCK_HZ)
@@ -114,29 +114,35 @@ def test_cores_share_one_timed_dram_that_serves_them_in_the_order_of_asking(
         assert served[1] == transfer.done_cycle
     assert [transfer.cycle for transfer in seen] == sorted(transfer.cycle for transfer in seen)
     assert found.cycles >= max([transfer.done_cycle for transfer in seen if transfer.is_write], default=0)
-    by_core = [[(t.address, t.size_bytes) for t in seen if not t.is_write and _is_of(t, tiles)] for tiles in cores]
-    wanted = [[(tile.load_address, tile.load_bytes) for tile in tiles if tile.load_bytes] for tiles in cores]
-    assert by_core == wanted
-    first = [tiles[0].load_address for tiles in cores if tiles and tiles[0].load_bytes]
-    at_once = [transfer.address for transfer in seen if transfer.cycle == 0 and transfer.address in first]
-    assert at_once == first  # all ask in cycle 0: the lowest core goes first
+    loads = [[load for tile in tiles for load in _loads(tile)] for tiles in cores]
+    read = Counter((t.address, t.size_bytes) for t in seen if not t.is_write)
+    assert read == Counter(load for of_core in loads for load in of_core)
+    first = [_loads(tiles[0])[0] for tiles in cores if tiles and tiles[0].load_bytes]
+    at_once = [(t.address, t.size_bytes) for t in seen if t.cycle == 0 and not t.is_write]
+    assert (
+        list(dict.fromkeys(each for each in at_once if each in first)) == first
+    )  # all ask in cycle 0: the lowest core goes first
 
 
-def _is_of(transfer: Transfer, tiles: list[Tile]) -> bool:
-    return any(tile.load_bytes and tile.load_address == transfer.address for tile in tiles)
+def _scaled(tile: Tile, scale: int, core: int) -> Tile:
+    operands = [(f"{tag} of {core}", scale * size) for tag, size in tile.operands]
+    return _tile(scale * tile.load_bytes, tile.compute_cycles, scale * tile.store_bytes, *operands)
 
 
-def test_each_core_has_regions_of_its_own_on_pages_after_those_of_the_one_before() -> None:
-    first, second = place_cores([[_tile(1000, 1, 10), _tile(4000, 1, 5000)], [_tile(64, 1, 64)]])
-    assert [(tile.load_address, tile.store_address) for tile in first] == [(0, 8192), (1000, 8192 + 10)]
-    assert [(tile.load_address, tile.store_address) for tile in second] == [(8192 + 8192, 8192 + 8192 + 4096)]
+def _loads(tile: Tile) -> list[tuple[int, int]]:
+    """Address and bytes of each transfer that loads a tile."""
+    parts = [(address, size) for (_, size), address in zip(tile.operands, tile.operand_addresses, strict=True)]
+    rest = tile.load_bytes - sum(size for _, size in parts)
+    return [*parts, (tile.load_address, rest)] if rest else parts
 
 
-def test_operands_that_miss_the_second_level_lie_one_after_another_in_their_load() -> None:
-    tiles = [_tile(100, 1, 0, ("w", 30), ("x", 50)), _tile(80, 1, 0, ("w", 30), ("x1", 20))]
-    seen: list[Transfer] = []
-    run_cores(place_cores([tiles]), DRAM, CLOCK_HZ, 2, 2, SecondLevel(bytes=1000), seen)
-    assert [(t.address, t.size_bytes) for t in seen] == [(0, 30), (30, 50), (80, 20), (100 + 30, 20), (100 + 50, 30)]
+@pytest.mark.parametrize("name", ["dense", "unstructured", "hidden product of one sample", "products", "addition"])
+@pytest.mark.parametrize("cores", [1, 4])
+def test_a_second_level_too_small_to_keep_anything_changes_nothing(name: str, cores: int) -> None:
+    device = replace(GS_TCM, cores=cores, weight_buffer=replace(GS_TCM.weight_buffer, bytes=8192))
+    too_small = replace(device, second_level=SecondLevel(bytes=1))
+    assert simulate(TRACES[name], too_small) == simulate(TRACES[name], device)
+    assert layer_transfers(TRACES[name], too_small) == layer_transfers(TRACES[name], device)
 
 
 CONV = MatrixLayer(
@@ -243,7 +249,7 @@ def test_one_core_runs_the_program_of_the_layer_itself(name: str) -> None:
     trace = TRACES[name]
     assert len(layer_programs(trace, GS_TCM)) == 1
     result = simulate(trace, GS_TCM)
-    assert result == run_program(layer_facts(trace, GS_TCM), compile_layer(trace, GS_TCM), GS_TCM)
+    assert result == run_program(layer_facts(trace, GS_TCM), best_program(trace, GS_TCM), GS_TCM)
     assert result.cycles is not None
     assert result.cycles.lost["core"] == 0
     assert "cores" not in result.mapping

@@ -65,7 +65,7 @@ def test_the_embedded_model_is_where_the_package_looks_for_it() -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_five_packages_and_the_models_and_nothing_else(tmp_path: Path) -> None:
+def test_the_wheel_holds_the_five_packages_their_data_and_nothing_else(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     for name in ("pyproject.toml", "README.md"):
@@ -78,4 +78,6 @@ def test_the_wheel_holds_the_five_packages_and_the_models_and_nothing_else(tmp_p
     (wheel,) = tmp_path.glob("*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     ours = {str(file.relative_to(ROOT)) for name in TOP_LEVEL for file in (ROOT / name).rglob("*.py")}
-    assert names == ours | MODEL_FILES
+    profiles = {str(file.relative_to(ROOT)) for file in (ROOT / "traces/workloads/profiles").glob("*.csv")}
+    assert profiles
+    assert names == ours | MODEL_FILES | profiles

@@ -236,7 +236,7 @@ def test_gs_follows_the_banks_it_is_given() -> None:
         ("gs:16,3", "k is 3, and must divide B, which is 16"),
         ("gs:0,1", "B is 0, and must be 1 to 32767"),
         ("gs:16,0", "k is 0, and must divide B"),
-        ("gs:16", "must be spelled gs:B,k, as in gs:16,1"),
+        ("gs:16", r"must be spelled gs:B,k\[,greedy\], as in gs:16,1"),
         ("gs:16,1,2", "must be spelled gs:B,k"),
         ("gs:-16,1", "must be spelled gs:B,k"),
         ("gs", "must be spelled gs:B,k"),

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import gatherline as gl
 from gatherline.levels import at_level, layer_levels, levels_path, read_levels
-from gatherline.pruning import nested_masks
 from patterns.catalog import parse_pattern
+from patterns.nesting import nested_masks
 from traces.layer import ModelError
 from traces.lower.onnx_file import read_onnx
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from costmodel.devices.catalog import ALL_DEVICES as ROOFLINE_DEVICES
-from patterns.catalog import ALL_PATTERNS, parse_pattern
+from patterns.catalog import ALL_PATTERNS, kind_of, parse_pattern
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def first_cells(heading: str) -> list[str]:
 def test_every_pattern_of_the_readme_is_known_and_none_is_missing() -> None:
     spellings = [parse_pattern(name).spelling for name in first_cells("Patterns")]
     assert spellings == first_cells("Patterns")
-    families = {spelling.split(":")[0] for spelling in spellings}
+    families = {kind_of(spelling).name for spelling in spellings}
     assert families == {kind.name for kind in ALL_PATTERNS}
 
 

@@ -171,9 +171,9 @@ def test_cycles_of_the_events_are_the_work_of_the_streams(written: tuple[Path, s
     moved: Counter[str] = Counter()
     for program in programs:
         for _, run in step_places_of_bytes(program):
-            for verb, size in zip(("load", "store"), run, strict=True):
-                moved[verb] += size
-                moved["bus"] += bus_cycles(device.dram, size, device.clock_hz)
+            for verb, sizes in zip(("load", "store"), run, strict=True):
+                moved[verb] += sum(sizes)
+                moved["bus"] += sum(bus_cycles(device.dram, size, device.clock_hz) for size in sizes)
     if device.dram.timing is None:  # rows, refresh and turnaround make a timed DRAM slower than its bus
         assert timeline.busy("DRAM", "read", "write") == moved["bus"]
     else:
@@ -200,33 +200,35 @@ def test_units_of_a_core_work_only_while_a_tile_runs(written: tuple[Path, str, D
             assert event["args"]["end_cycle"] <= ends[at], (track, event)
 
 
-def step_places_of_bytes(program: Any) -> list[tuple[int, tuple[int, int]]]:
-    """The bytes loaded and stored by each step."""
+def step_places_of_bytes(program: Any) -> list[tuple[int, tuple[list[int], list[int]]]]:
+    """The bytes of each transfer that loads and stores each step."""
     found = []
-    for visit, run in tile_places(program):
+    for visit, number in tile_places(program):
         if visit < 0:
-            load, store = program.vector_runs[run].load_bytes, program.vector_runs[run].store_bytes
+            run = program.vector_runs[number]
+            loads = [run.weight_bytes]
         else:
-            load, store = program.visits[visit].runs[run].load_bytes, program.visits[visit].runs[run].store_bytes
-        found.append((visit, (load, store)))
+            run = program.visits[visit].runs[number]
+            loads = [size for _, size in run.operands]
+        found.append((visit, ([*loads, run.load_bytes - sum(loads)], [run.store_bytes])))
     return found
 
 
 def test_a_step_is_recorded_with_its_wait_run_and_transfers() -> None:
     step = Tile(load_bytes=640, compute_cycles=7, store_bytes=64)
-    told: list[tuple[str, int, int, int, int]] = []
+    told: list[tuple[str, int, int, int, int, int, int]] = []
     flat = Dram(bytes_per_s=17_100_000_000, burst_bytes=64, latency_cycles=100)
     total = run_tiles([step, step], flat, GS_TCM.clock_hz, 2, 2, record=lambda *item: told.append(item))
     load, store = (bus_cycles(flat, size, GS_TCM.clock_hz) for size in (640, 64))
     first = load + flat.latency_cycles
     second = 2 * load + flat.latency_cycles
     assert sorted(told) == [
-        ("compute", 0, 0, first, first + 7),
-        ("compute", 1, first + 7, second, second + 7),
-        ("load", 0, 0, 0, load),
-        ("load", 1, load, load, 2 * load),
-        ("store", 0, first + 7, first + 7, first + 7 + store),
-        ("store", 1, second + 7, second + 7, second + 7 + store),
+        ("compute", 0, 0, 0, 0, first, first + 7),
+        ("compute", 0, 1, 0, first + 7, second, second + 7),
+        ("load", 0, 0, 640, 0, 0, load),
+        ("load", 0, 1, 640, load, load, 2 * load),
+        ("store", 0, 0, 64, first + 7, first + 7, first + 7 + store),
+        ("store", 0, 1, 64, second + 7, second + 7, second + 7 + store),
     ]
     assert total == second + 7 + store
 
@@ -234,9 +236,9 @@ def test_a_step_is_recorded_with_its_wait_run_and_transfers() -> None:
 def test_steps_are_told_in_the_order_of_their_places() -> None:
     for trace in TRACES:
         program = compile_layer(trace, GS_TCM)
-        told: list[tuple[str, int]] = []
-        record_program(program, GS_TCM, lambda *item, told=told: told.append(item[:2]))  # type: ignore[misc]
-        assert [step for unit, step in told if unit == "compute"] == list(range(len(tile_places(program))))
+        told: list[tuple[str, int, int]] = []
+        record_program(program, GS_TCM, lambda *item, told=told: told.append(item[:3]))  # type: ignore[misc]
+        assert [step for unit, _, step in told if unit == "compute"] == list(range(len(tile_places(program))))
 
 
 def hand_written(folder: Path, **entry: Any) -> Path:

@@ -99,10 +99,16 @@ def jasper_weights() -> int:
     return total + 29 * 768 * 896 + 896 * 1024 + 1024 * 29
 
 
-def transformer_macs(tokens: int) -> int:
-    attention = 4 * 512**2 + 2 * tokens * 512
-    feed_forward = 2 * 512 * 2048
-    return tokens * (6 * (attention + feed_forward) + 6 * (2 * attention + feed_forward) + 512 * 37_000)
+def transformer_macs(tokens: int, width: int = 512) -> int:
+    attention = 4 * width**2 + 2 * tokens * width
+    feed_forward = 2 * width * 4 * width
+    return tokens * (6 * (attention + feed_forward) + 6 * (2 * attention + feed_forward) + width * 37_000)
+
+
+def bert_macs(tokens: int) -> int:
+    weights = 12 * (4 * 768**2 + 2 * 768 * 3072) + 768 * 2
+    assert tokens != 384 or tokens * weights == 32_615_497_728  # macs_total of SparseZoo's bert, products with weights
+    return tokens * weights + 12 * 2 * tokens**2 * 768
 
 
 @pytest.mark.parametrize(
@@ -117,6 +123,8 @@ def transformer_macs(tokens: int) -> int:
         ("gnmt", gnmt_macs(32)),
         ("jasper", (1000 // 2) * jasper_weights()),
         ("transformer_wmt", transformer_macs(32)),
+        ("transformer_wmt_big", transformer_macs(32, width=1024)),
+        ("bert_base", bert_macs(384)),
     ],
 )
 def test_multiply_adds_equal_the_hand_formula(name: str, macs: int) -> None:

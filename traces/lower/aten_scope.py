@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from traces.builder import NetworkBuilder
-from traces.layer import ModelError, VectorKind
+from traces.layer import Arrangement, ModelError, VectorKind
 from traces.lower.pt2_graph import Graph, Node, Ref
 
 Array = npt.NDArray[Any]
@@ -132,6 +132,7 @@ class Scope:
         elements: int | None = None,
         input_elements: int | None = None,
         channelwise: bool = False,
+        arrangement: Arrangement | None = None,
         index: int = 0,
         name: str | None = None,
     ) -> None:
@@ -141,7 +142,7 @@ class Scope:
         self.builder.vector(
             name or self.layer_name(node), kind, node.op, tensors, out, shape,
             elements=elements, input_elements=input_elements if tensors else None,
-            weight_elements=weights, channelwise=channelwise,
+            weight_elements=weights, channelwise=channelwise, arrangement=arrangement,
         )  # fmt: skip
         self.define(node, out, index)
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from traces.layer import VectorKind
+from traces.layer import Arrangement, VectorKind
 from traces.lower.aten_constant import CASTS, FILLS, GIVEN_FILLS, RESHAPES
 from traces.lower.aten_scope import Scope, operators
 from traces.lower.pt2_graph import Node, Ref
@@ -91,7 +91,7 @@ def lower_vector(scope: Scope, node: Node, op: str) -> bool:
     elif op in ELEMENT_WORK:
         _element_work(scope, node, op)
     elif op in JOINS:
-        scope.vector(node, "concat", node.argument("tensors", ()))
+        _join(scope, node, op)
     elif op in MOVES or op in FILLS or op in GIVEN_FILLS:
         _move(scope, node, op)
     else:
@@ -107,6 +107,17 @@ def _element_work(scope: Scope, node: Node, op: str) -> None:
     single = weights <= len(reads) - len(tensors) or op == "prelu"
     scope.vector(node, ELEMENT_WORK[op], reads, channelwise=same and single and ELEMENT_WORK[op] != "softmax")
     _side_outputs(scope, node)
+
+
+def _join(scope: Scope, node: Node, op: str) -> None:
+    """Several tensors in one."""
+    refs = node.argument("tensors", ())
+    arrangement = None
+    if op in ("cat", "concat", "concatenate"):
+        axis = int(node.argument("dim", 0)) % len(scope.shape(node.writes[0]))
+        arrangement = Arrangement(kind="concat", numbers=(axis,))
+    constant = any(scope.constant(ref) is not None for ref in refs)
+    scope.vector(node, "concat", refs, arrangement=None if constant else arrangement)
 
 
 def _move(scope: Scope, node: Node, op: str) -> None:
@@ -135,28 +146,62 @@ def _view_or_move(scope: Scope, node: Node, op: str) -> None:
     before, after = scope.shape(source), scope.shape(node.writes[0])
     grows = math.prod(before) != math.prod(after)
     if grows or (op in AXES and _permutes(node, op, before)):
-        scope.vector(node, "move", [source])
+        order = _order(node, op, len(before)) if op in AXES else None
+        arrangement = None if grows or order is None else Arrangement(kind="transpose", numbers=tuple(order))
+        scope.vector(node, "move", [source], arrangement=arrangement)
     else:
         scope.view(node, source)
     if node.argument("train", node.argument("training", False)) is True and op.endswith("dropout"):
         scope.builder.notes.append(f"node {node.name}: exported in training mode; dropout is read as none")
 
 
-def _permutes(node: Node, op: str, shape: tuple[int, ...]) -> bool:
-    """Whether the order of the axes longer than one changes."""
-    order = list(range(len(shape)))
+def _order(node: Node, op: str, rank: int) -> list[int] | None:
+    """Return the order in which axes are taken, None for an operator that is not followed."""
+    order = list(range(rank))
     if op == "t":
         order.reverse()
     elif op == "permute":
-        order = [int(axis) % len(shape) for axis in node.argument("dims")]
+        order = [int(axis) % rank for axis in node.argument("dims")]
     elif op == "movedim":
-        return True
+        return None
     else:
         first = int(node.argument("dim0", node.argument("axis0", 0)))
         second = int(node.argument("dim1", node.argument("axis1", 0)))
         order[first], order[second] = order[second], order[first]
+    return order
+
+
+def _permutes(node: Node, op: str, shape: tuple[int, ...]) -> bool:
+    """Whether the order of the axes longer than one changes."""
+    order = _order(node, op, len(shape))
+    if order is None:
+        return True
     moved = [axis for axis in order if shape[axis] > 1]
     return moved != sorted(moved)
+
+
+def _part(scope: Scope, node: Node, index: int) -> Arrangement | None:
+    """Return which slice of its input output ``index`` of a node is, None where that is not followed."""
+    shape = scope.shape(_first(node))
+    axis = int(node.argument("dim", 0)) % len(shape)
+    op = node.op.removesuffix("_copy")
+    begin, stride, count = 0, 1, 1
+    if op == "slice":
+        begin, stride = int(node.argument("start", 0)), int(node.argument("step", 1))
+        count = scope.shape(node.writes[index])[axis]
+    elif op == "select":
+        begin = int(node.argument("index"))
+    elif op == "unbind":
+        begin = index
+    elif op in ("chunk", "split", "split_with_sizes"):
+        begin = sum(scope.shape(name)[axis] for name in node.writes[:index])
+        count = scope.shape(node.writes[index])[axis]
+    else:
+        return None
+    begin = min(begin + shape[axis] if begin < 0 else begin, shape[axis] - 1)
+    numbers = [value for extent in shape for value in (0, 1, extent)]
+    numbers[3 * axis : 3 * axis + 3] = [begin, stride, count]
+    return Arrangement(kind="slice", numbers=tuple(numbers))
 
 
 def _parts(scope: Scope, node: Node) -> None:
@@ -172,6 +217,7 @@ def _parts(scope: Scope, node: Node) -> None:
             scope.builder.vector(
                 scope.layer_name(node), "move", node.op, tensors, out, scope.shape(name),
                 weight_elements=weights, input_elements=math.prod(scope.shape(name)) if tensors else 0,
+                arrangement=_part(scope, node, index) if tensors else None,
             )  # fmt: skip
             scope.values[name] = out
 
@@ -261,5 +307,10 @@ def _reduction(scope: Scope, node: Node) -> None:
     axes = node.argument("dim", ())
     axes = (axes,) if isinstance(axes, int) else tuple(axes)
     spatial = bool(axes) and len(shape) > 2 and all(int(axis) % len(shape) >= 2 for axis in axes)
-    scope.vector(node, "reduce", reads, elements=math.prod(shape), channelwise=spatial)
+    over = {int(axis) % len(shape) for axis in axes} or set(range(len(shape)))
+    through = Arrangement(kind="through", numbers=tuple(sorted(set(range(len(shape))) - over)))
+    scope.vector(
+        node, "reduce", reads, elements=math.prod(shape), channelwise=spatial,
+        arrangement=None if node.op.startswith("cumsum") or len(reads) > 1 else through,
+    )  # fmt: skip
     _side_outputs(scope, node)

@@ -178,7 +178,7 @@ def _index_readers(graph: Graph, proto: Any) -> None:
 def _walk(graph: Graph, proto: Any, progress: list[str]) -> None:
     for node_proto in proto.node:
         progress.append(f"{graph.where}: node {node_proto.name or list(node_proto.output)} ({node_proto.op_type})")
-        node = _node(graph, node_proto)
+        node = node_of(graph, node_proto)
         blocked = next((name for name in node.inputs if name in graph.unknown), "")
         if blocked:
             raise ModelError(
@@ -270,7 +270,7 @@ def _take_branch(graph: Graph, node: Node, progress: list[str]) -> None:
             graph.types[ours] = graph.types[theirs]
 
 
-def _node(graph: Graph, proto: Any) -> Node:
+def node_of(graph: Graph, proto: Any) -> Node:
     outputs = tuple(proto.output)
     label = proto.name or (outputs[0] if outputs else proto.op_type)
     return Node(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from traces.layer import VectorKind
+from traces.layer import Arrangement, VectorKind
 from traces.lower.onnx_graph import Graph, Node, Shape, Unlowered
 from traces.lower.onnx_matrix import Lowering, Shapes
 
@@ -138,6 +138,7 @@ def lower_reduce(graph: Graph, node: Node, shapes: Shapes) -> None:
     graph.builder.vector(
         node.name, "reduce", node.op, [x], node.outputs[0], _out_shape(node, shapes),
         elements=math.prod(shape), channelwise=len(shape) == 4 and over == {2, 3},
+        arrangement=Arrangement(kind="through", numbers=tuple(sorted({*range(len(shape))} - over))),
     )  # fmt: skip
 
 
@@ -207,7 +208,55 @@ def lower_move(graph: Graph, node: Node, shapes: Shapes) -> None:
             graph.builder.vector(
                 node.name, "move", node.op, data, name, shape, weight_elements=constants,
                 input_elements=_read_elements(graph, node, data, shape),
+                arrangement=_arrangement(graph, node, index, shape) if len(data) == 1 else None,
             )  # fmt: skip
+
+
+def _arrangement(graph: Graph, node: Node, index: int, shape: Shape) -> Arrangement | None:
+    """Return where output ``index`` of a move comes from, None for an operator that is not followed."""
+    source = graph.shape(node.inputs[0])
+    if graph.is_constant(node.inputs[0]):
+        return None
+    if node.op == "Transpose":
+        return Arrangement(kind="transpose", numbers=node.integers("perm", range(len(source))[::-1]))
+    if node.op == "Pad":
+        return _pad_arrangement(graph, node, source)
+    start, step, count = [0] * len(source), [1] * len(source), list(source)
+    if node.op == "Split":
+        axis = node.integer("axis", 0) % len(source)
+        start[axis] = sum(graph.builder.shape(name)[axis] for name in node.outputs[:index] if graph.used(name))
+        if not all(graph.used(name) for name in node.outputs[:index]):
+            return None
+        count[axis] = shape[axis]
+    elif node.op == "Slice":
+        first, axes = graph.numbers(node, 1, "starts") or (), graph.numbers(node, 3, "axes")
+        steps = graph.numbers(node, 4, "steps") or (1,) * len(first)
+        for axis, begin, stride in zip(axes or range(len(first)), first, steps, strict=True):
+            extent = source[axis]
+            low = begin + extent if begin < 0 else begin
+            start[axis] = min(max(low, 0), extent if stride > 0 else extent - 1)
+            step[axis], count[axis] = stride, shape[axis]
+    elif node.op == "Gather" and graph.is_constant(node.inputs[1]) and math.prod(graph.shape(node.inputs[1])) == 1:
+        axis = node.integer("axis", 0) % len(source)
+        start[axis], count[axis] = int(graph.constant(node.inputs[1]).item()) % source[axis], 1
+    else:
+        return None
+    return Arrangement(
+        kind="slice", numbers=tuple(value for part in zip(start, step, count, strict=True) for value in part)
+    )
+
+
+def _pad_arrangement(graph: Graph, node: Node, source: Shape) -> Arrangement | None:
+    """Return the axes that a Pad leaves alone."""
+    pads, axes = graph.numbers(node, 1, "pads") or (), graph.numbers(node, 3) or tuple(range(len(source)))
+    if len(pads) != 2 * len(axes):
+        return None
+    padded = {
+        axis % len(source)
+        for axis, low, high in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True)
+        if low or high
+    }
+    return Arrangement(kind="through", numbers=tuple(axis for axis in range(len(source)) if axis not in padded))
 
 
 def _read_elements(graph: Graph, node: Node, data: tuple[str, ...], shape: Shape) -> int:
@@ -239,8 +288,11 @@ def lower_resize(graph: Graph, node: Node, shapes: Shapes) -> None:
         graph.builder.view(node.outputs[0], node.inputs[0], shape)
         return
     graph.builder.vector(
-        node.name, "move", node.op, [node.inputs[0]], node.outputs[0], shape, elements=math.prod(shape) * taps**axes
-    )
+        node.name, "move", node.op, [node.inputs[0]], node.outputs[0], shape, elements=math.prod(shape) * taps**axes,
+        arrangement=Arrangement(
+            kind="through", numbers=tuple(axis for axis, extent in enumerate(before) if extent == shape[axis])
+        ),
+    )  # fmt: skip
 
 
 def lower_concat(graph: Graph, node: Node, shapes: Shapes) -> None:
@@ -250,7 +302,13 @@ def lower_concat(graph: Graph, node: Node, shapes: Shapes) -> None:
     if len(data) == 1 and graph.shape(data[0]) == shape:
         graph.builder.view(node.outputs[0], data[0], shape)
     else:
-        graph.builder.vector(node.name, "concat", node.op, data, node.outputs[0], shape, weight_elements=constants)
+        arrangement = None
+        if len(data) == len(node.inputs):
+            arrangement = Arrangement(kind="concat", numbers=(node.integer("axis", 0) % len(shape),))
+        graph.builder.vector(
+            node.name, "concat", node.op, data, node.outputs[0], shape, weight_elements=constants,
+            arrangement=arrangement,
+        )  # fmt: skip
 
 
 def lower_gather(graph: Graph, node: Node, shapes: Shapes) -> None:
@@ -286,7 +344,9 @@ _ADDITIONS = (
     "Greater", "GreaterOrEqual", "Mod", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
 )  # fmt: skip
 _MULTIPLICATIONS = ("Mul", "Div", "Pow", "RotaryEmbedding")
-_REDUCTIONS = ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
+REDUCTIONS = ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
+POOLS = ("MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
+ELEMENTWISE_OPERATORS = tuple(op for op in (*_ACTIVATIONS, *_ADDITIONS, *_MULTIPLICATIONS) if op != "RotaryEmbedding")
 _VIEWS = (
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "QuantizeLinear", "DequantizeLinear",
 )  # fmt: skip
@@ -303,15 +363,15 @@ VECTOR_LOWERINGS: dict[str, Lowering] = {
     **dict.fromkeys(_ACTIVATIONS, _pointwise("activation")),
     **dict.fromkeys(_ADDITIONS, _pointwise("add")),
     **dict.fromkeys(_MULTIPLICATIONS, _pointwise("mul")),
-    **{f"Reduce{name}": lower_reduce for name in _REDUCTIONS},
+    **{f"Reduce{name}": lower_reduce for name in REDUCTIONS},
     **dict.fromkeys(_VIEWS, lower_view),
     **dict.fromkeys(_MOVES, lower_move),
     "BatchNormalization": lower_batch_norm,
     "InstanceNormalization": lower_instance_norm,
     **dict.fromkeys(_NORMS, lower_norm),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), lower_softmax),
-    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), lower_pool),
-    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), lower_global_pool),
+    **dict.fromkeys(POOLS[:3], lower_pool),
+    **dict.fromkeys(POOLS[3:], lower_global_pool),
     **dict.fromkeys(("ArgMax", "ArgMin", "CumSum", "TopK"), lower_scan),
     **dict.fromkeys(("Gather", "GatherElements", "GatherND"), lower_gather),
     **dict.fromkeys(("Resize", "Upsample"), lower_resize),

@@ -16,7 +16,8 @@ import numpy as np
 from patterns.names import nearest
 from traces.layer import FloatArray, ModelError, Network
 from traces.lower.safetensors_header import TensorFile, open_safetensors
-from traces.lower.state_dict import bert, sequential
+from traces.lower.state_dict import sequential
+from traces.workloads.bert import bert, embedding_tables
 from traces.workloads.catalog import ALL_WORKLOADS
 
 Shape = tuple[int, ...]
@@ -112,6 +113,8 @@ def read_safetensors(
 def _build(weights: StateDict, arch: str, batch: int, shape: Shape | None) -> Network:
     file = weights.file.path
     if arch == BERT:
+        for table, expected in embedding_tables(weights.shapes).items():
+            weights(table, expected)  # looked up and no matrix; they are part of the network all the same
         return bert(file.stem, str(file), weights.shapes, weights, batch, shape)
     if arch == SEQUENTIAL:
         return sequential(file.stem, str(file), weights.shapes, weights, batch, shape)
