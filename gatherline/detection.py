@@ -27,13 +27,17 @@ CANDIDATES = (
     "channel",
     "kernel_pattern",
     "kernel_pattern:mest",
+    "block_punched:16",
+    "block_punched:4",
     "block:32x32",
     "block:16x16",
+    "block_punched:8x8",
     "block:4x4",
     "block:1x16",
     "block:16x1",
     "block:1x4",
     "block:4x1",
+    "n_of_m_both:2,4",
     "n_of_m:1,8",
     "n_of_m:1,4",
     "n_of_m:2,8",
@@ -48,8 +52,15 @@ CANDIDATES = (
     "gs_scatter:16,1",
     "bank_balanced:16",
     "bank_balanced:4",
+    "filter_balanced",
 )
-FAMILIES = {"gs_scatter": "gs"}  # of which one pattern is named; others are families of their own
+# of these kin one pattern is named; others are families of their own
+FAMILIES = {
+    "gs_scatter": "gs",
+    "n_of_m_both": "n_of_m",
+    "block_punched": "block",
+    "filter_balanced": "bank_balanced",
+}
 RANK_STEP = 0.02  # excesses this near count as equal
 DRAWS = 8, 32  # random masks that chance is told from: at least, and at most where they are small
 DRAW_SEED = 0
@@ -108,14 +119,14 @@ def detect(layer: MatrixLayer, mask: Mask) -> list[Candidate]:
     found = []
     for spelling in CANDIDATES:
         pattern = parse_pattern(spelling)
-        refused = _refusal(pattern, layer)
+        rule, refused = _rule(pattern, layer)
         if refused:
             found.append(Candidate(pattern=spelling, share=None, reason=refused))
             continue
-        count = pattern_banks(pattern)
+        count = pattern_banks(rule)
         if count not in banks:
             banks[count] = column_banks(layer, count)[: matrices.shape[0]]
-        found.append(_candidate(pattern, matrices, draws, banks[count]))
+        found.append(_candidate(spelling, rule, matrices, draws, banks[count]))
     return sorted(found, key=_rank)
 
 
@@ -144,22 +155,24 @@ def random_masks(shape: tuple[int, ...], density: float) -> list[Mask]:
     return [random.random(drawn, dtype=np.float32) < np.float32(density) for _ in range(times)]
 
 
-def _refusal(pattern: Pattern, layer: MatrixLayer) -> str:
-    if layer_rule(pattern, layer)[0] is not pattern:
-        return layer_rule(pattern, layer)[1]
+def _rule(pattern: Pattern, layer: MatrixLayer) -> tuple[Pattern, str]:
+    """Return ``pattern`` as it holds for the layer's window, and why it cannot be tried, "" where it can."""
+    rule, why = layer_rule(pattern, layer)
+    if type(rule) is not type(pattern):
+        return rule, why
     if layer.kind == "depthwise" and isinstance(pattern, GatherScatter | GatherScatterPermuted):
-        return "depthwise layers run on the vector unit, which has no banks"
-    return ""
+        return rule, "depthwise layers run on the vector unit, which has no banks"
+    return rule, ""
 
 
-def _candidate(pattern: Pattern, mask: Mask, draws: list[Mask], banks: BankOfColumn) -> Candidate:
+def _candidate(spelling: str, rule: Pattern, mask: Mask, draws: list[Mask], banks: BankOfColumn) -> Candidate:
     try:
-        share = pattern.explained(mask, banks)
-        by_chance = [pattern.explained(draw, banks[: draw.shape[0]]) for draw in draws]
+        share = rule.explained(mask, banks)
+        by_chance = [rule.explained(draw, banks[: draw.shape[0]]) for draw in draws]
     except PatternError as error:
-        return Candidate(pattern=pattern.spelling, share=None, reason=str(error))
+        return Candidate(pattern=spelling, share=None, reason=str(error))
     return Candidate(
-        pattern=pattern.spelling,
+        pattern=spelling,
         share=share,
         chance=float(np.mean(by_chance)),
         chance_deviation=float(np.std(by_chance)),

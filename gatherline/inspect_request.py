@@ -9,6 +9,7 @@ from costmodel.spec import VALUE_BYTES
 from gatherline.request import RequestError
 from patterns.catalog import parse_pattern
 from patterns.channel import Channel
+from patterns.channel_then import ChannelThen
 from patterns.encodings.base import Widths
 from patterns.n_of_m import NOfM
 from patterns.unstructured import Unstructured
@@ -58,9 +59,9 @@ class Questions:
         if self.pattern is None:
             return None if self.sparsity is None else Level(pattern=Unstructured(), sparsity=self.sparsity)
         pattern = parse_pattern(self.pattern)
-        if isinstance(pattern, Channel):
+        if isinstance(pattern, Channel | ChannelThen):
             raise RequestError(
-                "pattern channel makes layers smaller, and what is inspected are masks: ask simulate run"
+                f"pattern {pattern.spelling} makes layers smaller, and what is inspected are masks: ask simulate run"
             )
         if self.sparsity is not None or isinstance(pattern, NOfM):
             fixed = 1.0 - pattern.n / pattern.m if isinstance(pattern, NOfM) else 0.0
