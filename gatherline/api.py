@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gatherline import pipeline
+from gatherline.inspection import Inspection
 from gatherline.pipeline_types import Report
 from gatherline.request import RunRequest, lower
 from traces.layer import ModelError, Network
@@ -110,9 +111,12 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def inspect(model: str | Path, **options: Any) -> Report:
-    """Return layers, shapes, MACs, densities and the patterns that masks obey."""
-    return pipeline.inspect(str(model), **options)
+def inspect(model: str | Path, **options: Any) -> Inspection:
+    """Return layers, shapes, MACs, densities, the patterns that masks obey, loads, index entropy and, asked, bytes.
+
+    ``options``: how the model is read, as in ``load``, and the fields of ``gatherline.inspect_request.Questions``.
+    """
+    return pipeline.inspect(str(model), **_plain(options))
 
 
 def _network(model: Any, example_inputs: tuple[Any, ...] | None) -> Network | None:

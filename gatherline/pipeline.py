@@ -16,7 +16,8 @@ from costmodel.estimate import estimate
 from costmodel.spec import VALUE_BYTES
 from gatherline.best_encoding import chosen_encoding
 from gatherline.digest import device_digest
-from gatherline.inspection import inspect_rows
+from gatherline.inspect_request import Questions
+from gatherline.inspection import Inspection, inspect_network
 from gatherline.knobs import readable, without_effect
 from gatherline.pipeline_types import Interrupted, Report
 from gatherline.progress import Progress, SilentProgress
@@ -178,11 +179,16 @@ def inspect(
     batch: int | None = None,
     input_shape: str | None = None,
     strict: bool = False,
-) -> Report:
-    """Return layers, shapes, MACs, density, and how much of each layer's mask the known patterns explain."""
+    **questions: Any,
+) -> Inspection:
+    """Return layers, shapes, MACs, density, what patterns each layer's mask obeys, loads, index entropy.
+
+    ``questions`` are the fields of ``Questions``. Raises ModelError, PatternError and RequestError, all ValueError.
+    """
+    asked = Questions(**questions)
     request = RunRequest(model=model, arch=arch, seed=seed, batch=batch, input_shape=input_shape, strict=strict)
     network = lower(request)
-    return Report(manifest=manifest(request, network, ()), rows=inspect_rows(network))
+    return inspect_network(network, manifest(request, network, ()), asked)
 
 
 def write_traces(request: RunRequest, directory: Path, *, network: Network | None = None) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TextIO
 
 from rich.console import Console
@@ -99,38 +98,6 @@ def remarks(rows: Rows) -> list[str]:
         names = unique(text(row, "device") for row in of_totals if row.get("extrapolated"))
         lines.append(f"Outside the range that was validated: {', '.join(names)}.")
     return [*lines, *_unsupported(rows), *_reasons(rows)]
-
-
-def print_layers(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> None:
-    """Print the layers of ``inspect``: shape, work, density, and the patterns that each mask obeys."""
-    console = console_for(stream)
-    table = _table()
-    for name in ("layer", "kind"):
-        table.add_column(name, overflow="fold")
-    for name in ("m", "k", "p", "groups", "MMAC", "density"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("mask obeys", overflow="fold")
-    for row in rows:
-        macs = number(row, "macs")
-        table.add_row(
-            Text(text(row, "layer")),
-            Text(text(row, "kind")),
-            *(count(number(row, name)) for name in ("m", "k", "p", "groups")),
-            "-" if macs is None else f"{macs / 1e6:,.3f}",
-            _density(row),
-            Text(_obeyed(row.get("patterns"))),
-        )
-    console.print(table)
-    for key, value in manifest.items():
-        if isinstance(value, str | int | float):
-            console.print(Text(printable(f"{key}: {value}")))
-
-
-def _obeyed(shares: object) -> str:
-    """Return the patterns that explain a mask, with the share where it is not all of it."""
-    if not isinstance(shares, Mapping):
-        return ""
-    return ", ".join(name if share == 1 else f"{name} ({share:.1%})" for name, share in shares.items())
 
 
 def print_streams(rows: Rows, stream: TextIO) -> None:
