@@ -24,7 +24,8 @@ from patterns.base import Mask
 from patterns.names import nearest
 from traces.layer import FloatArray, Layer, MatrixLayer, Network, ProductLayer, UnsupportedLayer
 from traces.layout import column_banks
-from traces.masks import LAYOUT_BANKS, NEARLY_DENSE, Level, trace_network
+from traces.masks import NEARLY_DENSE, Level, trace_network
+from traces.matching import LAYOUT_BANKS
 
 DRAWN_LAYERS = 3  # pictures that --out makes unless --layer says which
 RULE = (

@@ -18,7 +18,8 @@ from patterns.encodings.sizes import encoding_sizes
 from patterns.unstructured import Unstructured
 from traces.layer import MatrixLayer
 from traces.layout import column_banks
-from traces.masks import LAYOUT_BANKS, layer_rule, pattern_banks
+from traces.masks import layer_rule
+from traces.matching import LAYOUT_BANKS, pattern_banks
 
 DENSE = "dense"
 FAMILIES = {"bsr": ("block",), "n_of_m": ("n_of_m",), "gs": ("gs", "gs_scatter"), "kernel_pattern": ("kernel_pattern",)}
