@@ -15,7 +15,7 @@ from fractions import Fraction
 from simulator.attribution import lost_cycles
 from simulator.engine import Recorder, Transfer
 from simulator.result import Counters, Cycles, LayerResult
-from simulator.runner import Known, run_parts, vector_cycles, with_transfers
+from simulator.runner import Known, buffer_bytes, run_parts, vector_cycles, with_transfers
 from simulator.schedule.many_cores import layer_programs
 from simulator.schedule.program import Program
 from simulator.spec import Device
@@ -157,6 +157,7 @@ def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerRes
     lost = lost_cycles(program, device, total=total, alone=alone, compute=compute, peak=peak, known=known)
     effectual = Fraction(program.macs_effectual, peak)
     causes = {**lost, "compute": effectual}
+    values, indices = buffer_bytes(program, device)
     return LayerResult(
         layer=facts.layer,
         kind=facts.kind,
@@ -183,6 +184,14 @@ def run_program(facts: LayerFacts, program: Program, device: Device) -> LayerRes
             scratchpad_write_words=sum(len(stream.scatter_address) * stream.repeats for stream in program.streams),
             scratchpad_bytes=program.scratchpad_bytes,
             slots=program.slots,
+            macs_active=program.slot_macs if program.has_visits else 0,
+            buffer_value_bytes=values,
+            buffer_index_bytes=indices,
+            vector_unit_bytes=sum(
+                run.load_bytes + run.store_bytes for part in program.parts for run in part.vector_runs
+            ),
+            second_level_read_bytes=transfers.second_level_read_bytes,
+            second_level_write_bytes=transfers.second_level_write_bytes,
         ),
         cycles=Cycles(
             total=total,
