@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
 
+from costmodel.spec import Dtype
 from costmodel.technology import DramCost, Technology, TechnologyError
 from simulator.spec import Device, Dram
 
@@ -23,7 +24,7 @@ from simulator.spec import Device, Dram
 EFFICIENCY = ((4096, 0.076), (8192, 0.142), (16384, 0.247), (32768, 0.393), (65536, 0.559), (131072, 0.704))
 EFFICIENCY_SOURCE = "array efficiency by size: PrincetonUniversity/LLMCompass cost_model.py @2e015fd2ee75"
 
-DTYPE_OF_BYTES = {4: "fp32", 2: "fp16", 1: "int8"}
+DTYPE_OF_BYTES: dict[int, Dtype] = {4: "fp32", 2: "fp16", 1: "int8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ def dram_cost(dram: Dram, technology: Technology) -> DramCost:
     return technology.dram[kind]
 
 
-def value_dtype(device: Device) -> str:
+def value_dtype(device: Device) -> Dtype:
     """Return the data type that a device's multiply-add units are built for. Raises TechnologyError."""
     width = device.widths.value_bytes
     if width not in DTYPE_OF_BYTES:
@@ -154,12 +155,12 @@ def _logic_um2(device: Device, technology: Technology) -> dict[str, tuple[float,
             window * lanes * (request_bits + word_bits) * flip_flop.value,
             f"{places} x {flip_flop.value:.4g} um2, a place for each word assumed; {flip_flop.source}",
         ),
-        "multiply-add units": (macs * unit, f"{macs} x {unit:.4g} um2, {dtype}"),
+        "multiply-add units": (macs * unit.value, f"{macs} x {unit.value:.4g} um2, {dtype}: {unit.source}"),
         "registers": (
             macs * 8 * (widths.value_bytes + widths.sum_bytes) * flip_flop.value,
             f"a value and a sum for each multiply-add unit, assumed; {flip_flop.source}",
         ),
-        "vector unit": (elements * unit, f"{elements} x {unit:.4g} um2, a multiply-add unit for each element, assumed"),
+        "vector unit": (elements * unit.value, f"{elements} x {unit.value:.4g} um2, a multiply-add unit each, assumed"),
     }
 
 

@@ -68,7 +68,7 @@ def energy(counters: Counters, device: Device, technology: Technology) -> Energy
     reason = not_priced(device, technology)
     if reason:
         raise TechnologyError(f"device {device.name}: {reason}")
-    widths, mac_pj = device.widths, technology.mac_pj(value_dtype(device))
+    widths, mac_pj = device.widths, technology.mac_pj(value_dtype(device)).value
     value_bits, sum_bits = 8 * widths.value_bytes, 8 * widths.sum_bytes
     gathered = counters.scratchpad_read_words * device.vector * value_bits
     scattered = counters.scratchpad_write_words * device.vector * sum_bits

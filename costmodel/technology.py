@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from costmodel.spec import Dtype
+
 
 class TechnologyError(ValueError):
     """A technology that is not known, or a number that it lacks: one line naming it and the rule."""
@@ -71,20 +73,13 @@ class Technology:
     transistors_per_um2: Cited
     dram: Mapping[str, DramCost]
 
-    def mac_pj(self, dtype: str) -> float:
-        """Return the energy of a multiply-add. Raises TechnologyError."""
-        return self._mac(dtype, "pj").value
+    def mac_pj(self, dtype: Dtype) -> Cited:
+        """Return the energy of a multiply-add."""
+        return {"fp32": self.fp32_mac_pj, "fp16": self.fp16_mac_pj, "int8": self.int8_mac_pj}[dtype]
 
-    def mac_um2(self, dtype: str) -> float:
-        """Return the area of a multiply-add unit. Raises TechnologyError."""
-        return self._mac(dtype, "um2").value
-
-    def _mac(self, dtype: str, unit: str) -> Cited:
-        known = {"fp32": (self.fp32_mac_pj, self.fp32_mac_um2), "fp16": (self.fp16_mac_pj, self.fp16_mac_um2)}
-        known["int8"] = (self.int8_mac_pj, self.int8_mac_um2)
-        if dtype not in known:
-            raise TechnologyError(f"dtype is {dtype!r}, and technology {self.name} has {', '.join(known)}")
-        return known[dtype][unit == "um2"]
+    def mac_um2(self, dtype: Dtype) -> Cited:
+        """Return the area of a multiply-add unit."""
+        return {"fp32": self.fp32_mac_um2, "fp16": self.fp16_mac_um2, "int8": self.int8_mac_um2}[dtype]
 
     def sources(self) -> dict[str, str]:
         """Return value and source of every number, by its name."""

@@ -38,6 +38,7 @@ from gatherline.options import (
     Sparsities,
     StreamOrder,
     Strict,
+    TechnologyName,
     Threads,
     at_least,
     joined_shapes,
@@ -105,6 +106,7 @@ def run(
     level: Annotated[
         int | None, typer.Option(metavar="N", help="Level of a model pruned with --levels, 1 the sparsest.")
     ] = None,
+    technology: TechnologyName = "16nm",
     debug: Debug = False,
 ) -> None:
     """Tell latency and memory of a network on devices."""
@@ -113,7 +115,7 @@ def run(
         order, match, prune_all, mapping, strict,
     )  # fmt: skip
     at_least("--level", level, 1)
-    request = replace(request, level=level)
+    request = replace(request, level=level, technology=technology)
     from gatherline import pipeline
     from gatherline.pipeline_types import Interrupted
     from gatherline.progress import terminal_progress
@@ -254,6 +256,7 @@ def replay(
     per_group: Annotated[
         Path | None, typer.Option("--per-group", metavar="FILE.npy", help="Write the cycle of each group's last grant.")
     ] = None,
+    technology: TechnologyName = "16nm",
     debug: Debug = False,
 ) -> None:
     """Simulate from request streams alone, whoever wrote them."""
@@ -265,7 +268,7 @@ def replay(
         check_target(per_group.parent)
         if per_group.is_dir() or not per_group.parent.is_dir():
             raise ArgumentError(f"--per-group is {per_group}, and must name a file in a folder that is there")
-    report = pipeline.replay(folder, device, per_group)
+    report = pipeline.replay(folder, device, per_group, technology)
     if json:
         sys.stdout.write(report.to_json())
     else:
@@ -300,9 +303,44 @@ def timeline(
         print(f"simulate: note: too many events, so these show less; --layer shows one: {names}", file=sys.stderr)
 
 
+@app.command()
+def energy(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that simulate run --out wrote.")],
+    technology: TechnologyName = "16nm",
+    device: DeviceTexts = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Price a finished run by another technology; nothing is simulated."""
+    from gatherline.energy_report import energy_report
+    from gatherline.report.energy_table import print_energy
+
+    report = energy_report(folder, technology, tuple(device or ()))
+    if json:
+        sys.stdout.write(report.to_json())
+    else:
+        print_energy(report.rows, sys.stdout)
+
+
+@app.command()
+def area(
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Name, or path of a .toml file.")],
+    technology: TechnologyName = "16nm",
+    debug: Debug = False,
+) -> None:
+    """Show the area of an accelerator by part, with sources."""
+    from gatherline.report.energy_table import area_catalog
+    from gatherline.report.table import print_catalog
+    from gatherline.request import cycle_device
+
+    print_catalog(area_catalog(cycle_device(device), technology), sys.stdout)
+
+
 @app.command("list")
 def list_(
-    what: Annotated[Listing, typer.Argument(metavar="devices|patterns|encodings|models", help="What to list.")],
+    what: Annotated[
+        Listing, typer.Argument(metavar="devices|patterns|encodings|models|technologies", help="What to list.")
+    ],
     debug: Debug = False,
 ) -> None:
     """List what there is, with its source."""

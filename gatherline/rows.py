@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from costmodel.spec import RooflineDevice
+from costmodel.tables.catalog import DEFAULT_TECHNOLOGY
+from costmodel.technology import Technology
+from gatherline.energy_columns import energy_columns
 from gatherline.report.columns import TOTAL, Row, complete_row
 from simulator.result import CAUSES, LayerResult
 from simulator.spec import Device
@@ -26,6 +29,7 @@ class RunFacts:
     synthetic: bool
     activation_peak_bytes: int
     unsupported: tuple[str, ...] = ()
+    technology: Technology = DEFAULT_TECHNOLOGY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +103,8 @@ def layer_row(facts: RunFacts, layer: LayerOutcome) -> Row:
         "extrapolated": result.extrapolated,
         "reason": result.reason or None,
         "layer_pattern": layer.pattern,
-        "energy_pj": result.energy_pj,
         **_sums([result]),
+        **energy_columns([result.counters], facts.device, facts.technology),
     }
     device = facts.device
     if isinstance(device, Device) and result.kind == "depthwise":  # runs on the vector unit, which may be the wider one
@@ -160,6 +164,7 @@ def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
     row: dict[str, object] = {
         **_shared(facts),
         **sums,
+        **energy_columns([result.counters for result in results], facts.device, facts.technology),
         "layer": TOTAL,
         "kind": TOTAL,
         "density": sum(layer.kept for layer in layers) / weights_dense if weights_dense else None,

@@ -89,7 +89,6 @@ class LayerResult:
     mapping: str = ""
     encoding: str = ""
     kernel: str = ""
-    energy_pj: float | None = None
     latency_low_s: float | None = None
     latency_high_s: float | None = None
     validated: str = "not validated"

@@ -3,7 +3,7 @@
 The order of a layer's tiles and its DRAM traffic come from the mapper, the cycles of a stream from the kernels, the
 overlap of transfers and compute from the SimPy engine. Layers run one after another; a layer reads its inputs from
 DRAM and writes its outputs back. A layer is shared out over a device's cores in the way that is fastest. Left out:
-different layers on different cores, fusion of layers, energy.
+different layers on different cores, fusion of layers; energy is made of the counts (``costmodel/energy.py``).
 """
 
 from __future__ import annotations
