@@ -452,6 +452,7 @@ def _fail(error: Exception, given: Sequence[str]) -> NoReturn:
 
 
 def _input_errors() -> tuple[type[Exception], ...]:
+    from costmodel.technology import TechnologyError
     from gatherline.request import RequestError
     from patterns.base import PatternError
     from patterns.encodings.base import EncodingError
@@ -463,4 +464,5 @@ def _input_errors() -> tuple[type[Exception], ...]:
 
     return (
         RequestError, ModelError, RatioError, PatternError, EncodingError, DeviceError, ThreadCountError, TraceError,
+        TechnologyError,
     )  # fmt: skip

@@ -20,8 +20,8 @@ from gatherline.report.selection import (
     fastest,
     layers,
     megabytes,
-    millions,
     millijoules,
+    millions,
     milliseconds,
     number,
     of_device,
@@ -36,7 +36,7 @@ from gatherline.report.selection import (
 NAMED_LAYERS = 3  # of the layers that share a reason, the first few are named
 SHOWN_REASONS = 12
 PIPED_WIDTH = 400  # nothing wraps in a file
-EXPENDABLE = ("energy mJ", "cycles", "bound", "slots")  # columns that a narrow terminal loses, in this order
+EXPENDABLE = ("cycles", "energy mJ", "bound", "slots")  # columns that a narrow terminal loses, in this order
 
 
 def console_for(stream: TextIO) -> Console:
@@ -191,6 +191,8 @@ def _print_totals(of_totals: Rows, console: Console) -> None:
         wide = console.options.update(max_width=PIPED_WIDTH)
         if Measurement.get(console, wide, table).maximum <= console.width:
             break
+        if name == "energy mJ" and all(number(row, "energy_pj") is None for row in of_totals):
+            continue
         left_out.append(name)
         table = _device_table(of_totals, left_out, tall=console.is_terminal)
     console.print(table)
