@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gatherline as gl
-from costmodel.area import wire_mm
+from costmodel.area import sram_um2, wire_mm
 from costmodel.energy import PARTS, energy, not_priced, read_pj, wire_pj_per_mm, write_pj
 from costmodel.spec import RooflineDevice
 from costmodel.tables import measured
@@ -400,3 +400,21 @@ def test_known_disagreements_with_published_ratios_are_as_docs_energy_says() -> 
     assert read_pj(128 * KIB * KIB, NM7) / 1.88 == pytest.approx(0.75, rel=0.01)
     # the int8 multiply-add of a 28 nm library, scaled, against TPUv4i's
     assert 0.2831 * energy_factor(28, 0.8, 7, 0.7) / NM7.int8_mac_pj.value == pytest.approx(0.45, rel=0.01)
+
+
+def test_the_tables_in_the_documentation_are_those_of_the_package() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "energy.md").read_text(encoding="utf-8")
+    for each in ALL_TECHNOLOGIES:
+        energies = (
+            f"{each.supply_v.value:g}", *(f"{number.value:.3g}" for number in (each.fp32_mac_pj, each.fp16_mac_pj)),
+            f"{each.int8_mac_pj.value:.3g}", f"{each.register_pj_per_bit.value:.3g}", f"{read_pj(32 * KIB, each):.3g}",
+            f"{wire_pj_per_mm(each):.3g}",
+        )  # fmt: skip
+        macs = (each.fp32_mac_um2, each.fp16_mac_um2, each.int8_mac_um2)
+        cells = (each.flip_flop_um2, each.crosspoint_um2, each.sram_bitcell_um2)
+        areas = (
+            *(f"{number.value:.4g}" for number in macs), *(f"{number.value:.3g}" for number in cells),
+            f"{sram_um2(32 * KIB, each):.4g}",
+        )  # fmt: skip
+        for row in (energies, areas):
+            assert f"| {each.name} | {' | '.join(row)} |" in text
