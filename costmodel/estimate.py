@@ -1,8 +1,8 @@
 """Front door of the cost models: one layer with its mask on one device, without a clock loop. DESIGN section 6.
 
 An extended roofline: time = the slowest of compute, gather, issue and each memory level, plus an overhead for each
-operator; the binding bound is named. Leaves out: Winograd (DEVIATIONS 1), energy, error bands (nothing is validated
-yet), overlap between operators.
+operator; the binding bound is named. Leaves out: Winograd (DEVIATIONS 1), energy (ADR 0017), error bands (nothing is
+validated yet), overlap between operators.
 """
 
 from __future__ import annotations

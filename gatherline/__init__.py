@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from costmodel.estimate import estimate as estimate
+    from gatherline.api import area as area
+    from gatherline.api import energy as energy
     from gatherline.api import inspect as inspect
     from gatherline.api import load as load
     from gatherline.api import prune as prune
@@ -32,7 +34,9 @@ _HOME = {
     "LayerResult": "simulator.result",
     "LayerTrace": "traces.trace",
     "Network": "traces.layer",
+    "area": "gatherline.api",
     "encoding": "patterns.encodings.catalog",
+    "energy": "gatherline.api",
     "estimate": "costmodel.estimate",
     "inspect": "gatherline.api",
     "load": "gatherline.api",

@@ -40,6 +40,7 @@ from gatherline.options import (
     Sparsities,
     StreamOrder,
     Strict,
+    TechnologyName,
     Threads,
     at_least,
     joined_shapes,
@@ -106,6 +107,7 @@ def run(
     mapping: Mapping = None,
     strict: Strict = False,
     level: LevelNumber = None,
+    technology: TechnologyName = "16nm",
     debug: Debug = False,
 ) -> None:
     """Tell latency and memory of a network on devices."""
@@ -114,7 +116,7 @@ def run(
         order, match, prune_all, ratios, mapping, strict,
     )  # fmt: skip
     at_least("--level", level, 1)
-    request = replace(request, level=level)
+    request = replace(request, level=level, technology=technology)
     from gatherline import pipeline
     from gatherline.pipeline_types import Interrupted
     from gatherline.progress import terminal_progress
@@ -290,6 +292,7 @@ def replay(
     per_group: Annotated[
         Path | None, typer.Option("--per-group", metavar="FILE.npy", help="Write the cycle of each group's last grant.")
     ] = None,
+    technology: TechnologyName = "16nm",
     debug: Debug = False,
 ) -> None:
     """Simulate from request streams alone, whoever wrote them."""
@@ -301,7 +304,7 @@ def replay(
         check_target(per_group.parent)
         if per_group.is_dir() or not per_group.parent.is_dir():
             raise ArgumentError(f"--per-group is {per_group}, and must name a file in a folder that is there")
-    report = pipeline.replay(folder, device, per_group)
+    report = pipeline.replay(folder, device, per_group, technology)
     if json:
         sys.stdout.write(report.to_json())
     else:
@@ -336,9 +339,44 @@ def timeline(
         print(f"simulate: note: too many events, so these show less; --layer shows one: {names}", file=sys.stderr)
 
 
+@app.command()
+def energy(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that simulate run --out wrote.")],
+    technology: TechnologyName = "16nm",
+    device: DeviceTexts = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Price a finished run by another technology; nothing is simulated."""
+    from gatherline.energy_report import energy_report
+    from gatherline.report.energy_table import print_energy
+
+    report = energy_report(folder, technology, tuple(device or ()))
+    if json:
+        sys.stdout.write(report.to_json())
+    else:
+        print_energy(report.rows, sys.stdout)
+
+
+@app.command()
+def area(
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Name, or path of a .toml file.")],
+    technology: TechnologyName = "16nm",
+    debug: Debug = False,
+) -> None:
+    """Show the area of an accelerator by part, with sources."""
+    from gatherline.report.energy_table import area_catalog
+    from gatherline.report.table import print_catalog
+    from gatherline.request import cycle_device
+
+    print_catalog(area_catalog(cycle_device(device), technology), sys.stdout)
+
+
 @app.command("list")
 def list_(
-    what: Annotated[Listing, typer.Argument(metavar="devices|patterns|encodings|models", help="What to list.")],
+    what: Annotated[
+        Listing, typer.Argument(metavar="devices|patterns|encodings|models|technologies", help="What to list.")
+    ],
     debug: Debug = False,
 ) -> None:
     """List what there is, with its source."""
@@ -451,6 +489,7 @@ def _fail(error: Exception, given: Sequence[str]) -> NoReturn:
 
 
 def _input_errors() -> tuple[type[Exception], ...]:
+    from costmodel.technology import TechnologyError
     from gatherline.request import RequestError
     from patterns.base import PatternError
     from patterns.encodings.base import EncodingError
@@ -462,4 +501,5 @@ def _input_errors() -> tuple[type[Exception], ...]:
 
     return (
         RequestError, ModelError, RatioError, PatternError, EncodingError, DeviceError, ThreadCountError, TraceError,
+        TechnologyError,
     )  # fmt: skip

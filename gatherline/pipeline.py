@@ -14,6 +14,7 @@ from typing import Any
 
 from costmodel.estimate import estimate
 from costmodel.spec import VALUE_BYTES
+from costmodel.tables.catalog import DEFAULT_TECHNOLOGY, technology_named
 from gatherline.best_encoding import chosen_encoding
 from gatherline.digest import device_digest
 from gatherline.inspect_request import Questions
@@ -143,6 +144,7 @@ def _facts(request: RunRequest, network: Network, level: Level, device: Target) 
         ),
         ratios=request.ratios,
         layer_targets=None if level.shares is None else level.shares.sparsities,
+        technology=technology_named(request.technology),
     )
 
 
@@ -164,6 +166,7 @@ def manifest(request: RunRequest, network: Network | None, devices: Iterable[Tar
         "model_hash": network.digest if network else None,
         "model_macs": network.macs if network else None,
         "synthetic": network.synthetic if network else None,
+        "technology": technology_named(request.technology).name,
         "notes": list(network.notes) if network else [],
         "devices": {device.name: {"hash": device_digest(device), "summary": device.summary} for device in devices},
         "packages": {"python": platform.python_version(), **{name: version(name) for name in packages}},
@@ -237,9 +240,11 @@ def write_traces(request: RunRequest, directory: Path, *, network: Network | Non
     return write_programs(directory, programs(), extra)
 
 
-def replay(directory: Path, device_name: str, per_group: Path | None = None) -> Report:
+def replay(
+    directory: Path, device_name: str, per_group: Path | None = None, technology: str = DEFAULT_TECHNOLOGY.name
+) -> Report:
     """Simulate from request streams alone; ``per_group`` receives granted(g) of each stream's first repeat (npy)."""
     device = device_named(device_name)
     if not isinstance(device, Device):
         raise DeviceError(f"device {device.name} is a roofline, and a trace replays on a cycle-level device")
-    return replay_report(directory, device, per_group)
+    return replay_report(directory, device, per_group, technology_named(technology))
