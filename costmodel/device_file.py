@@ -59,7 +59,7 @@ def load_cost_device(path: Path) -> RooflineDevice:
     presets = {device.name: device for device in ALL_DEVICES}
     try:
         if base_name is None:
-            device = _build(RooflineDevice, data, "")
+            device: RooflineDevice = _build(RooflineDevice, data, "")
         elif base_name in presets:
             device = _overridden(presets[base_name], data, path.name)
         else:
@@ -106,7 +106,9 @@ def _check(device: RooflineDevice) -> None:
         positive[f"kernels.{kernel.name}.memory_share"] = kernel.memory_share
         missing = [dtype for dtype in kernel.dtypes if dtype not in device.dtypes]
         if missing:
-            raise DeviceError(f"kernels.{kernel.name}.dtypes has {missing[0]}, and matrix_macs_per_cycle has none for it")
+            raise DeviceError(
+                f"kernels.{kernel.name}.dtypes has {missing[0]}, and matrix_macs_per_cycle has none for it"
+            )
         if isinstance(kernel, MeasuredKernel):
             check_terms(kernel, device.levels)
     positive["vector_efficiency"] = device.vector_efficiency
@@ -120,7 +122,7 @@ def _check(device: RooflineDevice) -> None:
 
 
 @cache
-def _hints(spec: type) -> dict[str, Any]:
+def _hints(spec: Any) -> dict[str, Any]:
     return get_type_hints(spec)
 
 
@@ -153,7 +155,8 @@ def _build(spec: type, data: Any, prefix: str) -> Any:
 
 def _value(hint: Any, value: Any, name: str) -> Any:
     """Return ``value`` as the type ``hint`` asks for."""
-    origin, arguments = get_origin(hint), get_args(hint)
+    origin: Any = get_origin(hint)
+    arguments = get_args(hint)
     if origin in (Union, types.UnionType):
         return _value(next(one for one in arguments if one is not type(None)), value, name)
     if origin is Literal:
@@ -193,10 +196,13 @@ def _tuple(arguments: tuple[Any, ...], value: Any, name: str) -> tuple[Any, ...]
 def _is_pair(arguments: tuple[Any, ...]) -> bool:
     inner = get_args(arguments[0])
     return (
-        get_origin(arguments[0]) is tuple
-        and len(inner) == 2
-        and (inner[0] is str or get_origin(inner[0]) is Literal)
+        get_origin(arguments[0]) is tuple and len(inner) == 2 and (inner[0] is str or get_origin(inner[0]) is Literal)
     )
+
+
+def _is_table(hint: Any) -> bool:
+    origin: Any = get_origin(hint)
+    return origin is tuple and _is_pair(get_args(hint))
 
 
 def _called(value: Any, at: int) -> str:
@@ -208,7 +214,7 @@ def _overridden(base: RooflineDevice, data: dict[str, Any], file: str) -> Roofli
     stated = _value(_hints(RooflineDevice)["sources"], rest.pop("sources", {}), "sources")
     changed: list[str] = []
     fresh = _changes(base, rest, "", changed, ("sources",))
-    named = {path: f"{file}: the file names no source" for path in changed}
+    named = dict.fromkeys(changed, f"{file}: the file names no source")
     return replace(base, **fresh, sources={**base.sources, **named, **stated})
 
 
@@ -222,12 +228,12 @@ def _changes(spec: Any, data: Any, prefix: str, changed: list[str], fixed: tuple
         name = f"{prefix}{key}"
         if key not in known:
             raise DeviceError(f"unknown key {name}; {nearest(key, list(known))}")
-        current, hint = known[key], _hints(type(spec))[key]
-        if is_dataclass(current):
+        current, hint = known[key], _hints(spec.__class__)[key]
+        if is_dataclass(current) and not isinstance(current, type):
             found[key] = replace(current, **_changes(current, value, f"{name}.", changed, ()))
         elif isinstance(current, tuple) and current and is_dataclass(current[0]):
             found[key] = _override_members(current, value, name, changed)
-        elif get_origin(hint) is tuple and _is_pair(get_args(hint)):
+        elif _is_table(hint):
             new = dict(_value(hint, value, name))
             found[key] = tuple({**dict(current), **new}.items())
             changed += [f"{name}.{one}" for one in new]
@@ -268,7 +274,7 @@ def _write(lines: list[str], prefix: str, spec: Any) -> None:
         nested = is_dataclass(value) or (isinstance(value, tuple) and value and is_dataclass(value[0]))
         if nested or isinstance(value, Mapping):
             tables.append((field.name, value))
-        elif get_origin(hint := _hints(type(spec))[field.name]) is tuple and _is_pair(get_args(hint)):
+        elif _is_table(_hints(spec.__class__)[field.name]):
             inside = ", ".join(f"{name} = {number!r}" for name, number in value)
             lines.append(f"{field.name} = {{{inside}}}")
         else:

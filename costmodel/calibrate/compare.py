@@ -1,6 +1,7 @@
 """Predictions of a device beside a table's measurements, through the same front door that users take.
 
-The mask of each row is made again from its pattern, density and seed. A measurement on warm operands that fit the last
+The mask of each row is made again from its pattern, density and seed (for a GPU's rows, whose weights were drawn there,
+another draw of the same kind). A measurement on warm operands that fit the last
 on-chip level moves nothing from the main memory, so that bound is left out of its prediction; cold ones keep it.
 Leaves out: rows of memory bandwidth, which are inputs of a device, not predictions.
 """
@@ -63,13 +64,19 @@ def compare(table: Table, device: RooflineDevice) -> list[FamilyErrors]:
     for one in compared(table.rows, device):
         groups.setdefault((one.row.family, one.row.kernel, one.row.dtype), []).append(one)
     if not groups:
-        raise CalibrationError("table: holds no product, and only products are predicted")
+        raise CalibrationError(
+            f"table: holds no product of a processor like {device.name}, and only products are predicted"
+        )
     return [_errors(key, found) for key, found in groups.items()]
 
 
 def compared(rows: Iterable[Measurement], device: RooflineDevice) -> list[Compared]:
-    """Return every product of ``rows`` with its prediction."""
-    return [_compared(row, device) for row in rows if row.family != "memory"]
+    """Return every product of ``rows`` that was measured on a processor of the device's kind, with its prediction."""
+    on_cpu = device.kind in ("cpu", "mobile_cpu")
+    asked = [row for row in rows if row.family != "memory" and (row.device == "cpu") == on_cpu]
+    order = sorted(range(len(asked)), key=lambda at: (asked[at].pattern, asked[at].m, asked[at].k, asked[at].density))
+    found = {at: _compared(asked[at], device) for at in order}  # rows that share a mask follow each other
+    return [found[at] for at in range(len(asked))]
 
 
 def _errors(key: tuple[str, str, str], found: Sequence[Compared]) -> FamilyErrors:
@@ -142,7 +149,7 @@ def _trace(row: Measurement) -> LayerTrace:
     return LayerTrace(layer=layer, pattern=parse_pattern(row.pattern), mask=mask)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _mask(pattern: str, m: int, k: int, density: float, seed: int) -> npt.NDArray[np.bool_]:
     weights = Weights(family="", pattern=pattern, encoding="", m=m, k=k, density=density)
     return weights.mask(seed)[None]

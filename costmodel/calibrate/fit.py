@@ -8,7 +8,7 @@ costs at least what an inner one does. Leaves out: any choice of terms by the da
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -103,8 +103,6 @@ def fit_kernel(rows: Sequence[Measurement], levels: Sequence[MemoryLevel], seed:
         p90_error=0.0,
     )
     found = _errors(kernel, test, levels)
-    from dataclasses import replace
-
     return FittedKernel(
         kernel=replace(kernel, median_error=round(found.median, 4), p90_error=round(found.p90, 4)),
         fitted=seen,
@@ -140,7 +138,7 @@ def _row_counts(row: Measurement, levels: Sequence[MemoryLevel]) -> dict[str, in
 
 
 def _ranges(rows: Sequence[Measurement]) -> tuple[Range, ...]:
-    values = {
+    values: dict[str, list[float]] = {
         "m": [row.m for row in rows],
         "k": [row.k for row in rows],
         "positions": [row.p for row in rows],
@@ -158,9 +156,7 @@ def _ranges(rows: Sequence[Measurement]) -> tuple[Range, ...]:
     )
 
 
-def _costs(
-    rows: Sequence[Measurement], levels: Sequence[MemoryLevel], *, dense: bool
-) -> tuple[tuple[str, float], ...]:
+def _costs(rows: Sequence[Measurement], levels: Sequence[MemoryLevel], *, dense: bool) -> tuple[tuple[str, float], ...]:
     """Fit one regime. Per-level terms are fitted as what each level adds to the one inside it."""
     found = [_row_counts(row, levels) for row in rows]
     vector = all(row.p == 1 for row in rows)
@@ -194,7 +190,8 @@ def _least_absolute(features: Floats, times: Floats) -> Floats:
     for _ in range(12):
         factors = non_negative(scaled * weights[:, None], weights)
         weights = 1.0 / np.sqrt(np.maximum(np.abs(scaled @ factors - 1.0), 0.01))
-    return factors / scale
+    found: Floats = factors / scale
+    return found
 
 
 def non_negative(matrix: Floats, wanted: Floats) -> Floats:

@@ -56,8 +56,8 @@ def host_levels(host: Host, points: Sequence[Bandwidth], threads: int) -> tuple[
             shared.append(stated.shared_by)
         else:
             notes.append(
-                f"level-{stated.level} cache: {stated.bytes} bytes are more than what was read, and no knee shows inside: "
-                f"the device's main memory is this cache"
+                f"level-{stated.level} cache: {stated.bytes} bytes are more than what was read, and no knee shows "
+                f"inside: the device's main memory is this cache"
             )
     edges = [0, *sizes, single[-1].footprint_bytes]
     names = [f"l{at + 1}" for at in range(len(sizes))] + ["dram"]
@@ -104,9 +104,7 @@ def fit_host(
         raise CalibrationError("no dense kernel could be fitted: too few matrices were measured")
     ordered = _ordered(fits, by_name)
     device = _device(host, levels, ordered, rows, clock_hz=clock_hz, threads=threads, name=name, date=date)
-    return HostFit(
-        device=device, kernels=tuple(ordered), plateaus=tuple(plateaus(_reads(points))), notes=tuple(notes)
-    )
+    return HostFit(device=device, kernels=tuple(ordered), plateaus=tuple(plateaus(_reads(points))), notes=tuple(notes))
 
 
 def _reads(points: Sequence[Bandwidth]) -> list[Bandwidth]:
@@ -119,9 +117,7 @@ def parallel_share(rows: Sequence[Measurement], threads: int) -> float:
     gains = [
         alone[key] / row.median_s
         for row in rows
-        if row.threads == threads > 1
-        and (key := (row.m, row.k, row.p, row.density)) in alone
-        and alone[key] >= 1e-3
+        if row.threads == threads > 1 and (key := (row.m, row.k, row.p, row.density)) in alone and alone[key] >= 1e-3
     ]
     if not gains:
         return 0.0

@@ -46,15 +46,14 @@ class Plateau:
     bytes_per_s: int
 
 
-def footprints(caches: Sequence[Cache], *, quick: bool, available_bytes: int) -> list[int]:
-    """Return footprints from 8 KiB on, two an octave (quick: one), past the last cache where memory allows.
+def footprints(caches: Sequence[Cache], *, available_bytes: int) -> list[int]:
+    """Return footprints from 8 KiB on, two an octave, past the last cache where memory allows.
 
     No footprint takes more than an eighth of ``available_bytes`` or 256 MiB.
     """
     last = max((cache.bytes for cache in caches), default=32 << 20)
     end = min(max(4 * last, 64 << 20), 256 << 20, available_bytes // 8)
-    steps = 1 if quick else 2
-    sizes = {int(8192 * 2 ** (step / steps)) // 4096 * 4096 for step in range(steps * 32)}
+    sizes = {int(8192 * 2 ** (step / 2)) // 4096 * 4096 for step in range(64)}
     return sorted(size for size in sizes if 0 < size <= max(end, 16384))
 
 

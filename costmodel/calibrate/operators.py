@@ -6,7 +6,6 @@ imported here, late, and only where it is installed. Leaves out: libraries' tuni
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from simulator.spec import DeviceError
 
 Matrix = npt.NDArray[np.float32]
 Call = Callable[[], object]
-THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "BLIS_NUM_THREADS")
 WIDTHS = Widths(value_bits=32, index_bits=16, pointer_bits=32)
 
 
@@ -198,12 +196,6 @@ def _check_one_thread() -> None:
     own, every = thread_time() - thread, process_time() - process
     if every > 1.5 * own + 0.002:
         raise CalibrationError(
-            f"threads is 1, and NumPy's BLAS used {every / max(own, 1e-9):.1f}: set {THREAD_VARIABLES[0]}=1 before "
+            f"threads is 1, and NumPy's BLAS used {every / max(own, 1e-9):.1f}: set OPENBLAS_NUM_THREADS=1 before "
             f"NumPy is imported, or install threadpoolctl"
         )
-
-
-def set_thread_variables(threads: int) -> None:
-    """Set the variables that BLAS libraries read when they are loaded; too late once NumPy is."""
-    for name in THREAD_VARIABLES:
-        os.environ[name] = str(threads)

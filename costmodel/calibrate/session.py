@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from costmodel.calibrate.grid import FULL, QUICK, Grid, Weights, activations
 from costmodel.calibrate.host import Host
@@ -47,7 +48,7 @@ def plan(host: Host, *, quick: bool, threads: int, seed: int, available_bytes: i
     """Return the plan for ``host``. Raises CalibrationError for threads that it has not."""
     return Plan(
         host=host,
-        footprints=tuple(footprints(host.caches, quick=quick, available_bytes=available_bytes)),
+        footprints=tuple(footprints(host.caches, available_bytes=available_bytes)),
         grid=QUICK if quick else FULL,
         effort=QUICK_EFFORT if quick else Effort(),
         threads=threads,
@@ -132,7 +133,8 @@ def memory_points(rows: tuple[Measurement, ...]) -> list[Bandwidth]:
     ]
 
 
-def timing_columns(timing: Timing) -> dict[str, float | int]:
+def timing_columns(timing: Timing) -> dict[str, Any]:
+    """Return the columns of a row that a timing fills."""
     return {
         "median_s": timing.median_s,
         "p10_s": timing.p10_s,
