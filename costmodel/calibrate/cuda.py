@@ -143,7 +143,7 @@ def measure_gpu(cases: list[GpuCase], seed: int, refused: dict[str, str]) -> Ite
             yield title, []
             continue
         try:
-            form_name, call, kept, slots, stored_bytes = _prepared(case, seed)
+            form_name, call, kept, slots, stored_bytes = prepared(case, seed)
             timing = event_timing(call, flush)
         except Exception as error:  # libraries raise what they like; each refusal is named in the manifest
             words = f"{type(error).__name__}: {(str(error).strip() or 'no words').splitlines()[0][:200]}"
@@ -209,15 +209,18 @@ def event_timing(call: Callable[[], object], flush: Any) -> Timing:
 Prepared = tuple[str, Callable[[], object], int, int, int]
 
 
-def _prepared(case: GpuCase, seed: int) -> Prepared:
-    """Return the kernel's name, the call, the weights kept, the slots stored and the bytes that the form stores."""
+def prepared(case: GpuCase, seed: int, place: str = "cuda") -> Prepared:
+    """Return the kernel's name, the call, the weights kept, the slots stored and the bytes that the form stores.
+
+    ``place``: torch's name of the device; the checks of the masks run on "cpu".
+    """
     import torch
 
     dtype = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}[case.dtype]
-    generator = torch.Generator(device="cuda").manual_seed(seed + 1_000_003 * case.m + 1_009 * case.k + case.p)
+    generator = torch.Generator(device=place).manual_seed(seed + 1_000_003 * case.m + 1_009 * case.k + case.p)
 
     def normal(rows: int, columns: int) -> Any:
-        return torch.randn(rows, columns, generator=generator, device="cuda", dtype=torch.float32)
+        return torch.randn(rows, columns, generator=generator, device=place, dtype=torch.float32)
 
     values, x = normal(case.m, case.k), normal(case.k, case.p).to(dtype)
     width = VALUE_BYTES[case.dtype]
@@ -225,9 +228,7 @@ def _prepared(case: GpuCase, seed: int) -> Prepared:
         matrix = values.to(dtype)
         return "cuda-dense", lambda: torch.mm(matrix, x), matrix.numel(), matrix.numel(), matrix.numel() * width
     if case.family == "n_of_m":
-        quads = values.abs().view(case.m, case.k // 4, 4)
-        mask = torch.zeros_like(quads, dtype=torch.bool).scatter_(2, quads.topk(2, dim=2).indices, True)
-        pruned = (values * mask.view(case.m, case.k)).to(dtype)
+        pruned = (values * two_of_four(values)).to(dtype)
         half = torch.sparse.to_sparse_semi_structured(pruned)
         kept = case.m * case.k // 2
         library = type(half).__name__.removeprefix("SparseSemiStructuredTensor").lower() or "unnamed"
@@ -238,13 +239,22 @@ def _prepared(case: GpuCase, seed: int) -> Prepared:
     return _bsr_call(values, x, case, width)
 
 
+def two_of_four(values: Any) -> Any:
+    """Return the mask of the two largest of every four weights of a row of ``values`` [m, k]."""
+    import torch
+
+    quads = values.abs().view(values.shape[0], -1, 4)
+    mask = torch.zeros_like(quads, dtype=torch.bool).scatter_(2, quads.topk(2, dim=2).indices, True)
+    return mask.view_as(values)
+
+
 def _csr_call(values: Any, x: Any, case: GpuCase, width: int) -> Prepared:
     import torch
 
     kept = max(1, round(case.density * values.numel()))
     threshold = values.abs().flatten().kthvalue(values.numel() - kept + 1).values
     mask = values.abs() >= threshold
-    pointers = torch.zeros(case.m + 1, dtype=torch.int32, device="cuda")
+    pointers = torch.zeros(case.m + 1, dtype=torch.int32, device=values.device)
     pointers[1:] = mask.sum(dim=1).cumsum(0)
     columns = mask.nonzero()[:, 1].to(torch.int32)
     matrix = torch_csr(pointers, columns, values[mask].to(x.dtype), (case.m, case.k))
@@ -263,7 +273,7 @@ def _bsr_call(values: Any, x: Any, case: GpuCase, width: int) -> Prepared:
     norms = tiles.square().sum(dim=(2, 3))
     kept = max(1, round(case.density * norms.numel()))
     mask = norms >= norms.flatten().topk(kept).values[-1]
-    pointers = torch.zeros(rows + 1, dtype=torch.int32, device="cuda")
+    pointers = torch.zeros(rows + 1, dtype=torch.int32, device=values.device)
     pointers[1:] = mask.sum(dim=1).cumsum(0)
     indices = mask.nonzero()[:, 1].to(torch.int32)
     with warnings.catch_warnings():

@@ -118,7 +118,8 @@ def plateaus(points: Sequence[Bandwidth]) -> list[Plateau]:
         else:
             merged.append(run)
     if len(merged) > 1 and len(merged[-1]) == 1:
-        merged[-2] += merged.pop()
+        alone = merged.pop()
+        merged[-1] += alone
     return [
         Plateau(
             bytes=run[-1].footprint_bytes if run is not merged[-1] else None,

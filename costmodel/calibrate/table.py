@@ -101,7 +101,7 @@ def table_text(table: Table) -> str:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def read_table(path: Path) -> Table:
