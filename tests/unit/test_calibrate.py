@@ -27,12 +27,16 @@ from costmodel.calibrate.table import COLUMNS, Measurement, Table, read_table, t
 from costmodel.calibrate.timing import Effort, Timing, summary, timed
 from costmodel.device_file import load_cost_device
 from costmodel.devices.a100 import A100
+from costmodel.estimate import estimate
 from costmodel.measured import counts
 from costmodel.spec import MemoryLevel
 from gatherline import cli
 from gatherline.api import run
 from gatherline.calibration import CalibrationRequest, CalibrationStopped, calibrate, fit_table
+from patterns.catalog import ALL_PATTERNS, PatternKind, parse_pattern
 from patterns.products.product import PRODUCTS
+from traces.layer import MatrixLayer, ProductLayer, Window
+from traces.trace import LayerTrace
 
 KIB, MIB = 1 << 10, 1 << 20
 TINY = Grid(matrices=((16, 32), (32, 32), (32, 64), (64, 64)), positions=(1, 8, 40), densities=(0.25,))
@@ -528,3 +532,37 @@ def test_the_tables_columns_carry_their_units() -> None:
         "stored_bytes", "footprint_bytes", "moved_bytes", "median_s", "p10_s", "p90_s",
     ]  # fmt: skip
     json.dumps(HOST.manifest())
+
+
+def _window(kernel: int, size: int) -> Window:
+    edge = kernel // 2
+    return Window(kernel=(kernel, kernel), padding=(edge, edge, edge, edge), in_hw=(size, size), out_hw=(size, size))
+
+
+LAYERS = (
+    MatrixLayer(name="conv", kind="conv2d", groups=1, m=64, k=9 * 32, window=_window(3, 7)),
+    MatrixLayer(name="grouped", kind="conv2d", groups=4, m=16, k=9 * 16, window=_window(3, 7)),
+    MatrixLayer(name="depthwise", kind="depthwise", groups=32, m=1, k=9, window=_window(3, 7)),
+    MatrixLayer(name="linear", kind="linear", groups=1, m=64, k=128, window=Window(in_hw=(1, 1), out_hw=(1, 1))),
+    MatrixLayer(name="hidden", kind="lstm_hidden", groups=1, m=64, k=64, serial=True,
+                window=Window(in_hw=(1, 5), out_hw=(1, 5))),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL_PATTERNS if kind.name != "channel+"], ids=lambda kind: kind.name)
+def test_a_calibrated_device_gives_every_layer_with_every_pattern_a_row(kind: PatternKind) -> None:
+    fit = fit_host(HOST, POINTS, host_fit_rows(), clock_hz=3 * 10**9, threads=1, seed=0, name="host", date="2026-01-01")
+    pattern = parse_pattern(kind.example)
+    for layer in LAYERS:
+        scores = np.random.default_rng(0).random((layer.groups, layer.m, layer.k), dtype=np.float32)
+        rule = parse_pattern("unstructured") if layer.kind == "depthwise" else pattern
+        mask = rule.project(scores, 0.75)
+        result = estimate(LayerTrace(layer=layer, pattern=rule, mask=mask), fit.device, dtype="fp32")
+        assert 0 < result.latency_s < 1
+        assert 0 <= result.utilization <= 1
+        assert result.counters.macs_issued >= result.counters.macs_effectual
+        sparse = kind.name not in ("dense", "channel") and layer.kind != "depthwise"
+        assert result.kernel == ("numba-csr" if sparse else "depthwise" if layer.kind == "depthwise" else "numpy-dense")
+    scores_of_attention = ProductLayer(name="scores", instances=4, m=50, k=32, p=50)
+    result = estimate(LayerTrace(layer=scores_of_attention, pattern=pattern), fit.device, dtype="fp32")
+    assert result.latency_s > 0
