@@ -75,7 +75,9 @@ def compared(rows: Iterable[Measurement], device: RooflineDevice) -> list[Compar
     on_cpu = device.kind in ("cpu", "mobile_cpu")
     asked = [row for row in rows if row.family != "memory" and (row.device == "cpu") == on_cpu]
     order = sorted(range(len(asked)), key=lambda at: (asked[at].pattern, asked[at].m, asked[at].k, asked[at].density))
-    found = {at: _compared(asked[at], device) for at in order}  # rows that share a mask follow each other
+    ready = {name: _with_kernel(device, name) for name in {row.kernel for row in asked}}
+    # rows that share a mask follow each other
+    found = {at: _compared(asked[at], device, ready[asked[at].kernel]) for at in order}
     return [found[at] for at in range(len(asked))]
 
 
@@ -99,8 +101,8 @@ def _errors(key: tuple[str, str, str], found: Sequence[Compared]) -> FamilyError
     )
 
 
-def _compared(row: Measurement, device: RooflineDevice) -> Compared:
-    ready = _with_kernel(device, row.kernel)
+def _compared(row: Measurement, device: RooflineDevice, ready: RooflineDevice | None) -> Compared:
+    """``ready``: the device with the row's kernel first, None where it has no such kernel."""
     threads = row.threads if device.static_threads else 1
     obstacle = ""
     if row.dtype not in device.dtypes:
