@@ -104,6 +104,10 @@ def calibrate(request: CalibrationRequest, progress: Progress | None = None) -> 
         if rows:
             _write(request, manifest, rows, refused, complete=False)
         raise CalibrationStopped(request.out, len(rows)) from None
+    except CalibrationError:
+        if rows:  # a GPU that failed half-way takes nothing with it
+            _write(request, manifest, rows, refused, complete=False)
+        raise
     finally:
         shown.stop()
     table = _write(request, manifest, rows, refused, complete=True)

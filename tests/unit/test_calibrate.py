@@ -566,3 +566,19 @@ def test_a_calibrated_device_gives_every_layer_with_every_pattern_a_row(kind: Pa
     scores_of_attention = ProductLayer(name="scores", instances=4, m=50, k=32, p=50)
     result = estimate(LayerTrace(layer=scores_of_attention, pattern=pattern), fit.device, dtype="fp32")
     assert result.latency_s > 0
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_library_that_fails_half_way_leaves_the_rows_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(asked: session.Plan) -> Iterator[tuple[str, list[Measurement]]]:
+        yield "one", [product_row(64, 64, 8, 0.1)]
+        raise CalibrationError("CUDA error: of the test")
+
+    monkeypatch.setattr("gatherline.calibration.measure_products", failing)
+    with pytest.raises(CalibrationError, match="of the test"):
+        calibrate(CalibrationRequest(out=tmp_path / "t.csv", quick=True))
+    table = read_table(tmp_path / "t.csv")
+    assert table.manifest["complete"] is False
+    assert table.rows[-1] == product_row(64, 64, 8, 0.1)
