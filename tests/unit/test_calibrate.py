@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from costmodel.calibrate import session
+from costmodel.calibrate import _memory_kernel, session
 from costmodel.calibrate.compare import compare, compared
 from costmodel.calibrate.cuda import GpuCase, gpu_cases, prepared, two_of_four
 from costmodel.calibrate.errors import errors
@@ -173,6 +173,20 @@ def test_a_timing_is_the_median_of_samples_and_states_its_spread() -> None:
     assert found.p10_s == pytest.approx(1.0 + 0.4 * (2.0 - 1.0))
     assert found.p90_s == pytest.approx(4.0 + 0.6 * (10.0 - 4.0))
     assert found.spread == pytest.approx((found.p90_s - found.p10_s) / 3.0)
+
+
+def test_the_memory_kernels_do_every_read_copy_and_step_that_is_timed() -> None:
+    words = np.random.default_rng(0).integers(-(2**62), 2**62, 37)
+    once = int(np.bitwise_xor.reduce(words))
+    assert _memory_kernel.read(words, 3) == sum(once ^ turn for turn in range(3))
+    target = np.zeros_like(words)
+    _memory_kernel.copy(words, target, 4)
+    np.testing.assert_array_equal(target, words)
+    assert words[0] == 3
+    value = 1
+    for _ in range(10):
+        value = value * 5 + 7
+    assert _memory_kernel.chain(10, 5, 7) == value
 
 
 def test_a_call_is_warmed_up_twice_and_sampled_as_often_as_asked() -> None:
