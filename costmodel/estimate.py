@@ -12,6 +12,7 @@ from typing import assert_never
 
 from costmodel.dense import dense_size, depthwise_cost, tile_cost
 from costmodel.fpga import engine_cost
+from costmodel.measured import MeasuredKernel, measured_cost, outside
 from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
 from costmodel.selection import choose, dense_kernel
@@ -116,6 +117,8 @@ def _dense_cost(problem: Problem, kernel: Kernel, run: Run) -> Cost:
             return depthwise_cost(problem, kernel, run, size)
         case EngineKernel(lanes=lanes):
             return engine_cost(problem, kernel, run, size, lanes)
+        case MeasuredKernel():
+            return measured_cost(problem, kernel, run, size)
         case _:
             raise AssertionError(f"kernel {kernel.name} of {run.device.name} is no dense kernel")
 
@@ -137,6 +140,8 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
             return block_cost(problem, kernel, run, size, mask, (pattern.height, pattern.width))
         case EngineKernel():
             return engine_cost(problem, kernel, run, size, _lanes(trace.pattern, kernel))
+        case MeasuredKernel():
+            return measured_cost(problem, kernel, run, size)
         case _:
             raise AssertionError(f"kernel {kernel.name} of {run.device.name} is no sparse kernel")
 
@@ -189,7 +194,7 @@ def _result(
 ) -> LayerResult:
     device = run.device
     peak = device.peak_macs_per_s(run.dtype, run.units)
-    return LayerResult(
+    result = LayerResult(
         layer=layer.name,
         kind=layer.kind,
         m=layer.m,
@@ -219,6 +224,22 @@ def _result(
         encoding=cost.kernel.encoding,
         kernel=cost.kernel.name,
         reason=reason,
+    )
+    return _with_band(result, cost.kernel, problem) if isinstance(cost.kernel, MeasuredKernel) else result
+
+
+def _with_band(result: LayerResult, kernel: MeasuredKernel, problem: Problem) -> LayerResult:
+    """Return ``result`` with the error that its kernel's calibration found on shapes that it did not fit."""
+    left = outside(kernel, problem, result.density)
+    note = f"outside what was calibrated: {left}" if left else ""
+    return replace(
+        result,
+        latency_low_s=result.latency_s / (1 + kernel.p90_error),
+        latency_high_s=result.latency_s * (1 + kernel.p90_error),
+        validated=f"calibrated on one host, held-out shapes: median error {kernel.median_error:.0%}, "
+        f"90 % within {kernel.p90_error:.0%}",
+        extrapolated=bool(left),
+        reason="; ".join(part for part in (result.reason, note) if part),
     )
 
 

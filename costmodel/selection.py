@@ -6,6 +6,7 @@ dense mask never meets a sparse kernel. Leaves out: runtimes that measure and pi
 
 from __future__ import annotations
 
+from costmodel.measured import MeasuredKernel
 from costmodel.spec import (
     BlockKernel,
     DepthwiseKernel,
@@ -106,6 +107,8 @@ def _pattern_obstacle(kernel: Kernel, trace: LayerTrace) -> str | None:
             return "takes gs masks"
         case DepthwiseKernel():
             return "takes no mask"
+        case MeasuredKernel(serves=serves) if family(pattern) not in serves:
+            return f"takes masks of {', '.join(serves)}"
         case _:
             pass
     return None

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from simulator.spec import DeviceError
 
 Dtype = Literal["fp32", "fp16", "int8"]
-DeviceKind = Literal["mobile_cpu", "mobile_gpu", "server_gpu", "fpga"]
+DeviceKind = Literal["mobile_cpu", "cpu", "mobile_gpu", "server_gpu", "fpga"]
 VALUE_BYTES: dict[str, int] = {"fp32": 4, "fp16": 2, "int8": 1}
 PER_DTYPE = tuple[tuple[Dtype, int], ...]  # a mapping that can be hashed
 

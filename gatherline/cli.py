@@ -372,6 +372,47 @@ def area(
     print_catalog(area_catalog(cycle_device(device), technology), sys.stdout)
 
 
+@app.command()
+def calibrate(
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", metavar="TABLE.csv", help="Table to write; the device goes beside it, as .toml."),
+    ] = Path("calibration.csv"),
+    quick: Annotated[bool, typer.Option("--quick", help="A small grid: half a minute instead of minutes.")] = False,
+    threads: Annotated[int, typer.Option(metavar="N", help="Also measure N threads, where a library takes them.")] = 1,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Only the CUDA GPU; without this option, the host and the GPU if any.")
+    ] = False,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the data, and of what is held out.")] = 0,
+    debug: Debug = False,
+) -> None:
+    """Measure this host and its GPU, and fit a device to it."""
+    at_least("--threads", threads, 1)
+    at_least("--seed", seed, 0)
+    if threads == 1:  # read by BLAS when NumPy is loaded, below
+        for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"):
+            os.environ[name] = "1"
+    from gatherline.calibration import CalibrationRequest, CalibrationStopped
+    from gatherline.calibration import calibrate as measure
+    from gatherline.progress import terminal_progress
+    from gatherline.report.calibration_table import print_calibration
+
+    request = CalibrationRequest(out=out, quick=quick, threads=threads, gpu_only=gpu, seed=seed)
+    try:
+        done = measure(request, terminal_progress())
+    except CalibrationStopped as stopped:
+        if stopped.rows:
+            print(
+                f"wrote {stopped.table}: {stopped.rows} measurements, not complete, no device fitted", file=sys.stderr
+            )
+        raise
+    print_calibration(done, sys.stdout)
+    for path in done.written:
+        print(f"wrote {path}")
+    if done.fit is not None:
+        print(f"Use it: simulate run MODEL --dtype fp32 --device {request.device_path}")
+
+
 @app.command("list")
 def list_(
     what: Annotated[

@@ -136,7 +136,7 @@ def _facts(request: RunRequest, network: Network, level: Level, device: Target) 
         device=device,
         dtype=request.dtype,
         batch=_batch(network),
-        threads=request.threads if device.kind == "mobile_cpu" else 1,
+        threads=request.threads if device.kind in ("mobile_cpu", "cpu") else 1,
         synthetic=network.synthetic,
         activation_peak_bytes=peak_activation_elements(network) * value_bytes,
         unsupported=tuple(

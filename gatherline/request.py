@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from costmodel.device_file import load_target
 from costmodel.devices.catalog import ALL_DEVICES as COST_DEVICES
 from costmodel.spec import VALUE_BYTES, RooflineDevice
 from costmodel.tables.catalog import DEFAULT_TECHNOLOGY, technology_named
@@ -26,7 +27,6 @@ from patterns.dense import Dense
 from patterns.encodings.catalog import encoding as encoding_named
 from patterns.names import nearest
 from patterns.unstructured import Unstructured
-from simulator.device_file import load_device
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
 from simulator.spec import Device, DeviceError
 from traces.layer import Network
@@ -112,7 +112,7 @@ def _check_pattern_takes(text: str, ratios: str) -> None:
 def device_named(name: str) -> Target:
     """Return the preset ``name``, or the device that a TOML file describes. Raises DeviceError."""
     if name.endswith(".toml"):
-        return load_device(Path(name))
+        return load_target(Path(name))
     every: tuple[Target, ...] = (*CYCLE_DEVICES, *COST_DEVICES)
     known = {device.name: device for device in every}
     if name not in known:
