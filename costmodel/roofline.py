@@ -26,7 +26,7 @@ class Run:
     units: int
 
     @property
-    def clock_hz(self) -> int:
+    def clock_hz(self) -> float:
         return min(self.device.clocks_hz(self.units))
 
     def macs_per_cycle(self, kernel: Kernel) -> int:
@@ -89,9 +89,11 @@ def main_memory_bytes(
     return weights + problem.input_bytes + again, problem.output_bytes
 
 
-def overhead_s(device: RooflineDevice, problem: Problem) -> float:
-    """Return the time of starting the operator and each further step of a serial one."""
-    return device.overhead_s + (problem.steps - 1) * device.step_overhead_s
+def overhead_s(run: Run, problem: Problem) -> float:
+    """Return the time of starting the operator on its units and each further step of a serial one."""
+    device = run.device
+    threads = (run.units - 1) * (device.thread_overhead_s or 0.0) if device.static_threads else 0.0
+    return device.overhead_s + (problem.steps - 1) * device.step_overhead_s + threads
 
 
 def level_bounds_s(run: Run, kernel: Kernel, level_bytes: Sequence[int]) -> dict[str, float]:

@@ -89,7 +89,7 @@ def row_cost(problem: Problem, kernel: RowKernel, run: Run, size: EncodedSize, m
         "issue": cycle_s * (multiplies + loads + others) / pipes.instructions_per_cycle,
     }
     bounds |= level_bounds_s(run, kernel, level_bytes)
-    bounds["overhead"] = overhead_s(run.device, problem)
+    bounds["overhead"] = overhead_s(run, problem)
     return Cost(
         kernel=kernel,
         size=size,
@@ -138,7 +138,7 @@ def block_cost(
     streamed = problem.steps * (size.total_bytes * tiles + inputs) + problem.output_bytes
     served = [register] + [streamed] * (len(run.device.levels) - 2)
     bounds = {"compute": issued * share / rate} | level_bounds_s(run, kernel, (*served, read + written))
-    bounds["overhead"] = overhead_s(run.device, problem)
+    bounds["overhead"] = overhead_s(run, problem)
     return Cost(
         kernel=kernel,
         size=size,
