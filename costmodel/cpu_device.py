@@ -71,15 +71,17 @@ def compose(
         static_threads=True,
         matrix_macs_per_cycle=tuple((dtype, int(rate)) for dtype, rate in core.macs_per_cycle.items()),
         vector_macs_per_cycle=tuple((dtype, int(rate)) for dtype, rate in core.vector_macs_per_cycle.items()),
-        levels=tuple(_levels(soc, parts, core)),
+        levels=tuple(_levels(soc, parts, core, numbers)),
         overhead_s=numbers.value("overhead_cycles", "")[0] / clock,
         thread_overhead_s=numbers.value("thread_cycles", "")[0] / clock,
+        thread_loss=numbers.value("thread_loss", "")[0],
         vector_efficiency=numbers.value("vector", "")[0],
         pipes=Pipes(
             vector_bytes=core.vector_bytes,
             loads_per_cycle=core.loads_per_cycle,
             instructions_per_cycle=core.instructions_per_cycle,
             load_to_use=core.load_to_use if core.in_order else None,
+            miss_to_use=core.miss_to_use if core.in_order else None,
         ),
         kernels=kernels,
         sources=sources,
@@ -91,10 +93,11 @@ def _units(part: Cluster, cores: Mapping[str, Core], first: Core) -> Units:
     return Units(count=part.count, clock_hz=part.clock_hz, relative_rate=None if part.core == first.name else rate)
 
 
-def _levels(soc: Soc, parts: Sequence[Cluster], core: Core) -> Iterator[MemoryLevel]:
+def _levels(soc: Soc, parts: Sequence[Cluster], core: Core, numbers: _Numbers) -> Iterator[MemoryLevel]:
     cores, clock = sum(part.count for part in parts), parts[0].clock_hz
+    reached = min(numbers.value("cache_share", "")[0], 1.0)
     for level in (*core.caches, *((soc.l3,) if soc.l3 else ())):
-        unit = int(level.bytes_per_cycle * clock)
+        unit = int(level.bytes_per_cycle * clock * reached)
         own = parts[0].l2_bytes if level.name == "l2" else None
         yield MemoryLevel(
             name=level.name,
@@ -102,8 +105,12 @@ def _levels(soc: Soc, parts: Sequence[Cluster], core: Core) -> Iterator[MemoryLe
             unit_bytes_per_s=unit,
             total_bytes_per_s=unit * (SHARED_PORTS if level.shared else cores),
         )
+    share = numbers.value("memory_share", "")[0]
     yield MemoryLevel(
-        name="dram", bytes=None, unit_bytes_per_s=soc.core_bytes_per_s, total_bytes_per_s=soc.total_bytes_per_s
+        name="dram",
+        bytes=None,
+        unit_bytes_per_s=int(soc.core_bytes_per_s * share),
+        total_bytes_per_s=int(soc.total_bytes_per_s * share),
     )
 
 
@@ -116,7 +123,8 @@ class _Numbers:
 
     def value(self, parameter: str, dtype: str) -> tuple[float, str]:
         """Return the number of the runtime times the core's factor, and where both are from."""
-        own = self._first(parameter, [(self._runtime, "", dtype), (self._runtime, "", ""), ("", "", "")])
+        places = [(self._runtime, "", dtype), (self._runtime, "", ""), ("", "", dtype), ("", "", "")]
+        own = self._first(parameter, places)
         if own is None:
             raise DeviceError(f"runtime {self._runtime}: {parameter} has no fitted value for {dtype or 'any dtype'}")
         kind = "in-order" if self._core.in_order else "out-of-order"
@@ -143,14 +151,13 @@ def _kernels(runtime: Runtime, core: Core, numbers: _Numbers, dtypes: Sequence[D
 def _kernel(runtime: Runtime, table: Mapping[str, Any], dtype: Dtype, numbers: _Numbers) -> Kernel:
     family = table.get("family")
     shared: dict[str, Any] = {
-        "name": f"{table['name']}-{dtype}",
+        "name": table["name"],
         "runtime": table["runtime"],
         "encoding": table.get("encoding", "dense"),
         "serves": tuple(table.get("serves", ())),
         "kinds": tuple(table["kinds"]),
         "dtypes": (dtype,),
-        "epilogue_operations": table.get("epilogue_operations", 0),
-        "memory_share": min(numbers.value("memory_share", dtype)[0], 1.0),
+        "epilogue_operations": numbers.value("epilogue", dtype)[0],
     }
     match family:
         case "tile":
@@ -202,32 +209,39 @@ PARAMETERS = {TileKernel: ("gemm",), WinogradKernel: ("winograd", "transform"), 
 def _sources(
     soc: Soc, core: Core, runtime: Runtime, numbers: _Numbers, kernels: Sequence[Kernel]
 ) -> dict[str, str]:
+    share, reached = numbers.value("memory_share", "")[1], numbers.value("cache_share", "")[1]
     found = {
         "units": soc.sources["clusters"],
         "overhead_s": numbers.value("overhead_cycles", "")[1],
+        "thread_loss": numbers.value("thread_loss", "")[1],
         "thread_overhead_s": numbers.value("thread_cycles", "")[1],
         "step_overhead_s": "assumed: a loop inside the operator",
         "vector_efficiency": numbers.value("vector", "")[1],
-        "levels.dram.unit_bytes_per_s": soc.sources["core_bytes_per_s"],
-        "levels.dram.total_bytes_per_s": soc.sources["total_bytes_per_s"],
+        "levels.dram.unit_bytes_per_s": f"{soc.sources['core_bytes_per_s']}; share reached: {share}",
+        "levels.dram.total_bytes_per_s": f"{soc.sources['total_bytes_per_s']}; share reached: {share}",
         "pipes.vector_bytes": core.sources["vector_bytes"],
         "pipes.loads_per_cycle": core.sources["loads_per_cycle"],
         "pipes.instructions_per_cycle": core.sources["instructions_per_cycle"],
     }
     if core.in_order:
         found["pipes.load_to_use"] = core.sources["load_to_use"]
+        found["pipes.miss_to_use"] = core.sources["miss_to_use"]
     for dtype in core.macs_per_cycle:
         found[f"matrix_macs_per_cycle.{dtype}"] = core.sources[f"macs_per_cycle.{dtype}"]
         found[f"vector_macs_per_cycle.{dtype}"] = core.sources[f"vector_macs_per_cycle.{dtype}"]
     for level in core.caches:
         found[f"levels.{level.name}.bytes"] = core.sources[f"caches.{level.name}.bytes"]
-        found[f"levels.{level.name}"] = f"{core.sources[f'caches.{level.name}.bytes_per_cycle']}, at the first core's clock"
+        found[f"levels.{level.name}"] = (
+            f"{core.sources[f'caches.{level.name}.bytes_per_cycle']}, at the first core's clock; share reached: {reached}"
+        )
     if soc.l3:
         found["levels.l3.bytes"] = soc.sources["l3.bytes"]
-        found["levels.l3"] = soc.sources["l3.bytes_per_cycle"]
+        found["levels.l3"] = f"{soc.sources['l3.bytes_per_cycle']}; share reached: {reached}"
     for kernel in kernels:
-        texts = [numbers.value(parameter, kernel.dtypes[0])[1] for parameter in (*PARAMETERS[type(kernel)], "memory_share")]
-        family = "spmm" if isinstance(kernel, RowKernel) else kernel.name.rpartition("-")[0]
-        texts += [text for key, text in runtime.sources.items() if key.partition(".")[0] in (family, "epilogue_operations")]
-        found[f"kernels.{kernel.name}"] = "; ".join(dict.fromkeys(texts))
+        names = (*PARAMETERS[type(kernel)], "epilogue")
+        texts = [numbers.value(name, kernel.dtypes[0])[1] for name in names]
+        family = "spmm" if isinstance(kernel, RowKernel) else kernel.name
+        texts += [text for key, text in runtime.sources.items() if key.partition(".")[0] == family]
+        path, text = f"kernels.{kernel.name}", f"{kernel.dtypes[0]}: {'; '.join(dict.fromkeys(texts))}"
+        found[path] = f"{found[path]}; {text}" if path in found else text
     return found

@@ -44,6 +44,7 @@ class Core:
     loads_per_cycle: float
     instructions_per_cycle: float
     load_to_use: int
+    miss_to_use: int
     macs_per_cycle: Mapping[Dtype, float]
     vector_macs_per_cycle: Mapping[Dtype, float]
     caches: tuple[Cache, ...]
@@ -97,6 +98,7 @@ def load_core(path: Path) -> Core:
         loads_per_cycle=table.number("loads_per_cycle"),
         instructions_per_cycle=table.number("instructions_per_cycle"),
         load_to_use=table.whole("load_to_use"),
+        miss_to_use=table.whole("miss_to_use"),
         macs_per_cycle=table.per_dtype("macs_per_cycle"),
         vector_macs_per_cycle=table.per_dtype("vector_macs_per_cycle"),
         caches=caches,

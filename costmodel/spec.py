@@ -57,13 +57,15 @@ class Pipes:
     """What one unit issues a cycle: vector loads and instructions of any kind, ``vector_bytes`` wide.
 
     ``load_to_use``: cycles from a load to the instruction that needs it, which an in-order core waits out wherever an
-    address depends on a loaded index; None for a core that reorders.
+    address depends on a loaded index; ``miss_to_use``: the same for each cache line from the second level. None for a
+    core that reorders.
     """
 
     vector_bytes: int
     loads_per_cycle: float
     instructions_per_cycle: float
     load_to_use: int | None = None
+    miss_to_use: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ class Kernel:
     memory_share: float = 1.0
     index_bytes: int = 2
     pointer_bytes: int = 4
-    epilogue_operations: int = 0
+    epilogue_operations: float = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +222,8 @@ class RooflineDevice:
 
     ``matrix_macs_per_cycle`` and ``vector_macs_per_cycle``: one unit, by data type. ``static_threads``: the caller
     chooses how many units run (a CPU); others always use all. ``step_overhead_s``: each step of a serial layer.
-    ``thread_overhead_s``: waking and joining each further unit of an operator.
+    ``thread_overhead_s``: waking and joining each further unit of an operator; ``thread_loss``: what each further unit
+    takes from the rate of all, as a share of one unit's time (waiting for the last, caches and clocks shared).
     """
 
     name: str
@@ -234,6 +237,7 @@ class RooflineDevice:
     overhead_s: float
     step_overhead_s: float = 0.0
     thread_overhead_s: float | None = None
+    thread_loss: float | None = None
     vector_efficiency: float
     pipes: Pipes | None = None
     fabric: Fabric | None = None

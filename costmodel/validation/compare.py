@@ -111,10 +111,11 @@ def _points(
     unpredicted: Counter[str],
 ) -> list[Point]:
     predictor = Predictor(device=device, folder=folder.path)
-    stands_for = {(use.soc, use.processor): use.use for use in uses}
+    stands_for = {(use.soc, use.processor, use.runtime): use.use for use in uses}
     found = []
     for row in rows:
-        use = stands_for.get((row.key.soc, row.key.processor))
+        place = (row.key.soc, row.key.processor)
+        use = stands_for.get((*place, row.key.runtime)) or stands_for.get((*place, ""))
         if use is None:
             continue
         reason = obstacle(predictor, row)

@@ -47,13 +47,14 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceUse:
-    """``device``: name of a device model that stands for ``processor`` of ``soc``."""
+    """``device``: name of a device model that stands for ``processor`` of ``soc``; ``runtime`` "": under any."""
 
     device: str
     soc: str
     processor: str
     use: Use
     note: str
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,4 +159,4 @@ def _devices(path: Path) -> Iterator[DeviceUse]:
                 f"devices.csv line {line}: {row['device']} is both fit and held_out; by device, never by row"
             )
         use: Use = "fit" if row["use"] == "fit" else "held_out"
-        yield DeviceUse(device=row["device"], soc=row["soc"], processor=row["processor"], use=use, note=row["note"])
+        yield DeviceUse(device=row["device"], soc=row["soc"], processor=row["processor"], use=use, note=row["note"], runtime=row.get("runtime", ""))
