@@ -11,8 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from costmodel.cpu_file import FOLDER, Cluster, Core, Fitted, Runtime, Soc, load_core, load_fitted, load_runtime
-from costmodel.cpu_file import load_soc, named
+from costmodel.cpu_file import (
+    Cluster,
+    Core,
+    Fitted,
+    Runtime,
+    Soc,
+    load_core,
+    load_fitted,
+    load_runtime,
+    load_soc,
+    named,
+)
 from costmodel.spec import (
     DepthwiseKernel,
     Dtype,
@@ -128,7 +138,12 @@ class _Numbers:
         if own is None:
             raise DeviceError(f"runtime {self._runtime}: {parameter} has no fitted value for {dtype or 'any dtype'}")
         kind = "in-order" if self._core.in_order else "out-of-order"
-        keys = [(runtime, core, kind_of) for core in (self._core.name, kind) for runtime in (self._runtime, "") for kind_of in (dtype, "")]
+        keys = [
+            (runtime, core, kind_of)
+            for core in (self._core.name, kind)
+            for runtime in (self._runtime, "")
+            for kind_of in (dtype, "")
+        ]
         factor = self._first(parameter, keys)
         if factor is None:
             return own.value, own.source
@@ -164,7 +179,12 @@ def _kernel(runtime: Runtime, table: Mapping[str, Any], dtype: Dtype, numbers: _
             tiles = tuple(Tile(rows=m, positions=n, register_rows=m, register_positions=n) for m, n in table["tiles"])
             share = _efficiency("gemm", dtype, numbers)
             return TileKernel(
-                **shared, unit="matrix", efficiency=share, tiles=tiles, blocking="cache", packs=table.get("packs", False)
+                **shared,
+                unit="matrix",
+                efficiency=share,
+                tiles=tiles,
+                blocking="cache",
+                packs=table.get("packs", False),
             )
         case "winograd":
             rows, positions = table["register"]
@@ -203,12 +223,15 @@ def _efficiency(parameter: str, dtype: Dtype, numbers: _Numbers) -> float:
     return min(numbers.value(parameter, dtype)[0], 1.0)
 
 
-PARAMETERS = {TileKernel: ("gemm",), WinogradKernel: ("winograd", "transform"), DepthwiseKernel: ("depthwise",), RowKernel: ("spmm",)}
+PARAMETERS = {
+    TileKernel: ("gemm",),
+    WinogradKernel: ("winograd", "transform"),
+    DepthwiseKernel: ("depthwise",),
+    RowKernel: ("spmm",),
+}
 
 
-def _sources(
-    soc: Soc, core: Core, runtime: Runtime, numbers: _Numbers, kernels: Sequence[Kernel]
-) -> dict[str, str]:
+def _sources(soc: Soc, core: Core, runtime: Runtime, numbers: _Numbers, kernels: Sequence[Kernel]) -> dict[str, str]:
     share, reached = numbers.value("memory_share", "")[1], numbers.value("cache_share", "")[1]
     found = {
         "units": soc.sources["clusters"],
@@ -232,7 +255,8 @@ def _sources(
     for level in core.caches:
         found[f"levels.{level.name}.bytes"] = core.sources[f"caches.{level.name}.bytes"]
         found[f"levels.{level.name}"] = (
-            f"{core.sources[f'caches.{level.name}.bytes_per_cycle']}, at the first core's clock; share reached: {reached}"
+            f"{core.sources[f'caches.{level.name}.bytes_per_cycle']}, at the first core's clock; "
+            f"share reached: {reached}"
         )
     if soc.l3:
         found["levels.l3.bytes"] = soc.sources["l3.bytes"]

@@ -140,9 +140,7 @@ def load_soc(path: Path) -> Soc:
         sources=table.sources(),
     )
     if soc.core_bytes_per_s > soc.total_bytes_per_s:
-        raise DeviceError(
-            f"{path}: core_bytes_per_s is {soc.core_bytes_per_s}, and must be at most total_bytes_per_s"
-        )
+        raise DeviceError(f"{path}: core_bytes_per_s is {soc.core_bytes_per_s}, and must be at most total_bytes_per_s")
     table.done()
     return soc
 
@@ -151,9 +149,7 @@ def load_runtime(path: Path) -> Runtime:
     """Return the runtime that a file describes. Raises DeviceError, naming file, field and rule."""
     table = _Table(path, _read(path))
     kernels = tuple(dict(part.rest()) for part in table.tables("kernels"))
-    runtime = Runtime(
-        name=table.text("name"), summary=table.text("summary"), kernels=kernels, sources=table.sources()
-    )
+    runtime = Runtime(name=table.text("name"), summary=table.text("summary"), kernels=kernels, sources=table.sources())
     table.done()
     return runtime
 

@@ -2,8 +2,8 @@
 
 A tile is padded to its rows, positions and ``k_tile`` columns; tiles go to units in waves, and the last wave takes as
 long as a full one. A kernel that packs copies its right operand into panels on the way (im2col); others are taken as
-implicit or indirect, each operand read from where it lies. Winograd: ``costmodel.winograd``. Leaves out: FFT, and im2col
-buffers that leave the caches (panels are packed a block at a time).
+implicit or indirect, each operand read from where it lies. Winograd: ``costmodel.winograd``. Leaves out: FFT, and
+im2col buffers that leave the caches (panels are packed a block at a time).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Sparse kernels on processors: rows of kept columns (CSR and its row blocks), and blocks on a matrix unit.
 
 Row kernels count instructions: for each kept column and block of positions the loads of weight, index and activations,
-the multiply-adds and the index decode; the load pipes, the arithmetic pipes and the decoder are three bounds, and a core
-in order also waits for each index and for each line that its first cache does not hold. What the
-real mask decides: kept columns per row block, hence padding, bytes and imbalance. Leaves out: cache conflicts between
-gathered rows, and reuse of a gathered column between rows beyond ``row_block``.
+the multiply-adds and the index decode; the load pipes, the arithmetic pipes and the decoder are three bounds, and a
+core in order also waits for each index and for each line that its first cache does not hold. What the real mask
+decides: kept columns per row block, hence padding, bytes and imbalance. Leaves out: cache conflicts between gathered
+rows, and reuse of a gathered column between rows beyond ``row_block``.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ PER_DTYPE = tuple[tuple[Dtype, int], ...]  # a mapping that can be hashed
 class Units:
     """``count`` equal units at one clock: cores of a CPU, multiprocessors of a GPU; a CPU lists its fastest first.
 
-    ``relative_rate``: multiply-adds a cycle over those of the device's tables (the little cores of a phone); None: the same.
+    ``relative_rate``: multiply-adds a cycle over those of the device's tables (the little cores of a phone); None:
+    the same.
     """
 
     count: int

@@ -78,9 +78,7 @@ def useful_macs(layer: MatrixLayer, outputs: int) -> int:
     return layer.m * layer.ci * layer.p * (outputs + 2) ** 2 // outputs**2
 
 
-def winograd_cost(
-    layer: MatrixLayer, problem: Problem, kernel: WinogradKernel, run: Run, outputs: int
-) -> Cost:
+def winograd_cost(layer: MatrixLayer, problem: Problem, kernel: WinogradKernel, run: Run, outputs: int) -> Cost:
     """Return the cost of ``layer`` under F(outputs x outputs, 3 x 3)."""
     work = transforms(layer, outputs)
     value_bytes = problem.value_bytes

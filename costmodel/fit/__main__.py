@@ -32,7 +32,8 @@ def main(arguments: list[str]) -> int:
     fitted = fitted_rows(rows, solution, day)
     fitted += sparse_shares(folder, fitted, day)
     write_fitted(options.out, fitted)
-    print(f"{len(rows)} rows of {len({row.measured.key.soc for row in rows})} SoCs, median error {solution.error_median:.1%}")
+    socs = {row.measured.key.soc for row in rows}
+    print(f"{len(rows)} rows of {len(socs)} SoCs, median error {solution.error_median:.1%}")
     for machine, offset in solution.offsets.items():
         print(f"  {offset:5.2f} x {machine}")
     return 0

@@ -68,7 +68,12 @@ class Probe:
     """One SoC, cluster and runtime, taken apart for any net, data type and number of threads."""
 
     def __init__(self, soc: Soc, cores: Mapping[str, Core], runtime: Runtime, cluster: int) -> None:
-        halved = ({}, dict.fromkeys(EFFICIENCIES, 0.5), {"transform": 0.5}, {"epilogue": 2.0})
+        halved: tuple[dict[str, float], ...] = (
+            {},
+            dict.fromkeys(EFFICIENCIES, 0.5),
+            {"transform": 0.5},
+            {"epilogue": 2.0},
+        )
         self._devices = [compose(soc.name, soc, cores, runtime, unit_numbers(**change), cluster) for change in halved]
         self._known: dict[object, tuple[float, ...]] = {}
 

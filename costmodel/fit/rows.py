@@ -38,7 +38,7 @@ def dense_rows(folder: Folder, use: Use, devices: frozenset[str] | None = None) 
         for row in wanted:
             if row.key.dtype in probe.device.dtypes and row.key.threads <= probe.device.unit_count:
                 layers = layers_of(row.net, folder.path, row.batch)
-                parts = probe.parts(layers, row.key.dtype, row.key.threads)  # type: ignore[arg-type]
+                parts = probe.parts(layers, row.key.dtype, row.key.threads)
                 core = soc.clusters[entry.cluster].core
                 found.append(Row(measured=row, runtime=entry.runtime, core=core, parts=parts))
     return found

@@ -31,6 +31,19 @@ START: Mapping[str, float] = {
     "thread_cycles": 3e3,
     "thread_loss": 0.03,
 }
+RANGE: Mapping[str, tuple[float, float]] = {  # what is possible at all, so that no number stands in for another
+    "gemm": (0.05, 1.0),
+    "winograd": (0.05, 1.0),
+    "transform": (0.03, 1.0),
+    "depthwise": (0.05, 1.0),
+    "epilogue": (0.5, 20.0),
+    "cache_share": (0.3, 1.0),
+    "memory_share": (0.3, 1.2),
+    "overhead_cycles": (1e3, 4e4),
+    "thread_cycles": (1e2, 3e4),
+    "thread_loss": (1e-3, 0.3),
+}
+FACTOR_RANGE = (0.5, 2.0)  # of a core's factor and of a machine's offset
 BY_DTYPE = ("gemm", "winograd", "transform", "depthwise", "epilogue")
 BY_RUNTIME = ("cache_share", "memory_share", "overhead_cycles", "thread_cycles", "thread_loss")
 HOLD_NUMBER, HOLD_CORE, HOLD_MACHINE = 0.3, 3.0, 6.0  # inverse standard deviations of the logarithms
@@ -78,7 +91,9 @@ def solve(rows: Sequence[Row], evaluations: int = 40) -> Solution:
     def residuals(point: Vector) -> Vector:
         return np.concatenate([table.residuals(point), ROBUST * np.array(hold) * (point - start)])
 
-    found = least_squares(residuals, start, loss="soft_l1", f_scale=ROBUST, max_nfev=evaluations)
+    ranges = [FACTOR_RANGE if core else RANGE[name] for _, core, _, name in keys] + [FACTOR_RANGE] * len(machines)
+    bounds = np.log(np.array(ranges)).T
+    found = least_squares(residuals, start, bounds=bounds, loss="soft_l1", f_scale=ROBUST, max_nfev=evaluations)
     errors = np.abs(np.expm1(table.residuals(found.x, offsets=False)))
     return Solution(
         numbers={key: float(np.exp(value)) for key, value in zip(keys, found.x, strict=False)},
@@ -104,7 +119,10 @@ class _Table:
         }
         self._measured = np.log([row.measured.seconds for row in rows])
         self._offset = np.array([len(keys) + machines.index(_machine(row)) for row in rows])
-        repeat = lambda values: np.repeat(np.array(values), sizes)  # noqa: E731
+
+        def repeat(values: Sequence[float]) -> npt.NDArray[np.int64]:
+            return np.repeat(np.array(values, dtype=np.int64), sizes)
+
         dtype = [row.measured.key.dtype for row in rows]
         self._of_kernel = [
             (
@@ -119,7 +137,7 @@ class _Table:
         }
         self._of |= {name: repeat([at[(row.runtime, "", "", name)] for row in rows]) for name in BY_RUNTIME}
         self._more = repeat([row.measured.key.threads - 1 for row in rows])
-        self._cycle = repeat([row.parts.cycle_s for row in rows])
+        self._cycle = np.repeat([row.parts.cycle_s for row in rows], sizes)
 
     def residuals(self, point: Vector, *, offsets: bool = True) -> Vector:
         """Return log(predicted / measured) of each row, its machine's offset added where asked."""

@@ -75,4 +75,6 @@ def device_with(entry: Listed, fitted: Sequence[Fitted], share: float) -> Roofli
     cores = {part.core: load_core(named("cores", part.core)) for part in soc.clusters}
     own = Fitted(runtime=entry.runtime, core="", dtype="", parameter="spmm", value=share, source="a point of the grid")
     rest = [row for row in fitted if row.parameter != "spmm"]
-    return compose(entry.device, soc, cores, load_runtime(named("runtimes", entry.runtime)), [*rest, own], entry.cluster)
+    return compose(
+        entry.device, soc, cores, load_runtime(named("runtimes", entry.runtime)), [*rest, own], entry.cluster
+    )

@@ -69,5 +69,3 @@ def write_fitted(path: Path, rows: Sequence[Fitted]) -> None:
         for row in ordered:
             writer.writerow((row.runtime, row.core, row.dtype, row.parameter, f"{row.value:.5g}", row.source))
     aside.replace(path)
-
-

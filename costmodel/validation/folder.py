@@ -159,4 +159,11 @@ def _devices(path: Path) -> Iterator[DeviceUse]:
                 f"devices.csv line {line}: {row['device']} is both fit and held_out; by device, never by row"
             )
         use: Use = "fit" if row["use"] == "fit" else "held_out"
-        yield DeviceUse(device=row["device"], soc=row["soc"], processor=row["processor"], use=use, note=row["note"], runtime=row.get("runtime", ""))
+        yield DeviceUse(
+            device=row["device"],
+            soc=row["soc"],
+            processor=row["processor"],
+            use=use,
+            note=row["note"],
+            runtime=row.get("runtime", ""),
+        )

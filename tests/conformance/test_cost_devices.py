@@ -160,7 +160,10 @@ def test_an_unsupported_layer_is_named_and_costs_nothing(target: RooflineDevice)
 def test_more_kept_weights_are_never_faster_in_the_unstructured_kernel(
     target: RooflineDevice, layer: MatrixLayer
 ) -> None:
-    results = [estimate(masked(layer, Unstructured(), sparsity), target, dtype="fp32") for sparsity in (0.99, 0.9, 0.7, 0.5, 0.1)]
+    results = [
+        estimate(masked(layer, Unstructured(), sparsity), target, dtype="fp32")
+        for sparsity in (0.99, 0.9, 0.7, 0.5, 0.1)
+    ]
     assert len({result.kernel for result in results}) == 1
     times = [result.latency_s for result in results]
     assert times == sorted(times)

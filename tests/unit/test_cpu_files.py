@@ -41,7 +41,9 @@ def test_every_core_that_was_promised_is_one_file_and_runs_in_a_device() -> None
 def test_a_core_file_gives_a_source_for_each_number(path: Path) -> None:
     core = load_core(path)
     needed = {"vector_bytes", "loads_per_cycle", "instructions_per_cycle", "load_to_use", "miss_to_use"}
-    needed |= {f"{table}.{dtype}" for table in ("macs_per_cycle", "vector_macs_per_cycle") for dtype in core.macs_per_cycle}
+    needed |= {
+        f"{table}.{dtype}" for table in ("macs_per_cycle", "vector_macs_per_cycle") for dtype in core.macs_per_cycle
+    }
     needed |= {f"caches.{level.name}.{part}" for level in core.caches for part in ("bytes", "bytes_per_cycle")}
     assert needed == set(core.sources)
 
@@ -53,7 +55,9 @@ def test_no_fitted_number_belongs_to_a_net_and_each_names_its_rows_or_says_assum
         assert row.runtime in runtimes
         assert row.core in cores
         assert row.dtype in ("", "fp32", "fp16", "int8")
-        assert re.match(r"fitted: python -m costmodel\.fit, \d{4}-\d\d-\d\d, \d+ (rows|speed-ups) of |assumed: ", row.source)
+        assert re.match(
+            r"fitted: python -m costmodel\.fit, \d{4}-\d\d-\d\d, \d+ (rows|speed-ups) of |assumed: ", row.source
+        )
 
 
 @pytest.mark.parametrize(
@@ -108,8 +112,12 @@ def test_an_unknown_core_soc_runtime_or_cluster_is_named_with_the_nearest() -> N
         cpu_device("mine", "rk3588", "ncnn", 2)
 
 
-@pytest.mark.parametrize(("value", "source", "word"), [("fast", "s", "'fast'"), ("1", "", "source"), ("0", "s", "above 0")])
-def test_a_fitted_table_with_a_bad_row_is_named_with_its_line(tmp_path: Path, value: str, source: str, word: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "source", "word"), [("fast", "s", "'fast'"), ("1", "", "source"), ("0", "s", "above 0")]
+)
+def test_a_fitted_table_with_a_bad_row_is_named_with_its_line(
+    tmp_path: Path, value: str, source: str, word: str
+) -> None:
     path = tmp_path / "fitted.csv"
     path.write_text(f"runtime,core,dtype,parameter,value,source\nncnn,,fp32,gemm,{value},{source}\n")
     with pytest.raises(DeviceError, match=rf"line 2: .*{word}"):
@@ -139,7 +147,7 @@ def test_an_efficiency_is_the_runtimes_times_the_cores() -> None:
 
 
 def test_a_core_that_nobody_measured_takes_the_factor_of_its_kind(tmp_path: Path) -> None:
-    path = changed(named("cores", "cortex-a76"), tmp_path, r'^name = .*$', 'name = "mine"')
+    path = changed(named("cores", "cortex-a76"), tmp_path, r"^name = .*$", 'name = "mine"')
     soc_path = changed(named("socs", "raspberry-pi-5"), tmp_path, "cortex-a76", "mine")
     soc, core = load_soc(soc_path), load_core(path)
     device = compose("new", soc, {"mine": core}, load_runtime(named("runtimes", "ncnn")), load_fitted())

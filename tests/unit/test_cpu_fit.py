@@ -29,7 +29,9 @@ SLICE = frozenset({"raspberry-pi-3"})
 def test_the_split_that_is_stored_is_the_seeded_one_and_never_cuts_a_soc() -> None:
     entries = {entry.device: entry for entry in listed()}
     uses = [line for line in FOLDER.devices if line.device in entries]
-    cores = {entries[line.device].soc: load_soc(named("socs", entries[line.device].soc)).clusters[0].core for line in uses}
+    cores = {
+        entries[line.device].soc: load_soc(named("socs", entries[line.device].soc)).clusters[0].core for line in uses
+    }
     held = held_out(cores)
     assert held
     for line in uses:
@@ -56,14 +58,19 @@ def synthetic(numbers: dict[str, float]) -> list[Row]:
         load_runtime(named("runtimes", "ncnn")),
     )
     given = [
-        Fitted(runtime="", core="", dtype="", parameter=name, value=value, source="test") for name, value in numbers.items()
+        Fitted(runtime="", core="", dtype="", parameter=name, value=value, source="test")
+        for name, value in numbers.items()
     ]
     device = compose("x", soc, {"cortex-a53": core}, runtime, given)
     probe, found = Probe(soc, {"cortex-a53": core}, runtime, 0), []
     for net in ("squeezenet", "mobilenet", "resnet18", "alexnet", "mobilenet_v2", "resnet50"):
         for threads in (1, 2, 4):
             layers = layers_of(f"ncnn/{net}", FOLDER.path)
-            costs = [dense_cost(each, device, dtype="fp32", threads=threads) for each in layers if isinstance(each, MatrixLayer)]
+            costs = [
+                dense_cost(each, device, dtype="fp32", threads=threads)
+                for each in layers
+                if isinstance(each, MatrixLayer)
+            ]
             key = Key(soc="x", processor="a53", threads=threads, dtype="fp32", runtime="ncnn")
             seconds = sum(cost.latency_s for cost in costs)
             row = Measurement(table="made", line=1, machine="m", key=key, model=net, net=f"ncnn/{net}", seconds=seconds)
@@ -110,7 +117,10 @@ def test_a_quick_slice_of_the_fit_gives_the_same_bytes_twice(tmp_path) -> None: 
 
 def test_a_machine_that_is_twice_as_slow_bends_no_number_much() -> None:
     rows = synthetic(TRUE)
-    slow = [replace(row, measured=replace(row.measured, machine="slow", seconds=2 * row.measured.seconds)) for row in rows[:6]]
+    slow = [
+        replace(row, measured=replace(row.measured, machine="slow", seconds=2 * row.measured.seconds))
+        for row in rows[:6]
+    ]
     plain, mixed = solve(rows, evaluations=15), solve([*rows, *slow], evaluations=15)
     assert mixed.offsets["made slow"] > 1.3 * mixed.offsets["made m"]
     gemm = ("ncnn", "", "fp32", "gemm")
