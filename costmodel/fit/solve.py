@@ -20,16 +20,16 @@ from costmodel.validation.measurement import Measurement
 Key = tuple[str, str, str, str]  # runtime, core, dtype, parameter
 Vector = npt.NDArray[np.float64]
 START: Mapping[str, float] = {
-    "gemm": 0.7,
+    "gemm": 0.6,
     "winograd": 0.6,
-    "transform": 0.4,
-    "depthwise": 0.4,
-    "epilogue": 2.0,
+    "transform": 0.2,
+    "depthwise": 0.3,
+    "epilogue": 4.0,
     "cache_share": 0.7,
-    "memory_share": 0.7,
-    "overhead_cycles": 1e4,
+    "memory_share": 0.6,
+    "overhead_cycles": 3e4,
     "thread_cycles": 3e3,
-    "thread_loss": 0.03,
+    "thread_loss": 0.1,
 }
 RANGE: Mapping[str, tuple[float, float]] = {  # what is possible at all, so that no number stands in for another
     "gemm": (0.05, 1.0),
@@ -39,14 +39,14 @@ RANGE: Mapping[str, tuple[float, float]] = {  # what is possible at all, so that
     "epilogue": (0.5, 20.0),
     "cache_share": (0.3, 1.0),
     "memory_share": (0.3, 1.2),
-    "overhead_cycles": (1e3, 4e4),
+    "overhead_cycles": (1e3, 1e5),
     "thread_cycles": (1e2, 3e4),
     "thread_loss": (1e-3, 0.3),
 }
 FACTOR_RANGE = (0.5, 2.0)  # of a core's factor and of a machine's offset
 BY_DTYPE = ("gemm", "winograd", "transform", "depthwise", "epilogue")
 BY_RUNTIME = ("cache_share", "memory_share", "overhead_cycles", "thread_cycles", "thread_loss")
-HOLD_NUMBER, HOLD_CORE, HOLD_MACHINE = 0.3, 3.0, 6.0  # inverse standard deviations of the logarithms
+HOLD_NUMBER, HOLD_CORE, HOLD_MACHINE = 0.3, 3.0, 60.0  # inverse standard deviations of the logarithms
 ROBUST = 0.15  # residuals beyond it count linearly
 
 
@@ -93,7 +93,15 @@ def solve(rows: Sequence[Row], evaluations: int = 40) -> Solution:
 
     ranges = [FACTOR_RANGE if core else RANGE[name] for _, core, _, name in keys] + [FACTOR_RANGE] * len(machines)
     bounds = np.log(np.array(ranges)).T
-    found = least_squares(residuals, start, bounds=bounds, loss="soft_l1", f_scale=ROBUST, max_nfev=evaluations)
+    found = least_squares(
+        residuals,
+        start,
+        bounds=bounds,
+        jac_sparsity=table.sparsity(len(start)),
+        loss="soft_l1",
+        f_scale=ROBUST,
+        max_nfev=evaluations,
+    )
     errors = np.abs(np.expm1(table.residuals(found.x, offsets=False)))
     return Solution(
         numbers={key: float(np.exp(value)) for key, value in zip(keys, found.x, strict=False)},
@@ -138,6 +146,16 @@ class _Table:
         self._of |= {name: repeat([at[(row.runtime, "", "", name)] for row in rows]) for name in BY_RUNTIME}
         self._more = repeat([row.measured.key.threads - 1 for row in rows])
         self._cycle = np.repeat([row.parts.cycle_s for row in rows], sizes)
+
+    def sparsity(self, unknowns: int) -> npt.NDArray[np.int8]:
+        """Return which unknowns each residual depends on, those that hold the unknowns included."""
+        depends = np.zeros((len(self._starts) + unknowns, unknowns), dtype=np.int8)
+        rows = np.arange(len(self._starts))
+        for index in (*self._of.values(), *(each for pair in self._of_kernel for each in pair)):
+            depends[rows, index[self._starts]] = 1
+        depends[rows, self._offset] = 1
+        depends[len(rows) :] = np.eye(unknowns, dtype=np.int8)
+        return depends
 
     def residuals(self, point: Vector, *, offsets: bool = True) -> Vector:
         """Return log(predicted / measured) of each row, its machine's offset added where asked."""
