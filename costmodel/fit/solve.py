@@ -43,9 +43,11 @@ RANGE: Mapping[str, tuple[float, float]] = {  # what is possible at all, so that
     "thread_cycles": (1e2, 3e4),
     "thread_loss": (1e-3, 0.3),
 }
-FACTOR_RANGE = (0.5, 2.0)  # of a core's factor and of a machine's offset
+OFFSET_RANGE = (0.5, 2.0)
+FACTOR_RANGE = (0.25, 4.0)  # of a core
 BY_DTYPE = ("gemm", "winograd", "transform", "depthwise", "epilogue")
 BY_RUNTIME = ("cache_share", "memory_share", "overhead_cycles", "thread_cycles", "thread_loss")
+OF_CORE = (*EFFICIENCIES, "transform", "epilogue", "overhead_cycles")
 HOLD_NUMBER, HOLD_CORE, HOLD_MACHINE = 0.3, 3.0, 60.0  # inverse standard deviations of the logarithms
 ROBUST = 0.15  # residuals beyond it count linearly
 
@@ -76,7 +78,7 @@ def keys_of(rows: Sequence[Row]) -> list[Key]:
         dtype = row.measured.key.dtype
         found |= {(row.runtime, "", dtype, name) for name in BY_DTYPE}
         found |= {(row.runtime, "", "", name) for name in BY_RUNTIME}
-        found |= {("", row.core, "", name) for name in EFFICIENCIES}
+        found |= {("", row.core, "", name) for name in OF_CORE}
     return sorted(found)
 
 
@@ -91,7 +93,7 @@ def solve(rows: Sequence[Row], evaluations: int = 40) -> Solution:
     def residuals(point: Vector) -> Vector:
         return np.concatenate([table.residuals(point), ROBUST * np.array(hold) * (point - start)])
 
-    ranges = [FACTOR_RANGE if core else RANGE[name] for _, core, _, name in keys] + [FACTOR_RANGE] * len(machines)
+    ranges = [FACTOR_RANGE if core else RANGE[name] for _, core, _, name in keys] + [OFFSET_RANGE] * len(machines)
     bounds = np.log(np.array(ranges)).T
     found = least_squares(
         residuals,
@@ -144,6 +146,9 @@ class _Table:
             for name in ("transform", "epilogue")
         }
         self._of |= {name: repeat([at[(row.runtime, "", "", name)] for row in rows]) for name in BY_RUNTIME}
+        self._of_core = {
+            name: repeat([at[("", row.core, "", name)] for row in rows]) for name in OF_CORE if name not in EFFICIENCIES
+        }
         self._more = repeat([row.measured.key.threads - 1 for row in rows])
         self._cycle = np.repeat([row.parts.cycle_s for row in rows], sizes)
 
@@ -151,7 +156,11 @@ class _Table:
         """Return which unknowns each residual depends on, those that hold the unknowns included."""
         depends = np.zeros((len(self._starts) + unknowns, unknowns), dtype=np.int8)
         rows = np.arange(len(self._starts))
-        for index in (*self._of.values(), *(each for pair in self._of_kernel for each in pair)):
+        for index in (
+            *self._of.values(),
+            *self._of_core.values(),
+            *(each for pair in self._of_kernel for each in pair),
+        ):
             depends[rows, index[self._starts]] = 1
         depends[rows, self._offset] = 1
         depends[len(rows) :] = np.eye(unknowns, dtype=np.int8)
@@ -160,6 +169,8 @@ class _Table:
     def residuals(self, point: Vector, *, offsets: bool = True) -> Vector:
         """Return log(predicted / measured) of each row, its machine's offset added where asked."""
         value = {name: np.exp(point[index]) for name, index in self._of.items()}
+        for name, index in self._of_core.items():
+            value[name] = value[name] * np.exp(point[index])
         column = self._column
         share = np.ones_like(column["work"])
         for kind, (own, core) in enumerate(self._of_kernel):
