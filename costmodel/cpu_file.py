@@ -86,6 +86,7 @@ class Runtime:
     sources: Mapping[str, str]
 
 
+@cache
 def load_core(path: Path) -> Core:
     """Return the core that a file describes. Raises DeviceError, naming file, field and rule."""
     table = _Table(path, _read(path))
@@ -112,6 +113,7 @@ def load_core(path: Path) -> Core:
     return core
 
 
+@cache
 def load_soc(path: Path) -> Soc:
     """Return the SoC that a file describes. Raises DeviceError, naming file, field and rule."""
     table = _Table(path, _read(path))
@@ -145,6 +147,7 @@ def load_soc(path: Path) -> Soc:
     return soc
 
 
+@cache
 def load_runtime(path: Path) -> Runtime:
     """Return the runtime that a file describes. Raises DeviceError, naming file, field and rule."""
     table = _Table(path, _read(path))

@@ -250,13 +250,14 @@ class RooflineDevice:
             raise DeviceError(f"device {self.name}: kind is {self.kind!r}, and must be one of {get_args(DeviceKind)}")
         if len(self.levels) < 2 or self.levels[-1].bytes is not None or any(x.bytes is None for x in self.levels[:-1]):
             raise DeviceError(f"device {self.name}: levels must end with the main memory, and no other level is one")
-        for path, value in numbers(self).items():
+        found = numbers(self)
+        for path, value in found.items():
             if value < 0:
                 raise DeviceError(f"device {self.name}: {path} is {value}, and must not be negative")
             if source_of(self, path) is None:
                 raise DeviceError(f"device {self.name}: {path} is {value} without a source ('assumed' is one)")
         for path in self.sources:
-            if not any(number == path or number.startswith(path + ".") for number in numbers(self)):
+            if not any(number == path or number.startswith(path + ".") for number in found):
                 raise DeviceError(f"device {self.name}: sources names {path}, and the device has no such number")
 
     @property
