@@ -43,4 +43,4 @@ def listed(path: Path = TABLE) -> tuple[Listed, ...]:
 CPU_DEVICES: tuple[RooflineDevice, ...] = tuple(
     cpu_device(entry.device, entry.soc, entry.runtime, entry.cluster) for entry in listed()
 )
-SNAPDRAGON_855 = CPU_DEVICES[0]
+SNAPDRAGON_855 = next(device for device in CPU_DEVICES if device.name == "snapdragon-855")

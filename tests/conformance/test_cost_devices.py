@@ -139,7 +139,7 @@ def test_every_layer_kind_with_every_pattern_gets_a_finite_row_with_its_bound_na
                 assert result.reason, f"{layer.kind} runs dense for {pattern.spelling} and does not say why"
 
 
-@every_device
+@devices
 @pytest.mark.parametrize("layer", OTHER_LAYERS, ids=lambda layer: layer.name)
 def test_layers_without_weights_cost_time(target: RooflineDevice, layer: Layer) -> None:
     for dtype in target.dtypes:
