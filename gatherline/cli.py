@@ -300,6 +300,43 @@ def timeline(
         print(f"simulate: note: too many events, so these show less; --layer shows one: {names}", file=sys.stderr)
 
 
+@app.command()
+def validate(
+    device: Annotated[
+        list[str] | None, typer.Option("--device", metavar="D", help="Roofline to compare; repeats. Default: all.")
+    ] = None,
+    family: Annotated[
+        list[str] | None,
+        typer.Option("--family", metavar="F", help="Kernel family: dense, or how weights are stored; repeats."),
+    ] = None,
+    tables: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of measurements. Default: the repository's validation/.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for tables and scatter plots.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare predictions with published measurements.
+
+    A line for each device, what it was measured on, and kernel family: median and 90th-percentile error, bias, rank
+    correlation over nets, and the noise floor of the measurements. Devices that nothing was fitted to are marked.
+    """
+    from gatherline.report.files import check_target
+    from gatherline.report.validation_table import print_validation
+    from gatherline.validation import validation_report
+
+    if out is not None:
+        check_target(out)
+    report = validation_report(device or [], family or [], tables)
+    if json:
+        sys.stdout.write(report.to_json())
+    else:
+        print_validation(report.rows, report.manifest, sys.stdout)
+    sys.stdout.flush()
+    for path in report.write(out) if out is not None else []:
+        print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
+
+
 @app.command("list")
 def list_(
     what: Annotated[Listing, typer.Argument(metavar="devices|patterns|encodings|models", help="What to list.")],
@@ -414,6 +451,7 @@ def _fail(error: Exception, given: Sequence[str]) -> NoReturn:
 
 
 def _input_errors() -> tuple[type[Exception], ...]:
+    from costmodel.validation.measurement import ValidationError
     from gatherline.request import RequestError
     from patterns.base import PatternError
     from patterns.encodings.base import EncodingError
@@ -425,4 +463,5 @@ def _input_errors() -> tuple[type[Exception], ...]:
 
     return (
         RequestError, ModelError, RatioError, PatternError, EncodingError, DeviceError, ThreadCountError, TraceError,
+        ValidationError,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""From the tables as their sources have them to measurements: one reader for each table, since each names things its way.
+"""From the tables as their sources have them to measurements: a reader for each table, as each names things its way.
 
 What is known only to a table (which cores a column means, which type a "float" net runs in) is data in the folder's
 index files, not here. ``asides`` carry what exclusion rules ask about. Left out: tables without times.
@@ -257,7 +257,7 @@ def _deepbench_conv(line: Line) -> Iterator[Measurement]:
 
 
 def _deepbench_sparse(line: Line) -> Iterator[Measurement]:
-    """Both times of a row; its sparse products are of 32-bit floats (DeepBench README), whatever the sheet is called."""
+    """Both times of a row, taken as 32-bit floats (assumed: the sheet says int8 of its dense and convolution parts)."""
     row = line.row
     shape = f"{row['M']}x{row['N']}x{row['K']}"
     density = 1 - number(row["sparsity"], line.where)
