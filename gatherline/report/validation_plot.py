@@ -1,4 +1,4 @@
-"""Scatter plots of a validation: predicted over measured latency, log-log, with the line of equality and its 10 % band."""
+"""Scatter plots of a validation: predicted over measured latency, log-log, with y = x and its 10 % band."""
 
 from __future__ import annotations
 

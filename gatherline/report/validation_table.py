@@ -1,4 +1,4 @@
-"""What ``simulate validate`` shows in the terminal: errors by device and family, speed-ups, floors and what was left out."""
+"""What ``simulate validate`` shows in the terminal: errors, speed-ups, noise floors, and what was left out."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from gatherline.report.table import console_for
 
 NAMES = ("device", "fitted", "family", "SoC", "processor", "runtime", "dtype")
 NUMBERS = ("thr.", "rows", "median", "p90", "in 10 %", "bias", "rank", "anchored", "floor")
+
+COLUMNS_MEAN = (
+    "median, p90: absolute error of predicted over measured latency; bias: median signed; rank: Spearman's, over nets;",
+    "anchored: median error after one net has set the scale, over all choices of it; floor: what the contributors' own",
+    "centre is off from them, same silicon and runtime (*: over all silicon of the ncnn table, where only one measured",
+    "this one; -: no silicon of this kind has two).",
+)
 
 
 def print_validation(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> None:
@@ -64,13 +71,7 @@ def _ratio(row: RowLike, name: str) -> str:
 
 def remarks(rows: Rows, manifest: Mapping[str, object]) -> list[str]:
     """Return what the columns mean, speed-ups, floors, bands, and every row that was not used, with the reason."""
-    lines = [
-        "",
-        "Errors are of predicted over measured latency. median, p90: absolute; bias: median signed; rank: Spearman's, "
-        "over nets; anchored: median after one net has set the scale, over all choices of it.",
-        "floor: what the contributors' own centre is off from them, same silicon and runtime (* over all silicon of the "
-        "ncnn table, where no one else measured this one; - no silicon of this kind has two contributors).",
-    ]
+    lines = ["", *COLUMNS_MEAN]
     unfitted = unique(text(row, "device") for row in rows if text(row, "use") == "held_out")
     lines.append(f"Never used in fitting: {', '.join(unfitted) or 'none of these devices'}.")
     for entry in _entries(manifest, "speed_ups"):
