@@ -114,17 +114,17 @@ def _points(
     unpredicted: Counter[str],
 ) -> list[Point]:
     predictor = Predictor(device=device, folder=folder.path)
-    stands_for = {(use.soc, use.processor): use.use for use in uses}
     found = []
     for row in rows:
-        use = stands_for.get((row.key.soc, row.key.processor))
-        if use is None:
+        of_processor = [use for use in uses if (use.soc, use.processor) == (row.key.soc, row.key.processor)]
+        if not of_processor:
             continue
-        reason = obstacle(predictor, row)
-        if reason:
+        use = next((use for use in of_processor if not use.runtimes or row.key.runtime in use.runtimes), None)
+        reason = obstacle(predictor, row) if use else f"{device.name} has no kernels of {row.key.runtime}"
+        if use is None or reason:
             unpredicted[reason] += 1
             continue
-        found.append(Point(device=device, use=use, measured=row, prediction=predict(predictor, row)))
+        found.append(Point(device=device, use=use.use, measured=row, prediction=predict(predictor, row)))
     return found
 
 

@@ -47,11 +47,12 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceUse:
-    """``device``: name of a device model that stands for ``processor`` of ``soc``."""
+    """``device``: name of a device model that stands for ``processor`` of ``soc`` under ``runtimes`` (empty: any)."""
 
     device: str
     soc: str
     processor: str
+    runtimes: tuple[str, ...]
     use: Use
     note: str
 
@@ -148,7 +149,7 @@ def _nets(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
 
 def _devices(path: Path) -> Iterator[DeviceUse]:
     uses: dict[str, str] = {}
-    for line, row in rows_of(path / "devices.csv", ("device", "soc", "processor", "use", "note")):
+    for line, row in rows_of(path / "devices.csv", ("device", "soc", "processor", "runtimes", "use", "note")):
         if row["use"] not in get_args(Use):
             raise ValidationError(
                 f"devices.csv line {line}: use is {row['use']!r}, and must be one of {', '.join(get_args(Use))}"
@@ -158,4 +159,11 @@ def _devices(path: Path) -> Iterator[DeviceUse]:
                 f"devices.csv line {line}: {row['device']} is both fit and held_out; by device, never by row"
             )
         use: Use = "fit" if row["use"] == "fit" else "held_out"
-        yield DeviceUse(device=row["device"], soc=row["soc"], processor=row["processor"], use=use, note=row["note"])
+        yield DeviceUse(
+            device=row["device"],
+            soc=row["soc"],
+            processor=row["processor"],
+            runtimes=tuple(row["runtimes"].split()),
+            use=use,
+            note=row["note"],
+        )

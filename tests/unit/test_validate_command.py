@@ -71,7 +71,7 @@ def test_a_device_is_marked_fit_or_held_out_by_the_one_file_that_says_so(
     assert all(row["use"] == said[row["device"]] for row in report["rows"])
     folder = shutil.copytree(tables, tmp_path / "other")
     (folder / "devices.csv").write_text(
-        (folder / "devices.csv").read_text().replace("a100,a100,a100,fit", "a100,a100,a100,held_out")
+        (folder / "devices.csv").read_text().replace("a100,a100,a100,,fit", "a100,a100,a100,,held_out")
     )
     other = validated(capsys, folder, "--device", "a100")
     assert {row["use"] for row in other["rows"]} == {"held_out"}
@@ -84,6 +84,20 @@ def test_rows_that_are_read_are_predicted_left_out_or_named(capsys: pytest.Captu
     assert [entry["rule"] for entry in manifest["left_out"]] == [rule.name for rule in EXCLUSIONS]
     left_out = sum(entry["rows"] for entry in manifest["left_out"])
     assert manifest["rows_read"] == left_out + manifest["rows_used"] + sum(manifest["unpredicted"].values())
+
+
+def test_a_device_with_kernels_of_one_runtime_is_compared_with_its_rows_alone(
+    capsys: pytest.CaptureFixture[str], tables: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tables, tmp_path / "other")
+    everything = validated(capsys, folder, "--device", "snapdragon-855")["manifest"]["rows_used"]
+    text = (folder / "devices.csv").read_text()
+    assert "snapdragon-855,snapdragon-855,a76,,fit" in text
+    text = text.replace("snapdragon-855,snapdragon-855,a76,,fit", "snapdragon-855,snapdragon-855,a76,ncnn tflite,fit")
+    (folder / "devices.csv").write_text(text)
+    manifest = validated(capsys, folder, "--device", "snapdragon-855")["manifest"]
+    assert manifest["rows_used"] == 0
+    assert manifest["unpredicted"]["snapdragon-855 has no kernels of paddle_lite"] == everything > 0
 
 
 def test_the_text_says_errors_floor_rules_and_bands(capsys: pytest.CaptureFixture[str], tables: Path) -> None:

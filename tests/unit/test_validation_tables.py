@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.validation.exclusions import EXCLUSIONS, sift
 from costmodel.validation.folder import FOLDER, Folder, open_folder
 from costmodel.validation.measurement import Measurement, ValidationError, seconds
@@ -91,8 +92,8 @@ def test_a_time_without_a_known_unit_is_refused(unit: str) -> None:
         ("paddle_lite.csv", "latency_ms", "latency", "line 1: column latency_ms is missing"),
         ("paddle_lite.csv", "28.38,57", "28.38", "paddle_lite.csv line 2: must have 7 fields"),
         ("nets.csv", "no layer shapes in the tables", "", "net is empty, and a note must say why"),
-        ("devices.csv", "a76,fit", "a76,held_out", "snapdragon-855 is both fit and held_out"),
-        ("devices.csv", "a76,fit", "a76,used", "use is 'used', and must be one of fit, held_out"),
+        ("devices.csv", "a76,,fit", "a76,,held_out", "snapdragon-855 is both fit and held_out"),
+        ("devices.csv", "a76,,fit", "a76,,used", "use is 'used', and must be one of fit, held_out"),
     ],
 )
 def test_a_damaged_table_is_one_line_with_file_value_and_rule(
@@ -187,3 +188,22 @@ def test_every_net_that_the_index_names_has_layers(folder: Folder) -> None:
     for net, _ in folder.nets.values():
         if net:
             assert multiply_adds(layers_of(net, FOLDER)) > 0, net
+
+
+def test_every_device_that_is_compared_exists_and_so_does_what_it_stands_for(
+    folder: Folder, rows: list[Measurement]
+) -> None:
+    names = {device.name for device in ALL_DEVICES}
+    measured = {(row.key.soc, row.key.processor) for row in rows}
+    runtimes = {row.key.runtime for row in rows}
+    for use in folder.devices:
+        assert use.device in names, "a device of devices.csv has no model"
+        assert (use.soc, use.processor) in measured, "devices.csv names what no table measured"
+        assert set(use.runtimes) <= runtimes
+        assert use.note, "a note says why it is fit, or how it differs"
+
+
+def test_every_table_and_its_index_say_where_they_come_from(folder: Folder) -> None:
+    for name in folder.tables:
+        assert folder.tables[name].source
+        assert (FOLDER / folder.tables[name].file).is_file()
