@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,30 @@ def test_every_row_is_kept_or_counted_under_one_rule(folder: Folder, rows: list[
     assert all(row.net for row in sifted.kept)
     blank = sum(not line["mean_time_us(int)"].strip() for line in table("macko_spmv.csv"))
     assert sifted.left_out["no time"] == blank > 0
+
+
+def test_each_rule_leaves_out_what_it_names_and_nothing_else(folder: Folder, rows: list[Measurement]) -> None:
+    (good,) = [row for row in rows if (row.table, row.line) == ("xnnpack", 2)]
+    assert sift([good], folder.path).kept == (good,)
+    pi = replace(good.key, soc="bcm2837")
+    damaged: dict[str, Measurement] = {
+        "no time": replace(good, asides=frozenset({"no_time"})),
+        "max above twice min": replace(good, seconds_min=0.01, seconds_max=0.0201),
+        "Raspberry Pi 3 convolutions": replace(good, table="deepbench_conv", key=pi),
+        "throughput": replace(good, asides=frozenset({"throughput"})),
+        "training": replace(good, asides=frozenset({"training"})),
+        "32-bit": replace(good, asides=frozenset({"armv7"})),
+        "fp16 storage": replace(good, asides=frozenset({"fp16_storage"})),
+        "int8 dynamic": replace(good, asides=frozenset({"int8_dynamic"})),
+        "did not run the nets": replace(good, seconds=1e-6, peak_macs_per_s=1e9),
+        "no layers": replace(good, net=""),
+    }
+    assert list(damaged) == [rule.name for rule in EXCLUSIONS]
+    for name, row in damaged.items():
+        sifted = sift([row], folder.path)
+        assert sifted.kept == ()
+        assert [rule for rule, count in sifted.left_out.items() if count] == [name]
+    assert sift([replace(good, seconds_min=0.01, seconds_max=0.02)], folder.path).left_out["max above twice min"] == 0
 
 
 def test_a_run_that_beats_its_processor_is_left_out_whole(folder: Folder, rows: list[Measurement]) -> None:
