@@ -1,4 +1,4 @@
-"""Energy of a finished result: its counts x a technology's table. DESIGN section 6, ADR 0017.
+"""Energy of a finished result: its counts x a technology's table. DESIGN section 6, ADR 0018.
 
 A pure function: another table needs no other simulation. What counts: multiply-adds of stored slots at positions that
 are there, padding slots included; idle lanes and empty positions are clock-gated and cost nothing (assumed), but a word

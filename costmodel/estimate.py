@@ -1,7 +1,7 @@
 """Front door of the cost models: one layer with its mask on one device, without a clock loop. DESIGN section 6.
 
 An extended roofline: time = the slowest of compute, gather, issue and each memory level, plus an overhead for each
-operator; the binding bound is named. Leaves out: energy (ADR 0017), overlap between operators.
+operator; the binding bound is named. Leaves out: energy (ADR 0018), overlap between operators.
 """
 
 from __future__ import annotations

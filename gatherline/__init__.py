@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gatherline.api import run as run
     from gatherline.api import timeline as timeline
     from gatherline.api import trace as trace
+    from gatherline.api import validate as validate
     from gatherline.pipeline_types import Report as Report
     from patterns.catalog import parse_pattern as parse_pattern
     from patterns.encodings.catalog import encoding as encoding
@@ -48,6 +49,7 @@ _HOME = {
     "simulate": "simulator.simulate",
     "timeline": "gatherline.api",
     "trace": "gatherline.api",
+    "validate": "gatherline.api",
 }
 __all__ = sorted(_HOME)  # noqa: PLE0605 - a list of the lazy names above
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costmodel.area import Area
 from costmodel.area import area as area_of
@@ -18,6 +18,9 @@ from gatherline.inspection import Inspection
 from gatherline.pipeline_types import Report
 from gatherline.request import RunRequest, cycle_device, lower
 from traces.layer import ModelError, Network
+
+if TYPE_CHECKING:
+    from gatherline.validation import ValidationReport
 
 
 def load(
@@ -132,6 +135,18 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
     for name, value in options.items():
         found[name] = str(value) if isinstance(value, Path) else tuple(value) if isinstance(value, list) else value
     return found
+
+
+def validate(
+    devices: Sequence[str] = (), families: Sequence[str] = (), tables: str | Path | None = None
+) -> ValidationReport:
+    """Return predictions of rooflines beside published measurements: errors by device, what was measured, and family.
+
+    ``tables``: a folder of measurements in place of the repository's. Raises DeviceError and ValidationError.
+    """
+    from gatherline.validation import validation_report
+
+    return validation_report(devices, families, None if tables is None else Path(tables))
 
 
 def inspect(model: str | Path, **options: Any) -> Inspection:

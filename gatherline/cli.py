@@ -413,6 +413,43 @@ def calibrate(
         print(f"Use it: simulate run MODEL --dtype fp32 --device {request.device_path}")
 
 
+@app.command()
+def validate(
+    device: Annotated[
+        list[str] | None, typer.Option("--device", metavar="D", help="Roofline to compare; repeats. Default: all.")
+    ] = None,
+    family: Annotated[
+        list[str] | None,
+        typer.Option("--family", metavar="F", help="Kernel family: dense, or how weights are stored; repeats."),
+    ] = None,
+    tables: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of measurements. Default: the repository's validation/.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for tables and scatter plots.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare predictions with published measurements.
+
+    A line for each device, what it was measured on, and kernel family: median and 90th-percentile error, bias, rank
+    correlation over nets, and the noise floor of the measurements. Devices that nothing was fitted to are marked.
+    """
+    from gatherline.report.files import check_target
+    from gatherline.report.validation_table import print_validation
+    from gatherline.validation import validation_report
+
+    if out is not None:
+        check_target(out)
+    report = validation_report(device or [], family or [], tables)
+    if json:
+        sys.stdout.write(report.to_json())
+    else:
+        print_validation(report.rows, report.manifest, sys.stdout)
+    sys.stdout.flush()
+    for path in report.write(out) if out is not None else []:
+        print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
+
+
 @app.command("list")
 def list_(
     what: Annotated[
@@ -531,6 +568,7 @@ def _fail(error: Exception, given: Sequence[str]) -> NoReturn:
 
 def _input_errors() -> tuple[type[Exception], ...]:
     from costmodel.technology import TechnologyError
+    from costmodel.validation.measurement import ValidationError
     from gatherline.request import RequestError
     from patterns.base import PatternError
     from patterns.encodings.base import EncodingError
@@ -542,5 +580,5 @@ def _input_errors() -> tuple[type[Exception], ...]:
 
     return (
         RequestError, ModelError, RatioError, PatternError, EncodingError, DeviceError, ThreadCountError, TraceError,
-        TechnologyError,
+        TechnologyError, ValidationError,
     )  # fmt: skip

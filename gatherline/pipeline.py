@@ -15,6 +15,7 @@ from typing import Any
 from costmodel.estimate import estimate
 from costmodel.spec import VALUE_BYTES
 from costmodel.tables.catalog import DEFAULT_TECHNOLOGY, technology_named
+from costmodel.validation.bands import banded
 from gatherline.best_encoding import chosen_encoding
 from gatherline.digest import device_digest
 from gatherline.inspect_request import Questions
@@ -106,6 +107,7 @@ def _run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs:
         else:
             encoding = asked if readable(asked, device) else "dense"
             result = estimate(trace, device, dtype=request.dtype, threads=request.threads, encoding=encoding)
+            result = banded(result, request.dtype, request.threads if device.static_threads else 1)
     except EncodingError as error:
         raise EncodingError(f"layer {trace.layer.name}: {error}") from None
     return replace(result, reason=_reasons(result.reason, request, trace, device, asked, result.encoding))

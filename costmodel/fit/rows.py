@@ -25,7 +25,7 @@ def dense_rows(folder: Folder, use: Use, devices: frozenset[str] | None = None) 
         if devices is not None and entry.device not in devices:
             continue
         places = {
-            (line.soc, line.processor): line.runtime
+            (line.soc, line.processor): line.runtimes
             for line in folder.devices
             if line.device == entry.device and line.use == use
         }
@@ -44,6 +44,6 @@ def dense_rows(folder: Folder, use: Use, devices: frozenset[str] | None = None) 
     return found
 
 
-def _dense_at(row: Measurement, places: dict[tuple[str, str], str]) -> bool:
-    runtime = places.get((row.key.soc, row.key.processor))
-    return row.pattern == "dense" and runtime is not None and runtime in ("", row.key.runtime)
+def _dense_at(row: Measurement, places: dict[tuple[str, str], tuple[str, ...]]) -> bool:
+    runtimes = places.get((row.key.soc, row.key.processor))
+    return row.pattern == "dense" and runtimes is not None and (not runtimes or row.key.runtime in runtimes)

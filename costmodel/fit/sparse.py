@@ -51,7 +51,7 @@ def sparse_shares(folder: Folder, fitted: Sequence[Fitted], day: str) -> list[Fi
 
 
 def _of(row: Measurement, use: DeviceUse) -> bool:
-    return (row.key.soc, row.key.processor, row.key.runtime) == (use.soc, use.processor, use.runtime)
+    return (row.key.soc, row.key.processor) == (use.soc, use.processor) and row.key.runtime in use.runtimes
 
 
 def _errors(folder: Folder, device: RooflineDevice, rows: Sequence[Measurement]) -> list[float]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from costmodel.spec import RooflineDevice
 from costmodel.validation.exclusions import sift
@@ -42,12 +42,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """Errors of one device, key and kernel family; ``floor`` of the same key, or over all silicon (its key None)."""
+    """Errors of one device, key and kernel family; ``key`` None: over all keys of the device, ranks left out.
+
+    ``floor``: of the same key, or over all silicon (its key None).
+    """
 
     device: str
     device_kind: str
     use: Use
-    key: Key
+    key: Key | None
     family: str
     errors: Errors
     floor: Floor | None
@@ -111,37 +114,46 @@ def _points(
     unpredicted: Counter[str],
 ) -> list[Point]:
     predictor = Predictor(device=device, folder=folder.path)
-    stands_for = {(use.soc, use.processor, use.runtime): use.use for use in uses}
     found = []
     for row in rows:
-        place = (row.key.soc, row.key.processor)
-        use = stands_for.get((*place, row.key.runtime)) or stands_for.get((*place, ""))
-        if use is None:
+        of_processor = [use for use in uses if (use.soc, use.processor) == (row.key.soc, row.key.processor)]
+        if not of_processor:
             continue
-        reason = obstacle(predictor, row)
-        if reason:
+        use = next((use for use in of_processor if not use.runtimes or row.key.runtime in use.runtimes), None)
+        reason = obstacle(predictor, row) if use else f"{device.name} has no kernels of {row.key.runtime}"
+        if use is None or reason:
             unpredicted[reason] += 1
             continue
-        found.append(Point(device=device, use=use, measured=row, prediction=predict(predictor, row)))
+        found.append(Point(device=device, use=use.use, measured=row, prediction=predict(predictor, row)))
     return found
 
 
 def _lines(points: Sequence[Point], known: Sequence[Floor]) -> list[Line]:
-    groups: dict[tuple[str, Key, str], list[Point]] = defaultdict(list)
+    """Return a line for each key, and one over all keys before those of a device and family that has several."""
+    groups: dict[tuple[str, str], dict[Key, list[Point]]] = defaultdict(lambda: defaultdict(list))
     for point in points:
-        groups[(point.device.name, point.measured.key, point.prediction.family)].append(point)
-    return [
-        Line(
-            device=name,
-            device_kind=group[0].device.kind,
-            use=group[0].use,
-            key=key,
-            family=family,
-            errors=errors_of(group),
-            floor=floor_of(key, known),
-        )
-        for (name, key, family), group in groups.items()
-    ]
+        groups[(point.device.name, point.prediction.family)][point.measured.key].append(point)
+    lines: list[Line] = []
+    for by_key in groups.values():
+        if len(by_key) > 1:
+            lines.append(_line([point for group in by_key.values() for point in group], None, known))
+        lines += [_line(group, key, known) for key, group in by_key.items()]
+    return lines
+
+
+def _line(points: Sequence[Point], key: Key | None, known: Sequence[Floor]) -> Line:
+    found = errors_of(points)
+    if key is None:  # a net takes other times with other threads and types: its ranks say nothing
+        found = replace(found, rank=None, anchored=None)
+    return Line(
+        device=points[0].device.name,
+        device_kind=points[0].device.kind,
+        use=points[0].use,
+        key=key,
+        family=points[0].prediction.family,
+        errors=found,
+        floor=floor_of(key, known, is_cpu=points[0].device.static_threads),
+    )
 
 
 def errors_of(points: Sequence[Point]) -> Errors:

@@ -40,6 +40,11 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         applies=_spread,
     ),
     Exclusion(
+        name="Raspberry Pi 3 convolutions",
+        reason="an unoptimised library (the table as collected already lacks such rows)",
+        applies=lambda row, impossible: row.table == "deepbench_conv" and row.key.soc == "bcm2837",
+    ),
+    Exclusion(
         name="throughput",
         reason="a rate of items in flight, no latency; its nets have no layers here",
         applies=_aside("throughput"),

@@ -66,6 +66,7 @@ def _floor(key: Key | None, machines: int, nets: Sequence[Sequence[float]]) -> F
     )
 
 
-def floor_of(key: Key, known: Sequence[Floor]) -> Floor | None:
-    """Return the floor of ``key``, else the one over all silicon, which its ``key`` None tells; None without any."""
-    return next((floor for floor in known if floor.key == key), known[-1] if known else None)
+def floor_of(key: Key | None, known: Sequence[Floor], *, is_cpu: bool) -> Floor | None:
+    """Return the floor of ``key``, else for a CPU the one over all silicon, which is of CPUs; None without any."""
+    own = next((floor for floor in known if key is not None and floor.key == key), None)
+    return known[-1] if own is None and is_cpu and known else own

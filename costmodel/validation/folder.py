@@ -47,14 +47,14 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceUse:
-    """``device``: name of a device model that stands for ``processor`` of ``soc``; ``runtime`` "": under any."""
+    """``device``: name of a device model that stands for ``processor`` of ``soc`` under ``runtimes`` (empty: any)."""
 
     device: str
     soc: str
     processor: str
+    runtimes: tuple[str, ...]
     use: Use
     note: str
-    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ def _nets(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
 
 def _devices(path: Path) -> Iterator[DeviceUse]:
     uses: dict[str, str] = {}
-    for line, row in rows_of(path / "devices.csv", ("device", "soc", "processor", "use", "note")):
+    for line, row in rows_of(path / "devices.csv", ("device", "soc", "processor", "runtimes", "use", "note")):
         if row["use"] not in get_args(Use):
             raise ValidationError(
                 f"devices.csv line {line}: use is {row['use']!r}, and must be one of {', '.join(get_args(Use))}"
@@ -163,7 +163,7 @@ def _devices(path: Path) -> Iterator[DeviceUse]:
             device=row["device"],
             soc=row["soc"],
             processor=row["processor"],
+            runtimes=tuple(row["runtimes"].split()),
             use=use,
             note=row["note"],
-            runtime=row.get("runtime", ""),
         )

@@ -32,7 +32,7 @@ class Errors:
 
 
 def errors(predicted: Sequence[float], measured: Sequence[float], nets: Sequence[str]) -> Errors:
-    """Return the errors of ``predicted`` seconds beside ``measured`` ones; the sequences are equally long, not empty."""
+    """Return the errors of ``predicted`` seconds beside ``measured`` ones; sequences of one length, not empty."""
     guess, truth = np.asarray(predicted, dtype=np.float64), np.asarray(measured, dtype=np.float64)
     signed = (guess - truth) / truth
     names = sorted(set(nets))

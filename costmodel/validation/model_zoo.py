@@ -1,4 +1,4 @@
-"""Networks of published tables that are no built-ins: MobileNets of other widths, EfficientNet-Lite, vision transformers.
+"""Networks of published tables that are no built-ins: MobileNets by width, EfficientNet-Lite, vision transformers.
 
 Shapes alone matter here; weights have no values. Reference: Howard et al. 2017, arXiv 1704.04861; Sandler et al. 2018,
 arXiv 1801.04381; Tan and Le 2019, arXiv 1905.11946 and tensorflow/tpu models/official/efficientnet/lite README;

@@ -28,6 +28,7 @@ from traces.layer import Layer, MatrixLayer
 from traces.trace import LayerTrace
 
 SEED = 0  # of the masks
+PERIOD = 4_194_301  # a prime, so that no two rows of a matrix are the same draws; keeps 600 million weights quick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,5 +149,7 @@ def drawn_mask(layer: MatrixLayer, rule: Pattern, density: float, seed: int) -> 
 
 
 def _kept(generator: np.random.Generator, shape: tuple[int, ...], density: float) -> Mask:
-    """Return independent draws that are True with probability ``density``, to 1 in 65,536."""
-    return generator.integers(0, 1 << 16, size=shape, dtype=np.uint16) < round(density * (1 << 16))
+    """Return draws that are True with probability ``density``, to 1 in 65,536; they repeat after PERIOD of them."""
+    drawn = min(int(np.prod(shape)), PERIOD)
+    kept = generator.integers(0, 1 << 16, size=drawn, dtype=np.uint16) < round(density * (1 << 16))
+    return np.resize(kept, shape)

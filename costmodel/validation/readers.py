@@ -1,4 +1,4 @@
-"""From the tables as their sources have them to measurements: one reader for each table, since each names things its way.
+"""From the tables as their sources have them to measurements: a reader for each table, as each names things its way.
 
 What is known only to a table (which cores a column means, which type a "float" net runs in) is data in the folder's
 index files, not here. ``asides`` carry what exclusion rules ask about. Left out: tables without times.
@@ -56,6 +56,11 @@ def _key(machine: Machine, threads: int | None, dtype: str, runtime: str) -> Key
     )
 
 
+def _kept(sparsity: float) -> float:
+    """Return the density, without the digits that a binary subtraction adds (1 - 0.9)."""
+    return round(1 - sparsity, 9)
+
+
 def _ncnn(line: Line) -> Iterator[Measurement]:
     row, gpu = line.row, line.row["gpu_device"] not in ("", "-1")
     cores = ("gpu",) if gpu else (f"{row['powersave']}x{row['num_threads']}", row["powersave"])
@@ -98,7 +103,7 @@ def _paddle_lite(line: Line) -> Iterator[Measurement]:
 
 def _fast_sparse(line: Line) -> Iterator[Measurement]:
     machine = line.machine("Snapdragon 835", "cpu")
-    density = 1 - number(line.row["sparsity_pct"], line.where) / 100
+    density = _kept(number(line.row["sparsity_pct"], line.where) / 100)
     yield Measurement(
         table=line.table.name,
         line=line.number,
@@ -257,10 +262,10 @@ def _deepbench_conv(line: Line) -> Iterator[Measurement]:
 
 
 def _deepbench_sparse(line: Line) -> Iterator[Measurement]:
-    """Both times of a row; its sparse products are of 32-bit floats (DeepBench README), whatever the sheet is called."""
+    """Both times of a row, taken as 32-bit floats (assumed: the sheet says int8 of its dense and convolution parts)."""
     row = line.row
     shape = f"{row['M']}x{row['N']}x{row['K']}"
-    density = 1 - number(row["sparsity"], line.where)
+    density = _kept(number(row["sparsity"], line.where))
     key = _key(line.machine(row["file"], "", table="deepbench"), None, "fp32", line.table.runtime)
     for column, pattern, kept in (("sparse_time_ms", "unstructured", density), ("dense_time_ms", "dense", 1.0)):
         if row[column]:
@@ -314,7 +319,7 @@ def _torchao_vit(line: Line) -> Iterator[Measurement]:
     if row["sparsity"] == "semi_structured":
         pattern, density = "n_of_m:2,4", 0.5
     elif row["sparsity"] == "bsr":
-        pattern, density = f"block:{row['bsr']}x{row['bsr']}", 1 - number(row["sparsity_level"], line.where)
+        pattern, density = f"block:{row['bsr']}x{row['bsr']}", _kept(number(row["sparsity_level"], line.where))
     machine = line.machine("A100", "", table="torchao")
     yield Measurement(
         table=line.table.name,

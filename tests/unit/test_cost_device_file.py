@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from costmodel.devices.snapdragon_855 import SNAPDRAGON_855
 
 from costmodel.device_file import device_text, load_cost_device, load_target
 from costmodel.devices.a100 import A100
 from costmodel.devices.catalog import ALL_DEVICES
-from costmodel.devices.snapdragon_855 import SNAPDRAGON_855
 from costmodel.spec import RooflineDevice, source_of
 from gatherline.request import device_named
 from simulator.devices.gs_tcm import GS_TCM
