@@ -1,8 +1,9 @@
 """Dense kernels: tiled products, N:M on hardware that skips, and depthwise convolutions.
 
 A tile is padded to its rows, positions and ``k_tile`` columns; tiles go to units in waves, and the last wave takes as
-long as a full one. Leaves out: Winograd and FFT (DEVIATIONS 1), packing of operands, and im2col buffers (kernels are
-taken as implicit or indirect, each operand read from where it lies).
+long as a full one. A kernel that packs copies its right operand into panels on the way (im2col); others are taken as
+implicit or indirect, each operand read from where it lies. Winograd: ``costmodel.winograd``. Leaves out: FFT, and
+im2col buffers that leave the caches (panels are packed a block at a time).
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from math import ceil
 
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run, level_bounds_s, main_memory_bytes, overhead_s, restream_bytes
-from costmodel.spec import DepthwiseKernel, Tile, TileKernel
+from costmodel.spec import DepthwiseKernel, Kernel, Tile, TileKernel
 from patterns.encodings.base import EncodedSize
 
-PARTIAL_SUM_BYTES = 4
+SUM_BYTES = 4
 
 
 def dense_size(problem: Problem) -> EncodedSize:
@@ -39,13 +40,14 @@ def _tile(problem: Problem, kernel: TileKernel, run: Run, size: EncodedSize, til
     tile_macs = tile.rows * tile.positions * columns
     waves = ceil(tiles / run.units)
     cycles = problem.steps * waves * tile_macs / (run.macs_per_cycle(kernel) * kernel.efficiency)
+    cycles += (_packing_cycles(problem, kernel, run) + epilogue_cycles(problem, kernel, run)) / run.units
     issued = problem.steps * tiles * tile_macs
     blocked = problem.step_macs * kept // of
     read, written = main_memory_bytes(problem, run, size.total_bytes, blocked_macs=blocked)
     bounds = {"compute": cycles / run.clock_hz}
     on_chip = _on_chip_bytes(problem, kernel, run, size, tile, parts, issued)
     bounds |= level_bounds_s(run, kernel, (*on_chip, read + written))
-    bounds["overhead"] = overhead_s(run.device, problem)
+    bounds["overhead"] = overhead_s(run, problem)
     cut = f", K in {parts}" if parts > 1 else ""
     return Cost(
         kernel=kernel,
@@ -56,6 +58,41 @@ def _tile(problem: Problem, kernel: TileKernel, run: Run, size: EncodedSize, til
         dram_write_bytes=written,
         mapping=f"tiles {tile.rows}x{tile.positions}{cut}, {waves} waves on {run.units} units",
     )
+
+
+def _packing_cycles(problem: Problem, kernel: TileKernel, run: Run) -> float:
+    """Cycles of one unit to load and store each element of the right operand once, a vector at a time."""
+    pipes = run.device.pipes
+    if not kernel.packs or pipes is None:
+        return 0.0
+    copied = problem.steps * problem.groups * problem.k * problem.positions * problem.value_bytes
+    return 2 * copied / (pipes.vector_bytes * pipes.loads_per_cycle)
+
+
+def epilogue_cycles(problem: Problem, kernel: Kernel, run: Run) -> float:
+    """Cycles of one unit for what each output element needs after its sum, one 32-bit vector operation a cycle."""
+    pipes = run.device.pipes
+    if pipes is None:
+        return 0.0
+    return problem.output_elements * kernel.epilogue_operations * SUM_BYTES / pipes.vector_bytes
+
+
+def cache_bytes(
+    problem: Problem, run: Run, stored: int, macs: int, buffered: int, register: int
+) -> tuple[list[int], int, int]:
+    """Bytes that each on-chip level serves, innermost first, and bytes read from and written to the main memory.
+
+    ``macs`` of a step, blocked for each level; ``buffered``: bytes written to and read from workspaces, which leave
+    the chip where half of that is larger than the last level; ``register``: loads and stores of the innermost level.
+    """
+    compulsory = problem.steps * stored + problem.input_bytes + problem.output_bytes
+    served = [register]
+    for inner in run.device.levels[:-2]:
+        moved = problem.steps * restream_bytes(macs, problem.value_bytes, inner.bytes or 0)
+        served.append(max(compulsory, moved) + buffered)
+    read, written = main_memory_bytes(problem, run, stored, blocked_macs=macs)
+    spilled = buffered // 2 if buffered // 2 > run.chip_bytes else 0
+    return served, read + spilled, written + spilled
 
 
 def _on_chip_bytes(
@@ -74,7 +111,7 @@ def _on_chip_bytes(
         left = size.total_bytes if problem.weighted else problem.groups * problem.m * problem.k * value_bytes
         right = problem.groups * problem.k * problem.positions * value_bytes
         outputs = problem.groups * problem.m * problem.positions
-        sums = 2 * PARTIAL_SUM_BYTES * parts * outputs if parts > 1 else 0
+        sums = 2 * SUM_BYTES * parts * outputs if parts > 1 else 0
         step = left * ceil(problem.positions / tile.positions) + right * ceil(problem.m / tile.rows)
         served[1] = problem.steps * (step + outputs * value_bytes + sums)
     return served
@@ -90,8 +127,9 @@ def depthwise_cost(problem: Problem, kernel: DepthwiseKernel, run: Run, size: En
     compulsory = size.total_bytes + problem.input_bytes + problem.output_bytes
     on_chip = [ceil(issued * problem.value_bytes / kernel.window_reuse)]
     on_chip += [compulsory] * (len(run.device.levels) - 2)
-    bounds = {"compute": issued / rate} | level_bounds_s(run, kernel, (*on_chip, read + written))
-    bounds["overhead"] = overhead_s(run.device, problem)
+    compute_s = issued / rate + epilogue_cycles(problem, kernel, run) / (run.clock_hz * run.units)
+    bounds = {"compute": compute_s} | level_bounds_s(run, kernel, (*on_chip, read + written))
+    bounds["overhead"] = overhead_s(run, problem)
     return Cost(
         kernel=kernel,
         size=size,

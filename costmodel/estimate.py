@@ -1,8 +1,7 @@
 """Front door of the cost models: one layer with its mask on one device, without a clock loop. DESIGN section 6.
 
 An extended roofline: time = the slowest of compute, gather, issue and each memory level, plus an overhead for each
-operator; the binding bound is named. Leaves out: Winograd (DEVIATIONS 1), energy, error bands (nothing is validated
-yet), overlap between operators.
+operator; the binding bound is named. Leaves out: energy (ADR 0018), overlap between operators.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import assert_never
 
 from costmodel.dense import dense_size, depthwise_cost, tile_cost
 from costmodel.fpga import engine_cost
+from costmodel.measured import MeasuredKernel, measured_cost, outside
 from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
 from costmodel.selection import choose, dense_kernel
@@ -20,13 +20,16 @@ from costmodel.spec import (
     VALUE_BYTES,
     BlockKernel,
     DepthwiseKernel,
+    Dtype,
     EngineKernel,
     Kernel,
     RooflineDevice,
     RowKernel,
     TileKernel,
+    WinogradKernel,
 )
 from costmodel.vector import estimate_vector
+from costmodel.winograd import useful_macs, winograd_cost, winograd_size
 from patterns.base import Pattern
 from patterns.block import Block
 from patterns.encodings.base import ByteWidths, EncodedSize
@@ -73,6 +76,12 @@ def estimate(
     return replace(result, reason=reasons, counters=counters)
 
 
+def dense_cost(layer: MatrixLayer | ProductLayer, device: RooflineDevice, *, dtype: Dtype, threads: int = 1) -> Cost:
+    """Return what ``layer`` costs dense on ``device``, without a trace. Raises as ``estimate`` does."""
+    run, _ = _run(device, dtype, threads)
+    return _dense_cost(layer, problem_of(layer, VALUE_BYTES[dtype]), dense_kernel(layer, device, dtype), run)
+
+
 def _run(device: RooflineDevice, dtype: str, threads: int) -> tuple[Run, str]:
     if dtype not in device.dtypes:
         raise DeviceError(f"dtype is {dtype!r}, and {device.name} has {', '.join(device.dtypes)}")
@@ -97,17 +106,20 @@ def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | Non
         if other.latency_s < cost.latency_s:
             reason = f"the dense kernel would take {other.latency_s * 1e3:.4g} ms, less than this sparse one"
     effectual = trace.kept * layer.p
+    if isinstance(cost.kernel, WinogradKernel):  # counts the products that this algorithm cannot do without
+        taken = winograd_size(layer, cost.kernel)
+        effectual = min(effectual, useful_macs(layer, taken.outputs)) if taken else effectual
     return _result(layer, problem, cost, run, effectual=effectual, density=trace.density, reason=reason)
 
 
 def _product(layer: ProductLayer, run: Run) -> LayerResult:
     problem = problem_of(layer, VALUE_BYTES[run.dtype])
     kernel = dense_kernel(layer, run.device, run.dtype)
-    cost = _dense_cost(problem, kernel, run)
+    cost = _dense_cost(layer, problem, kernel, run)
     return _result(layer, problem, cost, run, effectual=layer.macs, density=None, reason="")
 
 
-def _dense_cost(problem: Problem, kernel: Kernel, run: Run) -> Cost:
+def _dense_cost(layer: MatrixLayer | ProductLayer, problem: Problem, kernel: Kernel, run: Run) -> Cost:
     size = dense_size(problem)
     match kernel:
         case TileKernel():
@@ -116,6 +128,13 @@ def _dense_cost(problem: Problem, kernel: Kernel, run: Run) -> Cost:
             return depthwise_cost(problem, kernel, run, size)
         case EngineKernel(lanes=lanes):
             return engine_cost(problem, kernel, run, size, lanes)
+        case MeasuredKernel():
+            return measured_cost(problem, kernel, run, size)
+        case WinogradKernel():
+            taken = winograd_size(layer, kernel)
+            if taken is None or isinstance(layer, ProductLayer):
+                raise AssertionError(f"kernel {kernel.name} was chosen for layer {layer.name}")
+            return winograd_cost(layer, problem, kernel, run, taken.outputs)
         case _:
             raise AssertionError(f"kernel {kernel.name} of {run.device.name} is no dense kernel")
 
@@ -123,7 +142,7 @@ def _dense_cost(problem: Problem, kernel: Kernel, run: Run) -> Cost:
 def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kernel, run: Run) -> Cost:
     mask = trace.mask
     if not kernel.serves or mask is None:
-        return _dense_cost(problem, kernel, run)
+        return _dense_cost(layer, problem, kernel, run)
     size = _encoded_size(trace, layer, problem, kernel)
     match kernel:
         case TileKernel():
@@ -137,6 +156,8 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
             return block_cost(problem, kernel, run, size, mask, (pattern.height, pattern.width))
         case EngineKernel():
             return engine_cost(problem, kernel, run, size, _lanes(trace.pattern, kernel))
+        case MeasuredKernel():
+            return measured_cost(problem, kernel, run, size)
         case _:
             raise AssertionError(f"kernel {kernel.name} of {run.device.name} is no sparse kernel")
 
@@ -189,7 +210,7 @@ def _result(
 ) -> LayerResult:
     device = run.device
     peak = device.peak_macs_per_s(run.dtype, run.units)
-    return LayerResult(
+    result = LayerResult(
         layer=layer.name,
         kind=layer.kind,
         m=layer.m,
@@ -219,6 +240,22 @@ def _result(
         encoding=cost.kernel.encoding,
         kernel=cost.kernel.name,
         reason=reason,
+    )
+    return _with_band(result, cost.kernel, problem) if isinstance(cost.kernel, MeasuredKernel) else result
+
+
+def _with_band(result: LayerResult, kernel: MeasuredKernel, problem: Problem) -> LayerResult:
+    """Return ``result`` with the error that its kernel's calibration found on shapes that it did not fit."""
+    left = outside(kernel, problem, result.density)
+    note = f"outside what was calibrated: {left}" if left else ""
+    return replace(
+        result,
+        latency_low_s=result.latency_s / (1 + kernel.p90_error),
+        latency_high_s=result.latency_s * (1 + kernel.p90_error),
+        validated=f"calibrated on one host, held-out shapes: median error {kernel.median_error:.0%}, "
+        f"90 % within {kernel.p90_error:.0%}",
+        extrapolated=bool(left),
+        reason="; ".join(part for part in (result.reason, note) if part),
     )
 
 

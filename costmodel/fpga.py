@@ -86,7 +86,7 @@ def engine_cost(problem: Problem, kernel: EngineKernel, run: Run, size: EncodedS
     served = [max(cycles * operands, compulsory)] + [compulsory] * (len(run.device.levels) - 2)
     bounds = {"compute": cycles / (kernel.efficiency * run.clock_hz)}
     bounds |= level_bounds_s(run, kernel, (*served, read + written))
-    bounds["overhead"] = overhead_s(run.device, problem)
+    bounds["overhead"] = overhead_s(run, problem)
     return Cost(
         kernel=kernel,
         size=size,

@@ -19,15 +19,16 @@ from patterns.encodings.base import EncodedSize
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The part of a device that runs a layer: how many units, at the slowest clock among them."""
+    """The part of a device that runs a layer: how many units, at the slowest clock among them less what is lost."""
 
     device: RooflineDevice
     dtype: Dtype
     units: int
 
     @property
-    def clock_hz(self) -> int:
-        return min(self.device.clocks_hz(self.units))
+    def clock_hz(self) -> float:
+        lost = (self.units - 1) * (self.device.thread_loss or 0.0) if self.device.static_threads else 0.0
+        return min(self.device.clocks_hz(self.units)) / (1 + lost)
 
     def macs_per_cycle(self, kernel: Kernel) -> int:
         """Return the multiply-adds a cycle of one unit, on the side of it that ``kernel`` uses."""
@@ -89,9 +90,11 @@ def main_memory_bytes(
     return weights + problem.input_bytes + again, problem.output_bytes
 
 
-def overhead_s(device: RooflineDevice, problem: Problem) -> float:
-    """Return the time of starting the operator and each further step of a serial one."""
-    return device.overhead_s + (problem.steps - 1) * device.step_overhead_s
+def overhead_s(run: Run, problem: Problem) -> float:
+    """Return the time of starting the operator on its units and each further step of a serial one."""
+    device = run.device
+    threads = (run.units - 1) * (device.thread_overhead_s or 0.0) if device.static_threads else 0.0
+    return device.overhead_s + (problem.steps - 1) * device.step_overhead_s + threads
 
 
 def level_bounds_s(run: Run, kernel: Kernel, level_bytes: Sequence[int]) -> dict[str, float]:

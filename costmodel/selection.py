@@ -6,6 +6,7 @@ dense mask never meets a sparse kernel. Leaves out: runtimes that measure and pi
 
 from __future__ import annotations
 
+from costmodel.measured import MeasuredKernel
 from costmodel.spec import (
     BlockKernel,
     DepthwiseKernel,
@@ -15,7 +16,9 @@ from costmodel.spec import (
     RooflineDevice,
     RowKernel,
     TileKernel,
+    WinogradKernel,
 )
+from costmodel.winograd import winograd_size
 from patterns.base import Pattern
 from patterns.block import Block
 from patterns.gs import GatherScatter
@@ -34,9 +37,13 @@ def family(pattern: Pattern) -> str:
 def dense_kernel(layer: MatrixLayer | ProductLayer, device: RooflineDevice, dtype: Dtype) -> Kernel:
     """Return the kernel that runs ``layer`` dense. Raises DeviceError where the device has none."""
     for kernel in device.kernels:
-        if not kernel.serves and layer.kind in kernel.kinds and dtype in kernel.dtypes:
+        if not kernel.serves and layer.kind in kernel.kinds and dtype in kernel.dtypes and _takes(kernel, layer):
             return kernel
     raise DeviceError(f"layer {layer.name}: kind is {layer.kind}, and {device.name} has no dense {dtype} kernel for it")
+
+
+def _takes(kernel: Kernel, layer: MatrixLayer | ProductLayer) -> bool:
+    return not isinstance(kernel, WinogradKernel) or winograd_size(layer, kernel) is not None
 
 
 def choose(
@@ -106,6 +113,8 @@ def _pattern_obstacle(kernel: Kernel, trace: LayerTrace) -> str | None:
             return "takes gs masks"
         case DepthwiseKernel():
             return "takes no mask"
+        case MeasuredKernel(serves=serves) if family(pattern) not in serves:
+            return f"takes masks of {', '.join(serves)}"
         case _:
             pass
     return None

@@ -1,9 +1,10 @@
 """Sparse kernels on processors: rows of kept columns (CSR and its row blocks), and blocks on a matrix unit.
 
 Row kernels count instructions: for each kept column and block of positions the loads of weight, index and activations,
-the multiply-adds and the index decode; the load pipes, the arithmetic pipes and the decoder are three bounds. What the
-real mask decides: kept columns per row block, hence padding, bytes and imbalance. Leaves out: cache conflicts between
-gathered rows, and reuse of a gathered column between rows beyond ``row_block``.
+the multiply-adds and the index decode; the load pipes, the arithmetic pipes and the decoder are three bounds, and a
+core in order also waits for each index and for each line that its first cache does not hold. What the real mask
+decides: kept columns per row block, hence padding, bytes and imbalance. Leaves out: cache conflicts between gathered
+rows, and reuse of a gathered column between rows beyond ``row_block``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from patterns.base import Mask
 from patterns.encodings.base import EncodedSize
 
 Counts = npt.NDArray[np.int64]
+LINE_BYTES = 64  # of every cache modelled
 
 
 def block_row_counts(mask: Mask, rows: int, columns: int) -> Counts:
@@ -82,14 +84,16 @@ def row_cost(problem: Problem, kernel: RowKernel, run: Run, size: EncodedSize, m
     share = largest_share(counts, passes, run.units, kernel.split)
     cycle_s = problem.steps * share / (run.clock_hz * kernel.efficiency)
     gathers = columns * sum(count * max(kernel.sector_bytes, extent * problem.value_bytes) for count, extent in blocks)
-    level_bytes, read, written = _row_bytes(problem, kernel, run, size, passes, gathers)
+    gather_level = _gather_level(problem, kernel, run)
+    stalls = columns * _stall_cycles(problem, blocks, run, gather_level)
+    level_bytes, read, written = _row_bytes(problem, run, size, passes, gathers, gather_level)
     bounds = {
         "compute": cycle_s * multiplies * lanes / run.macs_per_cycle(kernel),
-        "gather": cycle_s * loads / pipes.loads_per_cycle,
+        "gather": cycle_s * (loads / pipes.loads_per_cycle + stalls),
         "issue": cycle_s * (multiplies + loads + others) / pipes.instructions_per_cycle,
     }
     bounds |= level_bounds_s(run, kernel, level_bytes)
-    bounds["overhead"] = overhead_s(run.device, problem)
+    bounds["overhead"] = overhead_s(run, problem)
     return Cost(
         kernel=kernel,
         size=size,
@@ -102,15 +106,30 @@ def row_cost(problem: Problem, kernel: RowKernel, run: Run, size: EncodedSize, m
     )
 
 
+def _gather_level(problem: Problem, kernel: RowKernel, run: Run) -> int:
+    """Index of the level that serves gathers: the innermost that holds K x a block of positions."""
+    if kernel.gather_level is not None:
+        return kernel.gather_level
+    working_set = problem.k * min(kernel.position_block, problem.positions) * problem.value_bytes
+    levels = run.device.levels
+    return next((at for at, level in enumerate(levels) if working_set <= (level.bytes or working_set)), 0)
+
+
+def _stall_cycles(problem: Problem, blocks: list[tuple[int, int]], run: Run, gather_level: int) -> int:
+    """Cycles that a core in order waits for each kept column: its index, then lines from beyond the first level."""
+    pipes = run.device.pipes
+    if pipes is None or pipes.load_to_use is None:
+        return 0
+    lines = sum(count * ceil(extent * problem.value_bytes / LINE_BYTES) for count, extent in blocks)
+    waited = lines * (pipes.miss_to_use or 0) if gather_level else 0
+    return sum(count for count, _ in blocks) * pipes.load_to_use + waited
+
+
 def _row_bytes(
-    problem: Problem, kernel: RowKernel, run: Run, size: EncodedSize, passes: int, gathers: int
+    problem: Problem, run: Run, size: EncodedSize, passes: int, gathers: int, gather_level: int
 ) -> tuple[list[int], int, int]:
     """Bytes that each level serves; the innermost is the load pipes' and counts as 0 here."""
     levels = run.device.levels
-    working_set = problem.k * min(kernel.position_block, problem.positions) * problem.value_bytes
-    gather_level = kernel.gather_level
-    if gather_level is None:
-        gather_level = next((at for at, level in enumerate(levels) if working_set <= (level.bytes or working_set)), 0)
     held = next(at for at, level in enumerate(levels) if level.bytes is None or size.total_bytes <= level.bytes)
     served = [0]
     for at in range(1, len(levels) - 1):
@@ -138,7 +157,7 @@ def block_cost(
     streamed = problem.steps * (size.total_bytes * tiles + inputs) + problem.output_bytes
     served = [register] + [streamed] * (len(run.device.levels) - 2)
     bounds = {"compute": issued * share / rate} | level_bounds_s(run, kernel, (*served, read + written))
-    bounds["overhead"] = overhead_s(run.device, problem)
+    bounds["overhead"] = overhead_s(run, problem)
     return Cost(
         kernel=kernel,
         size=size,

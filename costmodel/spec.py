@@ -14,17 +14,27 @@ from typing import Any, Literal, get_args
 from simulator.spec import DeviceError
 
 Dtype = Literal["fp32", "fp16", "int8"]
-DeviceKind = Literal["mobile_cpu", "mobile_gpu", "server_gpu", "fpga"]
+DeviceKind = Literal["mobile_cpu", "cpu", "mobile_gpu", "server_gpu", "fpga"]
 VALUE_BYTES: dict[str, int] = {"fp32": 4, "fp16": 2, "int8": 1}
 PER_DTYPE = tuple[tuple[Dtype, int], ...]  # a mapping that can be hashed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Units:
-    """``count`` equal units at one clock: cores of a CPU, multiprocessors of a GPU; a CPU lists its fastest first."""
+    """``count`` equal units at one clock: cores of a CPU, multiprocessors of a GPU; a CPU lists its fastest first.
+
+    ``relative_rate``: multiply-adds a cycle over those of the device's tables (the little cores of a phone); None:
+    the same.
+    """
 
     count: int
     clock_hz: int
+    relative_rate: float | None = None
+
+    @property
+    def rate_hz(self) -> float:
+        """The clock at which a core of the device's first kind would do as many multiply-adds a second."""
+        return self.clock_hz * (1.0 if self.relative_rate is None else self.relative_rate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +55,18 @@ class MemoryLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipes:
-    """What one unit issues a cycle: vector loads and instructions of any kind, ``vector_bytes`` wide."""
+    """What one unit issues a cycle: vector loads and instructions of any kind, ``vector_bytes`` wide.
+
+    ``load_to_use``: cycles from a load to the instruction that needs it, which an in-order core waits out wherever an
+    address depends on a loaded index; ``miss_to_use``: the same for each cache line from the second level. None for a
+    core that reorders.
+    """
 
     vector_bytes: int
-    loads_per_cycle: int
-    instructions_per_cycle: int
+    loads_per_cycle: float
+    instructions_per_cycle: float
+    load_to_use: int | None = None
+    miss_to_use: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +75,8 @@ class Kernel:
 
     ``serves``: pattern families (the spelling before its colon) that are sent to it; ``kinds``: layer kinds it takes;
     ``pointwise``: convolutions only with a 1 x 1 window, stride 1. ``memory_share``: share of the achievable
-    bandwidth that its access pattern reaches.
+    bandwidth that its access pattern reaches. ``epilogue_operations``: vector operations on 32-bit lanes for each
+    output element (an int8 kernel requantises: convert, scale, round, narrow).
     """
 
     name: str
@@ -73,6 +91,7 @@ class Kernel:
     memory_share: float = 1.0
     index_bytes: int = 2
     pointer_bytes: int = 4
+    epilogue_operations: float = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +109,8 @@ class TileKernel(Kernel):
     """A dense product in tiles, and N:M with ``kept`` = (N, M), whose hardware skips the rest.
 
     ``blocking``: "cache": loops are blocked for each level (traffic of the I/O-optimal matrix product); "tile": each
-    tile streams its operands from the second level. ``k_tile``: columns are padded to it. ``split_k``: parts into
+    tile streams its operands from the second level. ``packs``: the right operand is copied into panels first (im2col
+    where a window is larger than 1 x 1). ``k_tile``: columns are padded to it. ``split_k``: parts into
     which K may be cut to fill all units, at the price of 32-bit partial sums.
     """
 
@@ -99,6 +119,30 @@ class TileKernel(Kernel):
     k_tile: int = 1
     split_k: tuple[int, ...] = (1,)
     kept: tuple[int, int] = (1, 1)
+    packs: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WinogradSize:
+    """F(outputs x outputs, 3 x 3), taken by layers of at most ``most_channels`` in and out; None: any."""
+
+    outputs: int
+    most_channels: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WinogradKernel(Kernel):
+    """3 x 3 convolutions of stride 1 as (outputs + 2)^2 small products of transformed operands.
+
+    ``sizes``: the first that takes the layer. ``least_channels``: in or out, below which it does not run.
+    ``transform_efficiency``: share of the vector rate that the transforms reach.
+    """
+
+    sizes: tuple[WinogradSize, ...]
+    least_channels: int
+    register_rows: int
+    register_positions: int
+    transform_efficiency: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +223,8 @@ class RooflineDevice:
 
     ``matrix_macs_per_cycle`` and ``vector_macs_per_cycle``: one unit, by data type. ``static_threads``: the caller
     chooses how many units run (a CPU); others always use all. ``step_overhead_s``: each step of a serial layer.
+    ``thread_overhead_s``: waking and joining each further unit of an operator; ``thread_loss``: what each further unit
+    takes from the rate of all, as a share of one unit's time (waiting for the last, caches and clocks shared).
     """
 
     name: str
@@ -191,6 +237,8 @@ class RooflineDevice:
     levels: tuple[MemoryLevel, ...]
     overhead_s: float
     step_overhead_s: float = 0.0
+    thread_overhead_s: float | None = None
+    thread_loss: float | None = None
     vector_efficiency: float
     pipes: Pipes | None = None
     fabric: Fabric | None = None
@@ -202,13 +250,14 @@ class RooflineDevice:
             raise DeviceError(f"device {self.name}: kind is {self.kind!r}, and must be one of {get_args(DeviceKind)}")
         if len(self.levels) < 2 or self.levels[-1].bytes is not None or any(x.bytes is None for x in self.levels[:-1]):
             raise DeviceError(f"device {self.name}: levels must end with the main memory, and no other level is one")
-        for path, value in numbers(self).items():
+        found = numbers(self)
+        for path, value in found.items():
             if value < 0:
                 raise DeviceError(f"device {self.name}: {path} is {value}, and must not be negative")
             if source_of(self, path) is None:
                 raise DeviceError(f"device {self.name}: {path} is {value} without a source ('assumed' is one)")
         for path in self.sources:
-            if not any(number == path or number.startswith(path + ".") for number in numbers(self)):
+            if not any(number == path or number.startswith(path + ".") for number in found):
                 raise DeviceError(f"device {self.name}: sources names {path}, and the device has no such number")
 
     @property
@@ -219,11 +268,11 @@ class RooflineDevice:
     def unit_count(self) -> int:
         return sum(group.count for group in self.units)
 
-    def clocks_hz(self, count: int) -> tuple[int, ...]:
-        """Return the clocks of the first ``count`` units."""
-        return tuple(group.clock_hz for group in self.units for _ in range(group.count))[:count]
+    def clocks_hz(self, count: int) -> tuple[float, ...]:
+        """Return the clocks of the first ``count`` units, as cores of the first kind would need them."""
+        return tuple(group.rate_hz for group in self.units for _ in range(group.count))[:count]
 
-    def peak_macs_per_s(self, dtype: Dtype, count: int) -> int:
+    def peak_macs_per_s(self, dtype: Dtype, count: int) -> float:
         """Return the multiply-adds a second of the first ``count`` units, matrix unit, at full use."""
         return dict(self.matrix_macs_per_cycle)[dtype] * sum(self.clocks_hz(count))
 

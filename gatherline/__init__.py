@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from costmodel.estimate import estimate as estimate
+    from gatherline.api import area as area
+    from gatherline.api import energy as energy
     from gatherline.api import inspect as inspect
     from gatherline.api import load as load
     from gatherline.api import prune as prune
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from gatherline.api import run as run
     from gatherline.api import timeline as timeline
     from gatherline.api import trace as trace
+    from gatherline.api import validate as validate
     from gatherline.pipeline_types import Report as Report
     from patterns.catalog import parse_pattern as parse_pattern
     from patterns.encodings.catalog import encoding as encoding
@@ -32,7 +35,9 @@ _HOME = {
     "LayerResult": "simulator.result",
     "LayerTrace": "traces.trace",
     "Network": "traces.layer",
+    "area": "gatherline.api",
     "encoding": "patterns.encodings.catalog",
+    "energy": "gatherline.api",
     "estimate": "costmodel.estimate",
     "inspect": "gatherline.api",
     "load": "gatherline.api",
@@ -44,6 +49,7 @@ _HOME = {
     "simulate": "simulator.simulate",
     "timeline": "gatherline.api",
     "trace": "gatherline.api",
+    "validate": "gatherline.api",
 }
 __all__ = sorted(_HOME)  # noqa: PLE0605 - a list of the lazy names above
 

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from costmodel.area import Area
+from costmodel.area import area as area_of
+from costmodel.tables.catalog import DEFAULT_TECHNOLOGY, technology_named
 from gatherline import pipeline
+from gatherline.energy_report import energy_report
 from gatherline.inspection import Inspection
 from gatherline.pipeline_types import Report
-from gatherline.request import RunRequest, lower
+from gatherline.request import RunRequest, cycle_device, lower
 from traces.layer import ModelError, Network
+
+if TYPE_CHECKING:
+    from gatherline.validation import ValidationReport
 
 
 def load(
@@ -75,9 +82,28 @@ def trace(
     return pipeline.write_traces(request, Path(directory), network=_network(model, example_inputs))
 
 
-def replay(directory: str | Path, device: str, per_group: str | Path | None = None) -> Report:
+def replay(
+    directory: str | Path,
+    device: str,
+    per_group: str | Path | None = None,
+    *,
+    technology: str = DEFAULT_TECHNOLOGY.name,
+) -> Report:
     """Return the cycles of a trace directory on a device: a preset's name or a TOML file."""
-    return pipeline.replay(Path(directory), device, None if per_group is None else Path(per_group))
+    return pipeline.replay(Path(directory), device, None if per_group is None else Path(per_group), technology)
+
+
+def energy(folder: str | Path, technology: str, *, devices: Sequence[str] = ()) -> Report:
+    """Return the report that ``--out`` wrote into ``folder``, its energy by another technology; nothing is simulated.
+
+    ``devices``: the TOML files of devices that are no presets.
+    """
+    return energy_report(Path(folder), technology, tuple(devices))
+
+
+def area(device: str, technology: str = DEFAULT_TECHNOLOGY.name) -> Area:
+    """Return the area of the parts of a preset or of a TOML file's device. Raises TechnologyError and DeviceError."""
+    return area_of(cycle_device(device), technology_named(technology))
 
 
 def timeline(
@@ -109,6 +135,18 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
     for name, value in options.items():
         found[name] = str(value) if isinstance(value, Path) else tuple(value) if isinstance(value, list) else value
     return found
+
+
+def validate(
+    devices: Sequence[str] = (), families: Sequence[str] = (), tables: str | Path | None = None
+) -> ValidationReport:
+    """Return predictions of rooflines beside published measurements: errors by device, what was measured, and family.
+
+    ``tables``: a folder of measurements in place of the repository's. Raises DeviceError and ValidationError.
+    """
+    from gatherline.validation import validation_report
+
+    return validation_report(devices, families, None if tables is None else Path(tables))
 
 
 def inspect(model: str | Path, **options: Any) -> Inspection:

@@ -40,6 +40,7 @@ from gatherline.options import (
     Sparsities,
     StreamOrder,
     Strict,
+    TechnologyName,
     Threads,
     at_least,
     joined_shapes,
@@ -106,6 +107,7 @@ def run(
     mapping: Mapping = None,
     strict: Strict = False,
     level: LevelNumber = None,
+    technology: TechnologyName = "16nm",
     debug: Debug = False,
 ) -> None:
     """Tell latency and memory of a network on devices."""
@@ -114,7 +116,7 @@ def run(
         order, match, prune_all, ratios, mapping, strict,
     )  # fmt: skip
     at_least("--level", level, 1)
-    request = replace(request, level=level)
+    request = replace(request, level=level, technology=technology)
     from gatherline import pipeline
     from gatherline.pipeline_types import Interrupted
     from gatherline.progress import terminal_progress
@@ -290,6 +292,7 @@ def replay(
     per_group: Annotated[
         Path | None, typer.Option("--per-group", metavar="FILE.npy", help="Write the cycle of each group's last grant.")
     ] = None,
+    technology: TechnologyName = "16nm",
     debug: Debug = False,
 ) -> None:
     """Simulate from request streams alone, whoever wrote them."""
@@ -301,7 +304,7 @@ def replay(
         check_target(per_group.parent)
         if per_group.is_dir() or not per_group.parent.is_dir():
             raise ArgumentError(f"--per-group is {per_group}, and must name a file in a folder that is there")
-    report = pipeline.replay(folder, device, per_group)
+    report = pipeline.replay(folder, device, per_group, technology)
     if json:
         sys.stdout.write(report.to_json())
     else:
@@ -336,9 +339,122 @@ def timeline(
         print(f"simulate: note: too many events, so these show less; --layer shows one: {names}", file=sys.stderr)
 
 
+@app.command()
+def energy(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that simulate run --out wrote.")],
+    technology: TechnologyName = "16nm",
+    device: DeviceTexts = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Price a finished run by another technology; nothing is simulated."""
+    from gatherline.energy_report import energy_report
+    from gatherline.report.energy_table import print_energy
+
+    report = energy_report(folder, technology, tuple(device or ()))
+    if json:
+        sys.stdout.write(report.to_json())
+    else:
+        print_energy(report.rows, sys.stdout)
+
+
+@app.command()
+def area(
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Name, or path of a .toml file.")],
+    technology: TechnologyName = "16nm",
+    debug: Debug = False,
+) -> None:
+    """Show the area of an accelerator by part, with sources."""
+    from gatherline.report.energy_table import area_catalog
+    from gatherline.report.table import print_catalog
+    from gatherline.request import cycle_device
+
+    print_catalog(area_catalog(cycle_device(device), technology), sys.stdout)
+
+
+@app.command()
+def calibrate(
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", metavar="TABLE.csv", help="Table to write; the device goes beside it, as .toml."),
+    ] = Path("calibration.csv"),
+    quick: Annotated[bool, typer.Option("--quick", help="A small grid: half a minute instead of minutes.")] = False,
+    threads: Annotated[int, typer.Option(metavar="N", help="Also measure N threads, where a library takes them.")] = 1,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Only the CUDA GPU; without this option, the host and the GPU if any.")
+    ] = False,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the data, and of what is held out.")] = 0,
+    debug: Debug = False,
+) -> None:
+    """Measure this host and its GPU, and fit a device to it."""
+    at_least("--threads", threads, 1)
+    at_least("--seed", seed, 0)
+    if threads == 1:  # read by BLAS when NumPy is loaded, below
+        for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"):
+            os.environ[name] = "1"
+    from gatherline.calibration import CalibrationRequest, CalibrationStopped
+    from gatherline.calibration import calibrate as measure
+    from gatherline.progress import terminal_progress
+    from gatherline.report.calibration_table import print_calibration
+
+    request = CalibrationRequest(out=out, quick=quick, threads=threads, gpu_only=gpu, seed=seed)
+    try:
+        done = measure(request, terminal_progress())
+    except CalibrationStopped as stopped:
+        if stopped.rows:
+            print(
+                f"wrote {stopped.table}: {stopped.rows} measurements, not complete, no device fitted", file=sys.stderr
+            )
+        raise
+    print_calibration(done, sys.stdout)
+    for path in done.written:
+        print(f"wrote {path}")
+    if done.fit is not None:
+        print(f"Use it: simulate run MODEL --dtype fp32 --device {request.device_path}")
+
+
+@app.command()
+def validate(
+    device: Annotated[
+        list[str] | None, typer.Option("--device", metavar="D", help="Roofline to compare; repeats. Default: all.")
+    ] = None,
+    family: Annotated[
+        list[str] | None,
+        typer.Option("--family", metavar="F", help="Kernel family: dense, or how weights are stored; repeats."),
+    ] = None,
+    tables: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of measurements. Default: the repository's validation/.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for tables and scatter plots.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare predictions with published measurements.
+
+    A line for each device, what it was measured on, and kernel family: median and 90th-percentile error, bias, rank
+    correlation over nets, and the noise floor of the measurements. Devices that nothing was fitted to are marked.
+    """
+    from gatherline.report.files import check_target
+    from gatherline.report.validation_table import print_validation
+    from gatherline.validation import validation_report
+
+    if out is not None:
+        check_target(out)
+    report = validation_report(device or [], family or [], tables)
+    if json:
+        sys.stdout.write(report.to_json())
+    else:
+        print_validation(report.rows, report.manifest, sys.stdout)
+    sys.stdout.flush()
+    for path in report.write(out) if out is not None else []:
+        print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
+
+
 @app.command("list")
 def list_(
-    what: Annotated[Listing, typer.Argument(metavar="devices|patterns|encodings|models", help="What to list.")],
+    what: Annotated[
+        Listing, typer.Argument(metavar="devices|patterns|encodings|models|technologies", help="What to list.")
+    ],
     debug: Debug = False,
 ) -> None:
     """List what there is, with its source."""
@@ -451,6 +567,8 @@ def _fail(error: Exception, given: Sequence[str]) -> NoReturn:
 
 
 def _input_errors() -> tuple[type[Exception], ...]:
+    from costmodel.technology import TechnologyError
+    from costmodel.validation.measurement import ValidationError
     from gatherline.request import RequestError
     from patterns.base import PatternError
     from patterns.encodings.base import EncodingError
@@ -462,4 +580,5 @@ def _input_errors() -> tuple[type[Exception], ...]:
 
     return (
         RequestError, ModelError, RatioError, PatternError, EncodingError, DeviceError, ThreadCountError, TraceError,
+        TechnologyError, ValidationError,
     )  # fmt: skip

@@ -33,6 +33,7 @@ class Listing(StrEnum):
     PATTERNS = "patterns"
     ENCODINGS = "encodings"
     MODELS = "models"
+    TECHNOLOGIES = "technologies"
 
 
 Model = Annotated[
@@ -87,6 +88,7 @@ PruneAll = Annotated[
 ]
 Mapping = Annotated[str | None, typer.Option("--mapping", metavar="M", help="Tiling to use instead of the mapper's.")]
 Strict = Annotated[bool, typer.Option("--strict", help="An unsupported operator is an error.")]
+TechnologyName = Annotated[str, typer.Option("--technology", metavar="NODE", help="Table of energies and areas.")]
 Json = Annotated[bool, typer.Option("--json", help="Rows on standard output, as one JSON object.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Add the traceback to an error.")]  # read in main()
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from costmodel.estimate import estimate
 from costmodel.spec import VALUE_BYTES
+from costmodel.tables.catalog import DEFAULT_TECHNOLOGY, technology_named
+from costmodel.validation.bands import banded
 from gatherline.best_encoding import chosen_encoding
 from gatherline.digest import device_digest
 from gatherline.inspect_request import Questions
@@ -105,6 +107,7 @@ def _run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs:
         else:
             encoding = asked if readable(asked, device) else "dense"
             result = estimate(trace, device, dtype=request.dtype, threads=request.threads, encoding=encoding)
+            result = banded(result, request.dtype, request.threads if device.static_threads else 1)
     except EncodingError as error:
         raise EncodingError(f"layer {trace.layer.name}: {error}") from None
     return replace(result, reason=_reasons(result.reason, request, trace, device, asked, result.encoding))
@@ -135,7 +138,7 @@ def _facts(request: RunRequest, network: Network, level: Level, device: Target) 
         device=device,
         dtype=request.dtype,
         batch=_batch(network),
-        threads=request.threads if device.kind == "mobile_cpu" else 1,
+        threads=request.threads if device.kind in ("mobile_cpu", "cpu") else 1,
         synthetic=network.synthetic,
         activation_peak_bytes=peak_activation_elements(network) * value_bytes,
         unsupported=tuple(
@@ -143,6 +146,7 @@ def _facts(request: RunRequest, network: Network, level: Level, device: Target) 
         ),
         ratios=request.ratios,
         layer_targets=None if level.shares is None else level.shares.sparsities,
+        technology=technology_named(request.technology),
     )
 
 
@@ -164,6 +168,7 @@ def manifest(request: RunRequest, network: Network | None, devices: Iterable[Tar
         "model_hash": network.digest if network else None,
         "model_macs": network.macs if network else None,
         "synthetic": network.synthetic if network else None,
+        "technology": technology_named(request.technology).name,
         "notes": list(network.notes) if network else [],
         "devices": {device.name: {"hash": device_digest(device), "summary": device.summary} for device in devices},
         "packages": {"python": platform.python_version(), **{name: version(name) for name in packages}},
@@ -237,9 +242,11 @@ def write_traces(request: RunRequest, directory: Path, *, network: Network | Non
     return write_programs(directory, programs(), extra)
 
 
-def replay(directory: Path, device_name: str, per_group: Path | None = None) -> Report:
+def replay(
+    directory: Path, device_name: str, per_group: Path | None = None, technology: str = DEFAULT_TECHNOLOGY.name
+) -> Report:
     """Simulate from request streams alone; ``per_group`` receives granted(g) of each stream's first repeat (npy)."""
     device = device_named(device_name)
     if not isinstance(device, Device):
         raise DeviceError(f"device {device.name} is a roofline, and a trace replays on a cycle-level device")
-    return replay_report(directory, device, per_group)
+    return replay_report(directory, device, per_group, technology_named(technology))

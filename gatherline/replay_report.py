@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from costmodel.tables.catalog import DEFAULT_TECHNOLOGY
+from costmodel.technology import Technology
 from gatherline.digest import device_digest
 from gatherline.pipeline_types import Report
 from gatherline.rows import LayerOutcome, RunFacts, layer_row, total_row
@@ -24,10 +27,12 @@ from traces.store import INDEX, TraceIndex, read_index
 from traces.stream import TraceError
 
 
-def replay_report(directory: Path, device: Device, per_group: Path | None) -> Report:
+def replay_report(
+    directory: Path, device: Device, per_group: Path | None, technology: Technology = DEFAULT_TECHNOLOGY
+) -> Report:
     """Return a row per layer and a total. Raises TraceError for a trace that breaks a rule."""
     index = read_index(directory)
-    facts = run_facts(index, device)
+    facts = replace(run_facts(index, device), technology=technology)
 
     def replayed(described: tuple[LayerFacts, Program]) -> tuple[LayerOutcome, list[np.ndarray]]:
         layer, program = described
@@ -49,6 +54,7 @@ def replay_report(directory: Path, device: Device, per_group: Path | None) -> Re
         "model": facts.model,
         "trace": str(directory),
         "devices": {device.name: {"hash": device_digest(device), "summary": device.summary}},
+        "technology": technology.name,
         "written_by": index.extra.get("manifest"),
     }
     return Report(manifest=manifest, rows=rows)

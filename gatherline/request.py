@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from costmodel.device_file import load_target
 from costmodel.devices.catalog import ALL_DEVICES as COST_DEVICES
 from costmodel.spec import VALUE_BYTES, RooflineDevice
+from costmodel.tables.catalog import DEFAULT_TECHNOLOGY, technology_named
 from gatherline.best_encoding import BEST
 from gatherline.levels import at_level, read_levels
 from gatherline.loading import resolve_model
@@ -25,7 +27,6 @@ from patterns.dense import Dense
 from patterns.encodings.catalog import encoding as encoding_named
 from patterns.names import nearest
 from patterns.unstructured import Unstructured
-from simulator.device_file import load_device
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
 from simulator.spec import Device, DeviceError
 from traces.layer import Network
@@ -62,6 +63,7 @@ class RunRequest:
     mapping: str | None = None
     strict: bool = False
     ratios: str = "uniform"  # a method, the path of a list, or the name of a profile
+    technology: str = DEFAULT_TECHNOLOGY.name
     level: int | None = None  # of a model that was pruned to nested levels, 1 the sparsest; None: all that it holds
 
     def __post_init__(self) -> None:
@@ -84,6 +86,7 @@ class RunRequest:
         check_ratios(self.ratios)
         for text in self.patterns:
             _check_pattern_takes(text, self.ratios)
+        technology_named(self.technology)
         if self.ratios == "uniform":
             return
         if is_listed(self.ratios) and self.sparsities:
@@ -109,12 +112,20 @@ def _check_pattern_takes(text: str, ratios: str) -> None:
 def device_named(name: str) -> Target:
     """Return the preset ``name``, or the device that a TOML file describes. Raises DeviceError."""
     if name.endswith(".toml"):
-        return load_device(Path(name))
+        return load_target(Path(name))
     every: tuple[Target, ...] = (*CYCLE_DEVICES, *COST_DEVICES)
     known = {device.name: device for device in every}
     if name not in known:
         raise DeviceError(f"device {name!r} is not known; {nearest(name, list(known))}")
     return known[name]
+
+
+def cycle_device(name: str) -> Device:
+    """Return a cycle-level device as ``device_named`` does. Raises DeviceError."""
+    device = device_named(name)
+    if not isinstance(device, Device):
+        raise DeviceError(f"device {device.name} is a roofline, and its parts, so its area, are not known")
+    return device
 
 
 def devices_of(request: RunRequest) -> list[Target]:

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from costmodel.spec import RooflineDevice
+from costmodel.tables.catalog import DEFAULT_TECHNOLOGY
+from costmodel.technology import Technology
+from gatherline.energy_columns import energy_columns
 from gatherline.report.columns import TOTAL, Row, complete_row
 from simulator.result import CAUSES, LayerResult
 from simulator.spec import Device, DeviceError
@@ -28,6 +31,7 @@ class RunFacts:
     unsupported: tuple[str, ...] = ()
     ratios: str = "uniform"
     layer_targets: Mapping[str, float] | None = None  # each layer's own, where it is not ``sparsity_target``
+    technology: Technology = DEFAULT_TECHNOLOGY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +107,8 @@ def layer_row(facts: RunFacts, layer: LayerOutcome) -> Row:
         "extrapolated": result.extrapolated,
         "reason": result.reason or None,
         "layer_pattern": layer.pattern,
-        "energy_pj": result.energy_pj,
         **_sums([result]),
+        **energy_columns([result.counters], facts.device, facts.technology),
     }
     if facts.layer_targets is not None:
         row["sparsity_target"] = facts.layer_targets.get(result.layer)
@@ -166,6 +170,7 @@ def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
     row: dict[str, object] = {
         **_shared(facts),
         **sums,
+        **energy_columns([result.counters for result in results], facts.device, facts.technology),
         "layer": TOTAL,
         "kind": TOTAL,
         "density": sum(layer.kept for layer in layers) / weights_dense if weights_dense else None,

@@ -74,6 +74,7 @@ class Traffic:
     dram_read_bytes: int
     dram_write_bytes: int
     second_level_read_bytes: int
+    second_level_write_bytes: int = 0
 
 
 def run_tiles(
@@ -125,6 +126,7 @@ def run_cores(
         dram_read_bytes=memory.read_bytes,
         dram_write_bytes=written,
         second_level_read_bytes=memory.second_level_read_bytes,
+        second_level_write_bytes=memory.second_level_write_bytes,
     )
 
 
@@ -192,7 +194,7 @@ class _Memory:
         self._env, self._dram, self._transfers = env, open_memory(dram, clock_hz), transfers
         self._asking, self._second_port, self._look_ups = Turns(env, PORTS), SharedPort(env), Turns(env)
         self._tiles = SecondLevelTiles(second_level) if second_level.bytes else None
-        self.read_bytes = self.second_level_read_bytes = self.last_there = 0
+        self.read_bytes = self.second_level_read_bytes = self.second_level_write_bytes = self.last_there = 0
 
     def transfer(
         self, rank: int, number: int, address: int, size_bytes: int, is_write: bool
@@ -250,7 +252,8 @@ class _Memory:
             self.second_level_read_bytes += size_bytes
             return now
         filled = self._env.event()
-        tiles.allocate(tag, size_bytes, filled)
+        if tiles.allocate(tag, size_bytes, filled):
+            self.second_level_write_bytes += size_bytes
         arrival = yield from self.transfer(rank, number, address, size_bytes, False)
         self._env.process(self._fill(filled, arrival))
         return int(arrival)

@@ -35,6 +35,12 @@ class Counters:
     scratchpad_write_words: int = 0
     scratchpad_bytes: int = 0  # occupied at most
     slots: int = 0  # weight slots stored, padding included
+    macs_active: int = 0  # of the MAC array: stored slots x positions, idle lanes and empty positions not
+    buffer_value_bytes: int = 0  # read out of the weight buffer, all visits and repeats
+    buffer_index_bytes: int = 0
+    vector_unit_bytes: int = 0  # that the vector unit reads and writes
+    second_level_read_bytes: int = 0
+    second_level_write_bytes: int = 0
 
     @property
     def dram_bytes(self) -> int:
@@ -83,7 +89,6 @@ class LayerResult:
     mapping: str = ""
     encoding: str = ""
     kernel: str = ""
-    energy_pj: float | None = None
     latency_low_s: float | None = None
     latency_high_s: float | None = None
     validated: str = "not validated"

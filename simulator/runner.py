@@ -49,17 +49,29 @@ def run_streams(
 
 
 def stream_interval(stream: RequestStream, device: Device) -> Fraction:
-    """Return cycles per group: the device's own interval, or what the weight buffer or the core needs for a group.
-
-    A stream that does not say its bytes per group carries a value and an index for each lane.
-    """
+    """Return cycles per group: the device's own interval, or what the weight buffer or the core needs for a group."""
     if device.gather.interval is not None:
         return device.gather.interval
-    size = stream.bytes_per_group
-    if size is None:
-        size = device.gather.lanes * (device.widths.value_bytes + device.widths.index_bytes)
-    delivered = Fraction(size, device.weight_buffer.bytes_per_cycle)
+    delivered = Fraction(group_bytes(stream, device), device.weight_buffer.bytes_per_cycle)
     return delivered if device.core is None else max(delivered, core_interval(stream, device.core))
+
+
+def group_bytes(stream: RequestStream, device: Device) -> int:
+    """Return the bytes of values and indices of a group; a stream that does not say has both for each lane."""
+    if stream.bytes_per_group is not None:
+        return stream.bytes_per_group
+    return device.gather.lanes * (device.widths.value_bytes + device.widths.index_bytes)
+
+
+def buffer_bytes(program: Program, device: Device) -> tuple[int, int]:
+    """Return (values, indices) read out of the weight buffer by all visits, repeats and cores.
+
+    Every group is read once, for all positions of a word. Indices have their share of the stored bytes.
+    """
+    read = sum(stream.groups * stream.repeats * group_bytes(stream, device) for stream in program.streams)
+    stored = program.weight_bytes + program.index_bytes
+    indices = read * program.index_bytes // stored if stored else 0
+    return read - indices, indices
 
 
 def with_transfers(

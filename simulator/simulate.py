@@ -3,7 +3,7 @@
 The order of a layer's tiles and its DRAM traffic come from the mapper, the cycles of a stream from the kernels, the
 overlap of transfers and compute from the SimPy engine. Layers run one after another; a layer reads its inputs from
 DRAM and writes its outputs back. A layer is shared out over a device's cores in the way that is fastest. Left out:
-different layers on different cores, fusion of layers, energy.
+different layers on different cores, fusion of layers; energy is made of the counts (``costmodel/energy.py``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from simulator.attribution import lost_cycles
 from simulator.engine import Recorder, Transfer
 from simulator.judge import CycleJudge
 from simulator.result import Counters, Cycles, LayerResult
-from simulator.runner import run_parts, with_transfers
+from simulator.runner import buffer_bytes, run_parts, with_transfers
 from simulator.schedule.many_cores import LayerWays
 from simulator.schedule.program import Program
 from simulator.spec import Device
@@ -156,6 +156,7 @@ def run_program(facts: LayerFacts, program: Program, device: Device, judge: Cycl
     lost = lost_cycles(program, device, total=total, alone=alone, compute=compute, peak=peak, known=judge.known)
     effectual = Fraction(program.macs_effectual, peak)
     causes = {**lost, "compute": effectual}
+    values, indices = buffer_bytes(program, device)
     return LayerResult(
         layer=facts.layer,
         kind=facts.kind,
@@ -182,6 +183,14 @@ def run_program(facts: LayerFacts, program: Program, device: Device, judge: Cycl
             scratchpad_write_words=sum(len(stream.scatter_address) * stream.repeats for stream in program.streams),
             scratchpad_bytes=program.scratchpad_bytes,
             slots=program.slots,
+            macs_active=program.slot_macs if program.has_visits else 0,
+            buffer_value_bytes=values,
+            buffer_index_bytes=indices,
+            vector_unit_bytes=sum(
+                run.load_bytes + run.store_bytes for part in program.parts for run in part.vector_runs
+            ),
+            second_level_read_bytes=transfers.second_level_read_bytes,
+            second_level_write_bytes=transfers.second_level_write_bytes,
         ),
         cycles=Cycles(
             total=total,

@@ -1,11 +1,11 @@
-"""Every roofline device. A new one is a new file and a line here."""
+"""Every roofline device. A new one is a new file and a line here, or for a CPU a line in ``cpus.csv``."""
 
 from __future__ import annotations
 
 from costmodel.devices.a100 import A100
 from costmodel.devices.adreno_640 import ADRENO_640
-from costmodel.devices.snapdragon_855 import SNAPDRAGON_855
+from costmodel.devices.cpus import CPU_DEVICES
 from costmodel.devices.zcu102 import ZCU102
 from costmodel.spec import RooflineDevice
 
-ALL_DEVICES: tuple[RooflineDevice, ...] = (SNAPDRAGON_855, ADRENO_640, A100, ZCU102)
+ALL_DEVICES: tuple[RooflineDevice, ...] = (*CPU_DEVICES, ADRENO_640, A100, ZCU102)

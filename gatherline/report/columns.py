@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from costmodel.energy import PARTS
 from simulator.result import CAUSES
 
 Row = dict[str, object]
@@ -59,7 +60,7 @@ CONTRACT_COLUMNS: tuple[Column, ...] = (
     _column("activation_bytes", "int", "inputs read and outputs written, each once"),
     _column("dram_bytes", "int", "bytes moved to and from DRAM"),
     _column("scratchpad_bytes", "int", "bytes of scratchpad occupied at most"),
-    _column("energy_pj", "float", "picojoules; empty where not modelled"),
+    _column("energy_pj", "float", "picojoules, leakage left out; empty where energy_note says why"),
     _column("bound", "text", "what limits the time"),
     _column("utilization", "float", "macs_effectual over the peak of the time taken"),
     _column("mapping", "text", "tiling that was simulated"),
@@ -89,6 +90,19 @@ ADDED_COLUMNS: tuple[Column, ...] = (
     _column("activation_peak_bytes", "int", "total only: peak of live activations over the schedule"),
     _column("peak_macs_per_s", "float", "multiply-adds a second of this device at full use, for the roofline"),
     _column("dram_bytes_per_s", "float", "DRAM bandwidth of this device, for the roofline"),
+    _column("technology", "text", "table of energies that the counts were priced by"),
+    _column("energy_note", "text", "why there is no energy, or what is counted too high"),
+    *(_column(f"energy_{part}_pj", "float", f"picojoules of {part} (docs/energy.md)") for part in PARTS),
+    _column("macs_active", "int", "multiply-adds of the MAC array: no idle lanes, no empty positions"),
+    _column("scratchpad_read_words", "int", "words gathered"),
+    _column("scratchpad_write_words", "int", "words of sums that are read and written"),
+    _column("buffer_value_bytes", "int", "values read out of the weight buffer"),
+    _column("buffer_index_bytes", "int", "indices read out of the weight buffer"),
+    _column("vector_unit_bytes", "int", "bytes that the vector unit reads and writes"),
+    _column("second_level_read_bytes", "int", "bytes read from the second level"),
+    _column("second_level_write_bytes", "int", "bytes written into the second level"),
+    _column("dram_read_bytes", "int", "bytes read from DRAM"),
+    _column("dram_write_bytes", "int", "bytes written to DRAM"),
 )
 
 ALL_COLUMNS: tuple[Column, ...] = CONTRACT_COLUMNS + ADDED_COLUMNS

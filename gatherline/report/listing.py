@@ -19,8 +19,9 @@ class Catalog:
 
 
 def catalog(what: str) -> Catalog:
-    """Return the catalog of "devices", "patterns", "encodings" or "models". Raises KeyError for another."""
-    return {"devices": _devices, "patterns": _patterns, "encodings": _encodings, "models": _models}[what]()
+    """Return the catalog of "devices", "patterns", "encodings", "models" or "technologies". Raises KeyError."""
+    catalogs = {"devices": _devices, "patterns": _patterns, "encodings": _encodings, "models": _models}
+    return {**catalogs, "technologies": _technologies}[what]()
 
 
 def _devices() -> Catalog:
@@ -58,6 +59,14 @@ def _models() -> Catalog:
     profiles = [(each.name, each.summary, each.source) for each in ALL_PROFILES]
     entries = (*embedded, *networks, *profiles)
     return Catalog(header=("model", "what", "source"), entries=entries)
+
+
+def _technologies() -> Catalog:
+    from costmodel.tables.catalog import ALL_TECHNOLOGIES
+
+    entries = tuple((each.name, each.summary) for each in ALL_TECHNOLOGIES)
+    sources = tuple((each.name, each.sources()) for each in ALL_TECHNOLOGIES)
+    return Catalog(header=("technology", "what"), entries=entries, sources=sources)
 
 
 def _module_says(member: object) -> tuple[str, str]:

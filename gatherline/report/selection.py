@@ -103,6 +103,11 @@ def fastest(total_rows: Rows) -> RowLike | None:
     return min(timed, key=lambda row: number(row, "latency_s") or 0.0, default=None)
 
 
+def millijoules(energy_pj: float | None) -> str:
+    """Picojoules as mJ with four digits."""
+    return "-" if energy_pj is None else f"{energy_pj / 1e9:.4g}"
+
+
 def milliseconds(seconds: float | None) -> str:
     """Return a time in milliseconds with three digits or more, "-" where there is none."""
     if seconds is None:

@@ -19,6 +19,7 @@ from gatherline.report.selection import (
     fastest,
     layers,
     megabytes,
+    millijoules,
     millions,
     milliseconds,
     number,
@@ -34,7 +35,7 @@ from gatherline.report.selection import (
 NAMED_LAYERS = 3  # of the layers that share a reason, the first few are named
 SHOWN_REASONS = 12
 PIPED_WIDTH = 400  # nothing wraps in a file
-EXPENDABLE = ("cycles", "bound", "slots")  # columns that a narrow terminal loses, in this order
+EXPENDABLE = ("cycles", "energy mJ", "bound", "slots")  # columns that a narrow terminal loses, in this order
 
 
 def console_for(stream: TextIO) -> Console:
@@ -157,6 +158,8 @@ def _print_totals(of_totals: Rows, console: Console) -> None:
         wide = console.options.update(max_width=PIPED_WIDTH)
         if Measurement.get(console, wide, table).maximum <= console.width:
             break
+        if name == "energy mJ" and all(number(row, "energy_pj") is None for row in of_totals):
+            continue
         left_out.append(name)
         table = _device_table(of_totals, left_out, tall=console.is_terminal)
     console.print(table)
@@ -170,6 +173,7 @@ def _device_table(of_totals: Rows, left_out: list[str], *, tall: bool) -> Table:
     present = {
         "band ms": any(number(row, "latency_low_s") is not None for row in of_totals),
         "cycles": any(number(row, "cycles") is not None for row in of_totals),
+        "energy mJ": any(number(row, "energy_pj") is not None for row in of_totals),
     }
     lines = [_total_cells(row, dense) for row in of_totals]
     shown = [name for name in lines[0] if name not in left_out and present.get(name, True)]
@@ -198,6 +202,7 @@ def _total_cells(row: RowLike, dense_s: float | None) -> dict[str, str]:
         "cycles": count(number(row, "cycles")),
         "weights MB": megabytes(_stored_bytes(row)),
         "peak MB": megabytes(number(row, "peak_memory_bytes")),
+        "energy mJ": millijoules(number(row, "energy_pj")),
         "bound": text(row, "bound"),
     }
 

@@ -31,15 +31,16 @@ class SecondLevelTiles:
         self._tiles.move_to_end(tag)
         return self._tiles[tag][1]
 
-    def allocate(self, tag: str, size_bytes: int, arrival: simpy.Event) -> None:
-        """Make room for a tile that is being fetched; one larger than the whole level is not kept."""
+    def allocate(self, tag: str, size_bytes: int, arrival: simpy.Event) -> bool:
+        """Make room for a tile that is being fetched, and tell whether it is kept: one larger than all is not."""
         if size_bytes > self._spec.bytes:
-            return
+            return False
         while self._free_bytes < size_bytes:
             _, (freed_bytes, _) = self._tiles.popitem(last=False)
             self._free_bytes += freed_bytes
         self._tiles[tag] = (size_bytes, arrival)
         self._free_bytes -= size_bytes
+        return True
 
     def port_cycles(self, size_bytes: int) -> int:
         """Return the cycles for which a read holds the port."""

@@ -48,9 +48,9 @@ def raising(error: BaseException) -> object:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--help") == 0
     out = capsys.readouterr().out
-    for command in ("run", "inspect", "prune", "trace", "replay", "timeline", "list"):
+    for command in ("run", "inspect", "prune", "trace", "replay", "timeline", "calibrate", "validate", "list"):
         assert f"\n  {command} " in out
-    for later in ("sweep", "advise", "validate", "calibrate", "lab"):
+    for later in ("sweep", "advise", "lab"):
         assert f"\n  {later} " not in out
 
 

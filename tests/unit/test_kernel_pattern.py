@@ -283,8 +283,8 @@ def test_the_encoding_is_refused_for_a_layer_of_another_pattern_or_window() -> N
 @pytest.mark.parametrize("device", ROOFLINE_DEVICES, ids=lambda device: device.name)
 def test_a_device_without_a_kernel_for_it_runs_dense_and_says_so(device: object) -> None:
     found = conv_trace(normal(16, 16, 3, 3), (3, 3), 0.7)
-    result = estimate(found, device)  # type: ignore[arg-type]
-    dense = estimate(replace(found, mask=np.ones_like(found.mask)), device)  # type: ignore[arg-type]
+    result = estimate(found, device, dtype="fp32")  # type: ignore[arg-type]
+    dense = estimate(replace(found, mask=np.ones_like(found.mask)), device, dtype="fp32")  # type: ignore[arg-type]
     assert result.latency_s == dense.latency_s
     assert "has no kernel for kernel_pattern" in result.reason
     assert "dense kernel, zeros computed" in result.reason

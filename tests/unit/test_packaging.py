@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TOP_LEVEL = ("patterns", "traces", "simulator", "costmodel", "gatherline")
+DATA_SUFFIXES = {".toml", ".csv"}  # cores, SoCs, runtimes and tables of the cost models
 MODEL_FILES = {"gatherline/models/digits.onnx", "gatherline/models/digits.pt2", "gatherline/models/digits.json"}
 
 
@@ -80,4 +81,7 @@ def test_the_wheel_holds_the_five_packages_their_data_and_nothing_else(tmp_path:
     ours = {str(file.relative_to(ROOT)) for name in TOP_LEVEL for file in (ROOT / name).rglob("*.py")}
     profiles = {str(file.relative_to(ROOT)) for file in (ROOT / "traces/workloads/profiles").glob("*.csv")}
     assert profiles
-    assert names == ours | MODEL_FILES | profiles
+    cost_data = {
+        str(file.relative_to(ROOT)) for file in (ROOT / "costmodel").rglob("*.*") if file.suffix in DATA_SUFFIXES
+    }
+    assert names == ours | MODEL_FILES | profiles | cost_data

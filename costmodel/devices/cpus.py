@@ -1,0 +1,46 @@
+"""CPU devices: the pairs of SoC, first cluster and runtime in ``cpus.csv``. A new one is a line there."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from costmodel.cpu_device import cpu_device
+from costmodel.spec import RooflineDevice
+from simulator.spec import DeviceError
+
+TABLE = Path(__file__).with_name("cpus.csv")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One line: a device's name, the files that make it, and the cluster that its threads start on."""
+
+    device: str
+    soc: str
+    cluster: int
+    runtime: str
+
+
+def listed(path: Path = TABLE) -> tuple[Listed, ...]:
+    """Return the lines of the table. Raises DeviceError, naming the line, for one that cannot be used."""
+    found = []
+    with path.open(encoding="utf-8", newline="") as file:
+        for line, row in enumerate(csv.DictReader(file), start=2):
+            if None in row.values() or not (row["cluster"] or "").isdecimal():
+                raise DeviceError(f"{path}: line {line}: must name device, soc, cluster (a number) and runtime")
+            found.append(
+                Listed(device=row["device"], soc=row["soc"], cluster=int(row["cluster"]), runtime=row["runtime"])
+            )
+    names = [entry.device for entry in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise DeviceError(f"{path}: device {name} stands there twice")
+    return tuple(found)
+
+
+CPU_DEVICES: tuple[RooflineDevice, ...] = tuple(
+    cpu_device(entry.device, entry.soc, entry.runtime, entry.cluster) for entry in listed()
+)
+SNAPDRAGON_855 = next(device for device in CPU_DEVICES if device.name == "snapdragon-855")

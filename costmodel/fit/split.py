@@ -1,0 +1,27 @@
+"""Which devices are fitted and which are held out: drawn with a seed, SoC by SoC, before any error is looked at.
+
+All devices of one SoC fall on the same side, whatever their runtime. SoCs are grouped by the core that the device runs
+on; of each group half, rounded up, is fitted, so that a core design with one SoC is fitted and those with more are
+tested on silicon that was never seen. Snapdragon 835, 855 and 855+ were in view before and are fitted by rule.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+SEED = 0
+IN_VIEW = frozenset({"snapdragon-835", "snapdragon-855", "snapdragon-855-plus"})
+
+
+def held_out(cores: Mapping[str, str], seed: int = SEED) -> frozenset[str]:
+    """Return the SoCs held out of ``cores``: SoC name to the name of its first core."""
+    found: set[str] = set()
+    for core in sorted(set(cores.values())):
+        socs = sorted(soc for soc, own in cores.items() if own == core and soc not in IN_VIEW)
+        seen = sum(own == core and soc in IN_VIEW for soc, own in cores.items())
+        random.Random(f"{seed} {core}").shuffle(socs)
+        total = len(socs) + seen
+        kept = max((total + 1) // 2 - seen, 0)
+        found.update(socs[kept:])
+    return frozenset(found)

@@ -1,0 +1,1 @@
+"""Technologies, one file a node."""

@@ -1,0 +1,152 @@
+"""Error bands: how far measurements lay from predictions on devices that no number was fitted to.
+
+``bands.csv`` is written by ``python -m costmodel.validation.store_bands`` from the folder of measurements, one line for
+each (device kind, kernel family, dtype) with enough of them; a prediction outside every line is "not validated".
+A band is of whole nets and single products as they were measured; a layer of a net gets the band of its kernel family,
+though errors of single layers may be larger than those of sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from importlib.resources import files
+
+from costmodel.validation.measurement import ValidationError
+from simulator.result import LayerResult
+
+FILE = "bands.csv"
+LEAST_DEVICES, LEAST_ROWS, LEAST_NETS = 2, 20, 5  # held out; below that the spread of a band is chance
+LOW_SHARE, HIGH_SHARE = 0.05, 0.95  # of measured over predicted, each device weighing the same
+RULE = (
+    f"a band needs {LEAST_ROWS} rows of {LEAST_NETS} nets or shapes on {LEAST_DEVICES} devices that nothing was "
+    f"fitted to; it holds {HIGH_SHARE - LOW_SHARE:.0%} of measured / predicted, each device weighing the same"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """``ratio_low`` and ``ratio_high``: measured over predicted; ``error_median``, ``error_p90``: absolute, 0.1 = 10 %.
+
+    ``macs_least``, ``macs_most``, ``density_least``, ``threads_most``: what the rows covered; beyond it a prediction is
+    extrapolated.
+    """
+
+    device_kind: str
+    family: str
+    dtype: str
+    rows: int
+    nets: int
+    devices: int
+    ratio_low: float
+    ratio_high: float
+    error_median: float
+    error_p90: float
+    macs_least: int
+    macs_most: int
+    density_least: float
+    threads_most: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ratio_low <= self.ratio_high:
+            raise ValidationError(
+                f"{FILE}: {self.device_kind} {self.family} {self.dtype}: ratios are {self.ratio_low} to "
+                f"{self.ratio_high}, and must be above 0 and in order"
+            )
+
+    @property
+    def text(self) -> str:
+        return (
+            f"{self.family} {self.dtype} on {self.devices} devices left out of fitting: {self.rows} rows, "
+            f"median error {self.error_median:.0%}, 90 % within {self.error_p90:.0%}"
+        )
+
+
+def family_of(result: LayerResult) -> str:
+    """Return the kernel family of a layer: how its weights are stored; "dense" for layers without weights."""
+    return result.encoding or "dense"
+
+
+def banded(result: LayerResult, dtype: str, threads: int, bands: Sequence[Band] | None = None) -> LayerResult:
+    """Return ``result`` with its error band; unchanged, "not validated", where no band is of its kind.
+
+    ``bands``: instead of the package's own.
+    """
+    known = stored_bands() if bands is None else bands
+    kind, family = result.device_kind, family_of(result)
+    if result.model_kind != "roofline" or result.kind == "unsupported":
+        return result
+    band = next((x for x in known if (x.device_kind, x.family, x.dtype) == (kind, family, dtype)), None)
+    if band is None:
+        return result
+    return replace(
+        result,
+        latency_low_s=result.latency_s * band.ratio_low,
+        latency_high_s=result.latency_s * band.ratio_high,
+        validated=band.text,
+        extrapolated=_beyond(result, band, threads),
+    )
+
+
+def _beyond(result: LayerResult, band: Band, threads: int) -> bool:
+    if threads > band.threads_most:
+        return True
+    if not result.m:  # no product: nothing of it but threads has a range
+        return False
+    sparser = family_of(result) != "dense" and result.density is not None and result.density < band.density_least
+    return sparser or not band.macs_least <= result.counters.macs_dense <= band.macs_most
+
+
+@cache
+def stored_bands() -> tuple[Band, ...]:
+    """Return the package's own bands."""
+    return read_bands((files("costmodel.validation") / FILE).read_text(encoding="utf-8"))
+
+
+def read_bands(text: str) -> tuple[Band, ...]:
+    """Return the bands of a file's text. Raises ValidationError for other columns or a value that is none."""
+    header, *lines = text.splitlines() or [""]
+    names = [part.name for part in fields(Band)]
+    if header.split(",") != names:
+        raise ValidationError(f"{FILE} line 1: columns are {header!r}, and must be {','.join(names)}")
+    return tuple(_band(number, line.split(","), names) for number, line in enumerate(lines, start=2))
+
+
+def _band(line: int, values: list[str], names: list[str]) -> Band:
+    if len(values) != len(names):
+        raise ValidationError(f"{FILE} line {line}: has {len(values)} fields, and must have {len(names)}")
+    row = dict(zip(names, values, strict=True))
+    try:
+        return Band(
+            device_kind=row["device_kind"],
+            family=row["family"],
+            dtype=row["dtype"],
+            rows=int(row["rows"]),
+            nets=int(row["nets"]),
+            devices=int(row["devices"]),
+            ratio_low=float(row["ratio_low"]),
+            ratio_high=float(row["ratio_high"]),
+            error_median=float(row["error_median"]),
+            error_p90=float(row["error_p90"]),
+            macs_least=int(row["macs_least"]),
+            macs_most=int(row["macs_most"]),
+            density_least=float(row["density_least"]),
+            threads_most=int(row["threads_most"]),
+        )
+    except ValidationError:
+        raise
+    except ValueError as error:
+        raise ValidationError(f"{FILE} line {line}: {error}") from None
+
+
+def bands_text(bands: Sequence[Band]) -> str:
+    """Return the file's text: the bands in order of kind, family and dtype; ratios and errors to four digits."""
+    names = [part.name for part in fields(Band)]
+    ordered = sorted(bands, key=lambda band: (band.device_kind, band.family, band.dtype))
+    lines = [",".join(_cell(getattr(band, name)) for name in names) for band in ordered]
+    return "\n".join([",".join(names), *lines]) + "\n"
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,155 @@
+"""What the cost models say of a measurement: its layers, masks where it was sparse, and the sum of their times.
+
+A sparse measurement is predicted at both ends of its density, with masks drawn from one seed: which weights were kept
+is never published. In a scope of several layers the first one, the classifier and depthwise layers stay dense.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from costmodel.estimate import estimate
+from costmodel.spec import RooflineDevice
+from costmodel.validation.bands import family_of
+from costmodel.validation.measurement import Measurement, ValidationError
+from costmodel.validation.nets import layers_of
+from patterns.base import Mask, Pattern
+from patterns.block import Block
+from patterns.catalog import parse_pattern
+from patterns.dense import Dense
+from patterns.unstructured import Unstructured
+from simulator.result import LayerResult
+from traces.layer import Layer, MatrixLayer
+from traces.trace import LayerTrace
+
+SEED = 0  # of the masks
+PERIOD = 4_194_301  # a prime, so that no two rows of a matrix are the same draws; keeps 600 million weights quick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """Seconds at the two ends of the measured density, least first (equal where it is one).
+
+    ``family``: the sparse kernels that took time, "dense" where none did. ``macs_least``, ``macs_most``: multiply-adds
+    of the smallest and the largest layer with weights; ``density``: of the sparsest of them.
+    """
+
+    low_s: float
+    high_s: float
+    family: str
+    macs_least: int
+    macs_most: int
+    density: float
+
+    def nearest_s(self, measured_s: float) -> float:
+        """Return the predicted time nearest to ``measured_s``, which may lie between the ends."""
+        return min(max(measured_s, self.low_s), self.high_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictor:
+    """One device and the layers that were estimated on it, each geometry once."""
+
+    device: RooflineDevice
+    folder: Path
+    seed: int = SEED
+    results: dict[object, LayerResult] = field(default_factory=dict)
+    nets: dict[object, tuple[LayerResult, ...]] = field(default_factory=dict)
+
+
+def obstacle(predictor: Predictor, row: Measurement) -> str:
+    """Return why the device can say nothing about ``row``, "" where it can."""
+    device, key = predictor.device, row.key
+    if key.dtype not in device.dtypes:
+        return f"{device.name} has no {key.dtype}"
+    if device.static_threads and key.threads > device.unit_count:
+        return f"{device.name} has {device.unit_count} cores in its model, fewer than the threads"
+    return ""
+
+
+def predict(predictor: Predictor, row: Measurement) -> Prediction:
+    """Return what the device's model says of ``row``. Raises DeviceError where it has no kernel for a layer."""
+    ends = sorted({row.density_low, row.density_high})
+    found = [_net(predictor, row, density) for density in ends]
+    totals = sorted(sum(result.latency_s for result in results) for results in found)
+    first = found[0]
+    macs = [result.counters.macs_dense for result in first if result.m]
+    taken: dict[str, float] = {}
+    for result in first:
+        taken[family_of(result)] = taken.get(family_of(result), 0.0) + result.latency_s
+    sparse = {name: time for name, time in taken.items() if name != "dense"}
+    return Prediction(
+        low_s=totals[0],
+        high_s=totals[-1],
+        family=max(sparse, key=lambda name: sparse[name]) if sparse else "dense",
+        macs_least=min(macs),
+        macs_most=max(macs),
+        density=ends[0],
+    )
+
+
+def _net(predictor: Predictor, row: Measurement, density: float) -> tuple[LayerResult, ...]:
+    key = (row.net, row.batch, row.key.dtype, row.key.threads, row.pattern, row.scope, density)
+    if key not in predictor.nets:
+        layers = layers_of(row.net, predictor.folder, row.batch)
+        pattern = parse_pattern(row.pattern)
+        pruned = _pruned(layers, row) if not isinstance(pattern, Dense) else frozenset()
+        rules = ((layer, pattern if layer.name in pruned else Dense()) for layer in layers)
+        predictor.nets[key] = tuple(_result(predictor, row, layer, rule, density) for layer, rule in rules)
+    return predictor.nets[key]
+
+
+def _pruned(layers: tuple[Layer, ...], row: Measurement) -> frozenset[str]:
+    """Return the names of the layers that the scope of ``row`` prunes."""
+    matrices = [layer for layer in layers if isinstance(layer, MatrixLayer)]
+    inner = matrices[1:-1] if len(matrices) > 1 else matrices
+    match row.scope:
+        case "all":
+            chosen: Iterator[MatrixLayer] = (layer for layer in inner if layer.kind != "depthwise")
+        case "pointwise":
+            chosen = (layer for layer in inner if layer.kind == "conv2d" and layer.window.kernel == (1, 1))
+        case "mlp":
+            chosen = (layer for layer in inner if ".mlp" in layer.name)
+        case _:
+            raise ValidationError(f"{row.where}: scope is {row.scope!r}, and must be all, pointwise or mlp")
+    return frozenset(layer.name for layer in chosen)
+
+
+def _result(predictor: Predictor, row: Measurement, layer: Layer, rule: Pattern, density: float) -> LayerResult:
+    geometry = replace(layer, name="", inputs=(), outputs=())
+    key = (geometry, rule.spelling, density, row.key.dtype, row.key.threads)
+    if key not in predictor.results:
+        mask = drawn_mask(layer, rule, density, predictor.seed) if isinstance(layer, MatrixLayer) else None
+        trace = LayerTrace(layer=layer, pattern=rule, mask=mask)
+        threads = row.key.threads if predictor.device.static_threads else 1
+        predictor.results[key] = estimate(trace, predictor.device, dtype=row.key.dtype, threads=threads)
+    return predictor.results[key]
+
+
+def drawn_mask(layer: MatrixLayer, rule: Pattern, density: float, seed: int) -> Mask:
+    """Return a mask (groups, m, k) that obeys ``rule``, drawn from ``seed`` and the shape alone."""
+    shape = (layer.groups, layer.m, layer.k)
+    if isinstance(rule, Dense):
+        return np.broadcast_to(np.True_, shape)  # no memory: a layer of VGG-16 has 103 million weights
+    name = hashlib.sha256(repr((shape, rule.spelling, density)).encode()).digest()
+    generator = np.random.Generator(
+        np.random.Philox(np.random.SeedSequence([seed, *np.frombuffer(name, "<u4").tolist()]))
+    )
+    if isinstance(rule, Unstructured):
+        return _kept(generator, shape, density)
+    if isinstance(rule, Block) and layer.m % rule.height == 0 and layer.k % rule.width == 0:
+        blocks = _kept(generator, (layer.groups, layer.m // rule.height, layer.k // rule.width), density)
+        return np.repeat(np.repeat(blocks, rule.height, axis=1), rule.width, axis=2)
+    return rule.project(generator.random(shape, dtype=np.float32), 1 - density)
+
+
+def _kept(generator: np.random.Generator, shape: tuple[int, ...], density: float) -> Mask:
+    """Return draws that are True with probability ``density``, to 1 in 65,536; they repeat after PERIOD of them."""
+    drawn = min(int(np.prod(shape)), PERIOD)
+    kept = generator.integers(0, 1 << 16, size=drawn, dtype=np.uint16) < round(density * (1 << 16))
+    return np.resize(kept, shape)

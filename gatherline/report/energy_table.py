@@ -1,0 +1,63 @@
+"""What ``simulate energy`` and ``simulate area`` show in the terminal."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich.table import Table
+from rich.text import Text
+
+from costmodel.area import area
+from costmodel.tables.catalog import technology_named
+from gatherline.report.listing import Catalog
+from gatherline.report.selection import RowLike, Rows, millijoules, number, percent, text, totals, unique
+from gatherline.report.table import console_for
+from simulator.spec import Device
+
+SHARES = {  # columns of the table, and the parts that each sums
+    "MACs": ("mac", "register", "vector"),
+    "gather": ("gather", "crossbar"),
+    "scatter": ("scatter",),
+    "weights": ("weight_buffer", "index"),
+    "DMA": ("dma", "second_level"),
+    "DRAM": ("dram",),
+}
+
+
+def print_energy(rows: Rows, stream: TextIO) -> None:
+    """Print the energy of every total and the shares of its parts, then why some have none."""
+    console = console_for(stream)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("device", "pattern", "sparsity", "technology", "energy mJ", *SHARES):
+        table.add_column(name, justify="left" if name in ("device", "pattern", "technology") else "right")
+    for row in totals(rows):
+        table.add_row(*map(Text, _cells(row)))
+    console.print(table)
+    for note in unique(
+        [f"{text(row, 'device')}: {text(row, 'energy_note')}" for row in rows if text(row, "energy_note")]
+    ):
+        console.print(Text(note, style="dim"))
+
+
+def _cells(row: RowLike) -> list[str]:
+    found = number(row, "energy_pj")
+    shares = ["-"] * len(SHARES)
+    if found:
+        shares = [
+            percent(sum(number(row, f"energy_{part}_pj") or 0.0 for part in of) / found) for of in SHARES.values()
+        ]
+    names = [text(row, "device"), text(row, "pattern"), percent(number(row, "sparsity_target"))]
+    return [*names, text(row, "technology"), millijoules(found), *shares]
+
+
+def area_catalog(device: Device, technology_name: str) -> Catalog:
+    """Return the parts of a device with their area and rules, and the total. Raises TechnologyError."""
+    technology = technology_named(technology_name)
+    found = area(device, technology)
+    parts = tuple((name, f"{mm2:.4f}", percent(mm2 / found.total_mm2)) for name, mm2 in found.parts_mm2.items())
+    total = (f"total of {device.name} at {technology.name}", f"{found.total_mm2:.4f}", percent(1.0))
+    return Catalog(
+        header=("part", "area mm2", "share"),
+        entries=(*parts, total),
+        sources=((f"the parts of {device.name}", found.rules),),
+    )

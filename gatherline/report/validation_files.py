@@ -1,0 +1,48 @@
+"""A validation as files: lines, points and speed-ups as CSV, the report as JSON, a scatter plot for each device.
+
+As for a run, everything is staged beside its place and then renamed.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from gatherline.report.files import check_target, plain, report_json
+from gatherline.report.selection import Rows
+
+
+def write_validation(
+    folder: Path, manifest: Mapping[str, object], lines: Rows, points: Rows, speed_ups: Rows
+) -> list[Path]:
+    """Write the files into ``folder`` (made if missing) and return them. Raises OSError."""
+    from gatherline.report.validation_plot import draw_scatters
+
+    check_target(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    staging = folder / f".gatherline-{os.getpid()}"
+    try:
+        staging.mkdir()
+        names = []
+        for name, rows in (("validation", lines), ("points", points), ("speed-ups", speed_ups)):
+            if rows:
+                names.append(f"{name}.csv")
+                _write_csv(staging / names[-1], rows)
+        names.append("validation.json")
+        (staging / names[-1]).write_text(report_json(manifest, lines), encoding="utf-8")
+        names += draw_scatters(points, staging)
+        for name in names:
+            os.replace(staging / name, folder / name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return [folder / name for name in names]
+
+
+def _write_csv(path: Path, rows: Rows) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(rows[0])
+        writer.writerows([plain(value) for value in row.values()] for row in rows)

@@ -1,0 +1,139 @@
+"""The fit of the CPU models: what it reads, that it can be made again, and that it finds numbers that were put in."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from costmodel.cpu_device import compose
+from costmodel.cpu_file import Fitted, load_core, load_fitted, load_runtime, load_soc, named
+from costmodel.devices.cpus import listed
+from costmodel.estimate import dense_cost
+from costmodel.fit.features import Probe
+from costmodel.fit.rows import dense_rows
+from costmodel.fit.solve import BY_DTYPE, BY_RUNTIME, Row, solve
+from costmodel.fit.split import held_out
+from costmodel.fit.table import fitted_rows, write_fitted
+from costmodel.validation.folder import open_folder
+from costmodel.validation.measurement import Key, Measurement
+from costmodel.validation.nets import layers_of
+from traces.layer import MatrixLayer
+
+FOLDER = open_folder()
+SLICE = frozenset({"snapdragon-835-xnnpack", "snapdragon-865"})
+
+
+def test_the_split_that_is_stored_is_the_seeded_one_and_never_cuts_a_soc() -> None:
+    entries = {entry.device: entry for entry in listed()}
+    uses = [line for line in FOLDER.devices if line.device in entries]
+    cores = {
+        entries[line.device].soc: load_soc(named("socs", entries[line.device].soc)).clusters[0].core for line in uses
+    }
+    held = held_out(cores)
+    assert held
+    for line in uses:
+        assert (line.use == "held_out") == (entries[line.device].soc in held), line.device
+    assert held_out(cores, seed=1) != held
+
+
+def test_the_fit_reads_no_row_of_a_device_that_is_held_out() -> None:
+    held = {line.device for line in FOLDER.devices if line.use == "held_out"}
+    assert dense_rows(FOLDER, "fit", frozenset(sorted(held)[:3])) == []
+    fitted_socs = {line.soc for line in FOLDER.devices if line.use == "fit"}
+    for row in load_fitted():
+        if row.source.startswith("fitted"):
+            named_socs = set(row.source.partition(" of ")[2].split(", "))
+            validation_names = {"snapdragon-835", "snapdragon-855"}
+            assert named_socs <= fitted_socs | validation_names, row
+
+
+def synthetic(numbers: dict[str, float]) -> list[Row]:
+    """Times that the model itself gives nets of one device under ``numbers``."""
+    soc, core, runtime = (
+        load_soc(named("socs", "raspberry-pi-3")),
+        load_core(named("cores", "cortex-a53")),
+        load_runtime(named("runtimes", "ncnn")),
+    )
+    given = [
+        Fitted(runtime="", core="", dtype="", parameter=name, value=value, source="test")
+        for name, value in numbers.items()
+    ]
+    device = compose("x", soc, {"cortex-a53": core}, runtime, given)
+    probe, found = Probe(soc, {"cortex-a53": core}, runtime, 0), []
+    for net in ("squeezenet", "mobilenet", "resnet18", "alexnet", "mobilenet_v2", "resnet50"):
+        for threads in (1, 2, 4):
+            layers = layers_of(f"ncnn/{net}", FOLDER.path)
+            costs = [
+                dense_cost(each, device, dtype="fp32", threads=threads)
+                for each in layers
+                if isinstance(each, MatrixLayer)
+            ]
+            key = Key(soc="x", processor="a53", threads=threads, dtype="fp32", runtime="ncnn")
+            seconds = sum(cost.latency_s for cost in costs)
+            row = Measurement(table="made", line=1, machine="m", key=key, model=net, net=f"ncnn/{net}", seconds=seconds)
+            parts = probe.parts(layers, "fp32", threads)
+            found.append(Row(measured=row, runtime="ncnn", core="cortex-a53", parts=parts))
+    return found
+
+
+TRUE = {
+    "gemm": 0.5,
+    "winograd": 0.45,
+    "transform": 0.3,
+    "depthwise": 0.3,
+    "spmm": 0.5,
+    "vector": 0.5,
+    "epilogue": 3.0,
+    "cache_share": 0.8,
+    "memory_share": 0.6,
+    "overhead_cycles": 5e4,
+    "thread_cycles": 5e3,
+    "thread_loss": 0.06,
+}
+
+
+def test_times_that_the_model_made_are_met_again_through_their_parts() -> None:
+    """The parts, put together again by the fit, are the model: every row within a percent once it has run."""
+    rows = synthetic(TRUE)
+    solution = solve(rows, evaluations=30)
+    assert solution.error_median < 0.01
+    own = solution.numbers[("ncnn", "", "fp32", "gemm")] * solution.numbers[("", "cortex-a53", "", "gemm")]
+    assert own == pytest.approx(TRUE["gemm"], rel=0.1)
+    assert solution.numbers[("ncnn", "", "", "thread_loss")] == pytest.approx(TRUE["thread_loss"], rel=0.25)
+
+
+def test_a_quick_slice_of_the_fit_gives_the_same_bytes_twice(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    paths = []
+    for name in ("one.csv", "two.csv"):
+        rows = dense_rows(FOLDER, "fit", SLICE)
+        write_fitted(tmp_path / name, fitted_rows(rows, solve(rows, evaluations=4), "2000-01-01"))
+        paths.append(tmp_path / name)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert load_fitted(paths[0])
+
+
+def test_a_machine_that_is_twice_as_slow_bends_no_number_much() -> None:
+    rows = synthetic(TRUE)
+    slow = [
+        replace(row, measured=replace(row.measured, machine="slow", seconds=2 * row.measured.seconds))
+        for row in rows[:6]
+    ]
+    plain, mixed = solve(rows, evaluations=15), solve([*rows, *slow], evaluations=15)
+    assert mixed.offsets["made slow"] > mixed.offsets["made m"]
+    gemm = ("ncnn", "", "fp32", "gemm")
+    assert mixed.numbers[gemm] == pytest.approx(plain.numbers[gemm], rel=0.25)
+
+
+def test_the_stored_table_has_every_number_of_every_runtime_that_was_fitted() -> None:
+    rows = load_fitted()
+    have = {(row.runtime, row.dtype, row.parameter) for row in rows if not row.core}
+    assert {("ncnn", dtype, name) for dtype in ("fp32", "fp16", "int8") for name in BY_DTYPE} <= have
+    for runtime in ("ncnn", "ncnn-2020", "paddle-lite", "xnnpack"):
+        assert {(runtime, "", name) for name in BY_RUNTIME} <= have
+    values = np.array([row.value for row in rows])
+    assert np.isfinite(values).all()
+    with (FOLDER.path / "devices.csv").open(encoding="utf-8", newline="") as file:
+        assert {"fit", "held_out"} == {row["use"] for row in csv.DictReader(file)}

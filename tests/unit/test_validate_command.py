@@ -1,0 +1,192 @@
+"""``simulate validate``: a line for each device and family, files with a scatter plot, and bands that rows carry."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gatherline as gl
+from costmodel.validation import bands
+from costmodel.validation.exclusions import EXCLUSIONS
+from costmodel.validation.folder import FOLDER, open_folder
+from gatherline.cli import main
+
+TABLES = ("paddle_lite", "torchao_vit", "torchao")  # the small ones
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the small tables and the small nets alone, so that a validation takes no time."""
+    folder = tmp_path_factory.mktemp("tables")
+    for name in ("machines.csv", "nets.csv", "devices.csv", "ncnn_model_layers.csv"):
+        shutil.copy(FOLDER / name, folder)
+    header, *lines = (FOLDER / "tables.csv").read_text().splitlines()
+    chosen = [line for line in lines if line.split(",")[0] in TABLES]
+    assert len(chosen) == len(TABLES)
+    (folder / "tables.csv").write_text("\n".join([header, *chosen]) + "\n")
+    for line in chosen:
+        shutil.copy(FOLDER / line.split(",")[1], folder)
+    vit = folder / "a100_block_sparsity_vit_torchao.csv"
+    vit.write_text("".join(row for row in vit.read_text().splitlines(True) if not row.startswith("vit_h_14")))
+    return folder
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code
+
+
+def validated(capsys: pytest.CaptureFixture[str], tables: Path, *arguments: str) -> dict[str, Any]:
+    assert call("validate", "--tables", str(tables), "--json", *arguments) == 0
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return report
+
+
+def test_every_device_and_family_has_a_line_with_its_errors(capsys: pytest.CaptureFixture[str], tables: Path) -> None:
+    report = validated(capsys, tables)
+    assert report["schema"] == 1
+    found = {(row["device"], row["family"]) for row in report["rows"]}
+    assert {("snapdragon-855", "dense"), ("adreno-640", "dense"), ("a100", "bsr"), ("a100", "n_of_m")} <= found
+    for row in report["rows"]:
+        assert row["rows"] >= row["nets"] >= 1
+        assert 0 <= row["error_median"] <= row["error_p90"]
+        assert 0 <= row["within_10"] <= 1
+        assert row["rank"] is None or -1 <= row["rank"] <= 1
+        assert row["rank"] is None or row["nets"] >= 3
+        assert row["bias"] > -1
+
+
+def test_a_device_is_marked_fit_or_held_out_by_the_one_file_that_says_so(
+    capsys: pytest.CaptureFixture[str], tables: Path, tmp_path: Path
+) -> None:
+    said = {use.device: use.use for use in open_folder().devices}
+    report = validated(capsys, tables)
+    assert all(row["use"] == said[row["device"]] for row in report["rows"])
+    folder = shutil.copytree(tables, tmp_path / "other")
+    (folder / "devices.csv").write_text(
+        (folder / "devices.csv").read_text().replace("a100,a100,a100,,fit", "a100,a100,a100,,held_out")
+    )
+    other = validated(capsys, folder, "--device", "a100")
+    assert {row["use"] for row in other["rows"]} == {"held_out"}
+    assert call("validate", "--tables", str(folder), "--device", "a100") == 0
+    assert "Never used in fitting: a100." in capsys.readouterr().out
+
+
+def test_rows_that_are_read_are_predicted_left_out_or_named(capsys: pytest.CaptureFixture[str], tables: Path) -> None:
+    manifest = validated(capsys, tables)["manifest"]
+    assert [entry["rule"] for entry in manifest["left_out"]] == [rule.name for rule in EXCLUSIONS]
+    left_out = sum(entry["rows"] for entry in manifest["left_out"])
+    assert manifest["rows_read"] == left_out + manifest["rows_used"] + sum(manifest["unpredicted"].values())
+
+
+def test_a_device_with_kernels_of_one_runtime_is_compared_with_its_rows_alone(
+    capsys: pytest.CaptureFixture[str], tables: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tables, tmp_path / "other")
+    everything = validated(capsys, folder, "--device", "snapdragon-855")["manifest"]["rows_used"]
+    text = (folder / "devices.csv").read_text()
+    assert "snapdragon-855,snapdragon-855,a76,,fit" in text
+    text = text.replace("snapdragon-855,snapdragon-855,a76,,fit", "snapdragon-855,snapdragon-855,a76,ncnn tflite,fit")
+    (folder / "devices.csv").write_text(text)
+    manifest = validated(capsys, folder, "--device", "snapdragon-855")["manifest"]
+    assert manifest["rows_used"] == 0
+    assert manifest["unpredicted"]["snapdragon-855 has no kernels of paddle_lite"] == everything > 0
+
+
+def test_the_text_says_errors_floor_rules_and_bands(capsys: pytest.CaptureFixture[str], tables: Path) -> None:
+    assert call("validate", "--tables", str(tables), "--device", "a100") == 0
+    out = capsys.readouterr().out
+    for words in ("median", "p90", "in 10 %", "bias", "rank", "anchored", "floor", "Never used in fitting: none"):
+        assert words in out
+    assert "Sparse over dense on a100: 4 ratios" in out
+    for rule in EXCLUSIONS:
+        assert f"{rule.name}: {rule.reason}" in out
+    assert bands.RULE in out
+
+
+def test_a_family_and_a_device_narrow_what_is_shown(capsys: pytest.CaptureFixture[str], tables: Path) -> None:
+    report = validated(capsys, tables, "--device", "a100", "--family", "bsr")
+    assert {(row["device"], row["family"]) for row in report["rows"]} == {("a100", "bsr")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--device", "a10"), ("device 'a10'", "a100")),
+        (("--device", "gs-tcm"), ("device 'gs-tcm' has no roofline",)),
+        (("--device", "a100", "--family", "csr"), ("family 'csr' has no rows", "bsr, dense, n_of_m")),
+    ],
+)
+def test_a_device_or_a_family_that_is_not_there_is_one_line(
+    arguments: tuple[str, ...], says: tuple[str, ...], capsys: pytest.CaptureFixture[str], tables: Path
+) -> None:
+    assert call("validate", "--tables", str(tables), *arguments) == 2
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert found.err.count("\n") == 1
+    for words in says:
+        assert words in found.err
+
+
+def test_a_folder_without_tables_is_a_wrong_input(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert call("validate", "--tables", str(tmp_path)) == 2
+    assert "tables.csv: this table of measurements is not there" in capsys.readouterr().err
+
+
+def test_files_hold_every_point_and_a_picture_of_each_device(
+    capsys: pytest.CaptureFixture[str], tables: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out"
+    report = validated(capsys, tables, "--device", "a100", "--device", "adreno-640", "--out", str(target))
+    names = {path.name for path in target.iterdir()}
+    csvs = {"validation.csv", "points.csv", "speed-ups.csv"}
+    assert names == csvs | {"validation.json", "scatter-a100.png", "scatter-adreno-640.png"}
+    assert json.loads((target / "validation.json").read_text()) == report
+    with (target / "points.csv").open(newline="") as file:
+        points = list(csv.DictReader(file))
+    assert len(points) == report["manifest"]["rows_used"]
+    for each in points:
+        low, high, measured = (float(each[name]) for name in ("predicted_low_s", "predicted_high_s", "measured_s"))
+        nearest = min(max(measured, low), high)
+        assert float(each["error"]) == pytest.approx(nearest / measured - 1, abs=1e-12)
+    assert all((target / name).read_bytes().startswith(b"\x89PNG") for name in names if name.endswith(".png"))
+
+
+def test_the_same_tables_give_the_same_bytes(tables: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        gl.validate(["a100"], tables=tables).write(tmp_path / name)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+
+
+def test_rows_of_a_run_carry_the_band_of_their_kind_family_and_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    header = bands.bands_text([]).strip()
+    line = "mobile_cpu,dense,fp16,40,10,2,0.8,1.5,0.1,0.3,1,1000000000000,1.0,2"
+    monkeypatch.setattr(bands, "stored_bands", lambda: bands.read_bands(f"{header}\n{line}\n"))
+    report = gl.run("digits", patterns=["dense"], devices=["snapdragon-855", "a100"])
+    for row in report.rows:
+        if row["device"] != "snapdragon-855":
+            assert (row["validated"], row["latency_low_s"], row["latency_high_s"]) == ("not validated", None, None)
+            continue
+        latency = row["latency_s"]
+        assert isinstance(latency, float)
+        assert row["latency_low_s"] == pytest.approx(0.8 * latency)
+        assert row["latency_high_s"] == pytest.approx(1.5 * latency)
+        assert "40 rows" in str(row["validated"])
+        assert row["extrapolated"] is False
+    more = gl.run("digits", patterns=["dense"], devices=["snapdragon-855"], threads=4)
+    assert all(row["extrapolated"] is True for row in more.rows)  # measured on up to two threads
+
+
+def test_without_a_band_a_run_is_not_validated() -> None:
+    kinds = {(band.device_kind, band.family, band.dtype) for band in bands.stored_bands()}
+    for row in gl.run("digits", patterns=["dense"], devices=["zcu102"]).rows:
+        assert ("fpga", "dense", "fp16") not in kinds
+        assert row["validated"] == "not validated"
