@@ -77,7 +77,7 @@ def compose(
         name=name,
         summary=f"{soc.summary}; {runtime.summary}",
         kind=soc.kind,  # type: ignore[arg-type]  # checked by RooflineDevice
-        units=tuple(_units(part, cores, core) for part in parts),
+        units=tuple(_units(part, cores, core, fitted, runtime.name) for part in parts),
         static_threads=True,
         matrix_macs_per_cycle=tuple((dtype, int(rate)) for dtype, rate in core.macs_per_cycle.items()),
         vector_macs_per_cycle=tuple((dtype, int(rate)) for dtype, rate in core.vector_macs_per_cycle.items()),
@@ -98,8 +98,11 @@ def compose(
     )
 
 
-def _units(part: Cluster, cores: Mapping[str, Core], first: Core) -> Units:
-    rate = cores[part.core].macs_per_cycle["fp32"] / first.macs_per_cycle["fp32"]
+def _units(part: Cluster, cores: Mapping[str, Core], first: Core, fitted: Sequence[Fitted], runtime: str) -> Units:
+    """Return the cores of ``part``, their rate beside the first design's as its peak and its fitted share say."""
+    own = cores[part.core]
+    shares = [_Numbers(fitted, runtime, core).value("gemm", "fp32")[0] for core in (own, first)]
+    rate = own.macs_per_cycle["fp32"] * shares[0] / (first.macs_per_cycle["fp32"] * shares[1])
     return Units(count=part.count, clock_hz=part.clock_hz, relative_rate=None if part.core == first.name else rate)
 
 
@@ -173,6 +176,7 @@ def _kernel(runtime: Runtime, table: Mapping[str, Any], dtype: Dtype, numbers: _
         "kinds": tuple(table["kinds"]),
         "dtypes": (dtype,),
         "epilogue_operations": numbers.value("epilogue", dtype)[0],
+        "cut": table.get("cut", "tiles"),
     }
     match family:
         case "tile":

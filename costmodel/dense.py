@@ -39,6 +39,13 @@ def _tile(problem: Problem, kernel: TileKernel, run: Run, size: EncodedSize, til
     tiles = problem.groups * ceil(problem.m / tile.rows) * ceil(problem.positions / tile.positions) * parts
     tile_macs = tile.rows * tile.positions * columns
     waves = ceil(tiles / run.units)
+    if kernel.cut == "rows":  # of one group after the other
+        waves = (
+            problem.groups
+            * parts
+            * rows_of_busiest(problem.m, tile.rows, run)
+            * ceil(problem.positions / tile.positions)
+        )
     cycles = problem.steps * waves * tile_macs / (run.macs_per_cycle(kernel) * kernel.efficiency)
     cycles += (_packing_cycles(problem, kernel, run) + epilogue_cycles(problem, kernel, run)) / run.units
     issued = problem.steps * tiles * tile_macs
@@ -58,6 +65,11 @@ def _tile(problem: Problem, kernel: TileKernel, run: Run, size: EncodedSize, til
         dram_write_bytes=written,
         mapping=f"tiles {tile.rows}x{tile.positions}{cut}, {waves} waves on {run.units} units",
     )
+
+
+def rows_of_busiest(rows: int, register_rows: int, run: Run) -> int:
+    """Return the register tiles, counted along the rows, of the unit that has most of them."""
+    return ceil(ceil(rows / register_rows) / run.units)
 
 
 def _packing_cycles(problem: Problem, kernel: TileKernel, run: Run) -> float:
@@ -121,8 +133,10 @@ def depthwise_cost(problem: Problem, kernel: DepthwiseKernel, run: Run, size: En
     """Return the cost with channels in lanes: weights stay in registers, inputs are loaded tap by tap."""
     pipes = run.device.pipes
     lanes = pipes.vector_bytes // problem.value_bytes if pipes else 1
-    issued = ceil(problem.groups / lanes) * lanes * problem.m * problem.k * problem.positions * problem.steps
-    rate = run.macs_per_cycle(kernel) * run.units * kernel.efficiency * run.clock_hz
+    vectors = ceil(problem.groups / lanes)
+    issued = vectors * lanes * problem.m * problem.k * problem.positions * problem.steps
+    idle = rows_of_busiest(problem.groups, lanes, run) * run.units / vectors if kernel.cut == "rows" else 1.0
+    rate = run.macs_per_cycle(kernel) * run.units * kernel.efficiency * run.clock_hz / idle
     read, written = main_memory_bytes(problem, run, size.total_bytes)
     compulsory = size.total_bytes + problem.input_bytes + problem.output_bytes
     on_chip = [ceil(issued * problem.value_bytes / kernel.window_reuse)]

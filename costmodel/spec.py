@@ -76,7 +76,8 @@ class Kernel:
     ``serves``: pattern families (the spelling before its colon) that are sent to it; ``kinds``: layer kinds it takes;
     ``pointwise``: convolutions only with a 1 x 1 window, stride 1. ``memory_share``: share of the achievable
     bandwidth that its access pattern reaches. ``epilogue_operations``: vector operations on 32-bit lanes for each
-    output element (an int8 kernel requantises: convert, scale, round, narrow).
+    output element (an int8 kernel requantises: convert, scale, round, narrow). ``cut``: what units take: "tiles" of
+    rows and positions, or whole "rows" of register tiles, so that a layer of few rows leaves units idle.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Kernel:
     index_bytes: int = 2
     pointer_bytes: int = 4
     epilogue_operations: float = 0
+    cut: Literal["tiles", "rows"] = "tiles"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

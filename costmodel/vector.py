@@ -7,23 +7,53 @@ layout conversions that a runtime inserts, and strided access.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from costmodel.roofline import Run
 from costmodel.spec import VALUE_BYTES
 from simulator.result import Counters, LayerResult
 from traces.layer import VectorKind, VectorLayer
 
 OPERATIONS: dict[VectorKind, int] = {"softmax": 10, "gates": 10, "norm": 4}  # assumed; 1 for every other kind
+BY_NAME = {  # assumed, as above: an exponential or a power; bounds and a product; of an activation or a norm
+    "swish": 10,
+    "silu": 10,
+    "sigmoid": 10,
+    "gelu": 10,
+    "tanh": 10,
+    "lrn": 10,
+    "hardswish": 3,
+    "hardsigmoid": 2,
+}
+
+
+ONE_BY_ONE = (
+    "permute",
+    "priorbox",
+    "detectionoutput",
+    "yolodetectionoutput",
+    "yolov3detectionoutput",
+)  # assumed: scalar
+SERIAL = ("detectionoutput", "yolodetectionoutput", "yolov3detectionoutput")  # boxes decoded and sorted by one unit
+
+
+def operations(layer: VectorLayer) -> int:
+    """Return the vector operations of each element of ``layer``."""
+    return BY_NAME.get(layer.op.lower(), OPERATIONS.get(layer.kind, 1))
 
 
 def estimate_vector(layer: VectorLayer, run: Run) -> LayerResult:
     """Return what ``layer`` costs."""
+    if layer.op.lower() in SERIAL and run.device.static_threads:
+        run = replace(run, units=1)
     device = run.device
     value_bytes = VALUE_BYTES[run.dtype]
     read, written = layer.input_elements * value_bytes, layer.output_elements * value_bytes
     parameters = layer.weight_elements * value_bytes
-    rate = dict(device.vector_macs_per_cycle)[run.dtype] * run.units
-    operations = max(layer.elements, 1) * OPERATIONS.get(layer.kind, 1)
-    bounds = {"compute": operations / (rate * device.vector_efficiency * run.clock_hz)}
+    lanes = 1 if layer.op.lower() in ONE_BY_ONE else dict(device.vector_macs_per_cycle)[run.dtype]
+    rate = lanes * run.units
+    work = max(layer.elements, 1) * operations(layer)
+    bounds = {"compute": work / (rate * device.vector_efficiency * run.clock_hz)}
     dram_read = dram_written = 0
     if not layer.fused_into:
         held = read + written <= run.chip_bytes

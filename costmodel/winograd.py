@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from costmodel.dense import cache_bytes, epilogue_cycles
+from costmodel.dense import cache_bytes, epilogue_cycles, rows_of_busiest
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run, level_bounds_s, overhead_s
 from costmodel.spec import WinogradKernel, WinogradSize
@@ -88,7 +88,9 @@ def winograd_cost(layer: MatrixLayer, problem: Problem, kernel: WinogradKernel, 
     pipes = run.device.pipes
     lanes = pipes.vector_bytes // max(value_bytes, 2) if pipes else 1  # int8 is transformed in 16 bits
     operations = work.input_operations + work.output_operations
-    cycles = issued / (run.macs_per_cycle(kernel) * kernel.efficiency)
+    blocks = rows // kernel.register_rows
+    idle = rows_of_busiest(rows, kernel.register_rows, run) * run.units / blocks if kernel.cut == "rows" else 1.0
+    cycles = idle * issued / (run.macs_per_cycle(kernel) * kernel.efficiency)
     cycles += operations / (lanes * kernel.transform_efficiency)
     cycles += epilogue_cycles(problem, kernel, run)
     weights = work.places * problem.m * layer.ci * value_bytes

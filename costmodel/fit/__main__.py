@@ -1,5 +1,7 @@
 """``python -m costmodel.fit``: fits the CPU models to the folder of measurements and writes ``fitted.csv``.
 
+``--cross-validate`` leaves out one SoC after the other instead, prints the errors and writes nothing.
+
 Only devices that ``validation/devices.csv`` marks "fit" are read. Dense rows give all numbers but one; the share that
 sparse kernels reach is then the one under which speed-ups over dense are met best. Runs in minutes; needs SciPy.
 """
@@ -12,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from costmodel.cpu_file import FOLDER
+from costmodel.fit.cross_validate import cross_validate, report
 from costmodel.fit.rows import dense_rows
 from costmodel.fit.solve import solve
 from costmodel.fit.sparse import sparse_shares
@@ -24,9 +27,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m costmodel.fit", description=__doc__)
     parser.add_argument("--out", type=Path, default=FOLDER / "runtimes" / "fitted.csv")
     parser.add_argument("--evaluations", type=int, default=60)
+    parser.add_argument("--cross-validate", action="store_true", help="leave out one SoC after the other, print errors")
     options = parser.parse_args(arguments)
     folder = open_folder()
     rows = dense_rows(folder, "fit")
+    if options.cross_validate:
+        print("\n".join(report(cross_validate(rows, options.evaluations))))
+        return 0
     solution = solve(rows, options.evaluations)
     day = datetime.now(UTC).date().isoformat()
     fitted = fitted_rows(rows, solution, day)

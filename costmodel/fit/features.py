@@ -21,14 +21,14 @@ from traces.layer import Layer, MatrixLayer, ProductLayer
 from traces.trace import LayerTrace
 
 Column = npt.NDArray[np.float64]
-EFFICIENCIES = ("gemm", "winograd", "depthwise")  # a layer's kernel is one of these, or takes time without one
+EFFICIENCIES = ("gemm", "winograd", "depthwise", "vector")  # a layer's kernel is one of these
 UNITS: Mapping[str, float] = {
     "gemm": 1.0,
     "winograd": 1.0,
     "transform": 1.0,
     "depthwise": 1.0,
     "spmm": 1.0,
-    "vector": 0.5,
+    "vector": 1.0,
     "epilogue": 1.0,
     "cache_share": 1.0,
     "memory_share": 1.0,
@@ -40,7 +40,7 @@ UNITS: Mapping[str, float] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Seconds of one net, layer by layer, at efficiencies of 1; ``kernel``: index into EFFICIENCIES, or their count.
+    """Seconds of one net, layer by layer, at efficiencies of 1; ``kernel``: index into EFFICIENCIES.
 
     ``launched``: 1 where the layer pays an overhead. ``starts``: seconds of a cycle of the first core.
     """
@@ -107,7 +107,7 @@ class Probe:
         if not isinstance(layer, MatrixLayer | ProductLayer):
             trace = LayerTrace(layer=layer, pattern=Dense())
             bounds = estimate(trace, self.device, dtype=dtype, threads=threads).bounds_s
-            return (len(EFFICIENCIES), 0.0, 0.0, 0.0, bounds.get("compute", 0.0), *_moved(bounds, main))
+            return (EFFICIENCIES.index("vector"), bounds.get("compute", 0.0), 0.0, 0.0, 0.0, *_moved(bounds, main))
         costs = [dense_cost(layer, device, dtype=dtype, threads=threads) for device in self._devices]
         base, halved, transformed, finished = (cost.bounds_s["compute"] for cost in costs)
         work, transform, epilogue = halved - base, transformed - base, finished - base

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from costmodel.cpu_file import Fitted, load_core, named
-from costmodel.fit.solve import BY_RUNTIME, Row, Solution
+from costmodel.fit.layout import BY_RUNTIME, Row
+from costmodel.fit.solve import Solution
 
 UNFITTED = {  # parameter: value and why, where no rows say anything
-    "vector": (0.5, "assumed: half of the vector rate"),
     "spmm": (0.45, "assumed: as fitted for other runtimes"),
 }
 
@@ -21,6 +21,7 @@ UNFITTED = {  # parameter: value and why, where no rows say anything
 def fitted_rows(rows: Sequence[Row], solution: Solution, day: str) -> list[Fitted]:
     """Return every fitted number; runtimes and core kinds that were not fitted get the geometric mean of the others."""
     found = []
+    rows = [row for row in rows if not row.slowest]  # as the fit
     for (runtime, core, dtype, name), value in solution.numbers.items():
         own = [
             row

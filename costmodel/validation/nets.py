@@ -6,8 +6,9 @@
     gemm/MxNxK                 W[M, K] times X[K, N]
     conv/WxHxCxNxKxSxRxPWxPHxSWxSH   DeepBench's order: K filters of S x R over N images of W x H x C, padding, stride
 
-Weights are never drawn: a mask is all that a cost model reads. Left out: what ncnn's table leaves out (pooling,
-concatenation, additions, shuffles), so those nets are their matrix products alone.
+Weights are never drawn: a mask is all that a cost model reads. Between ncnn's layers stand the operators of
+``ncnn_operators.csv`` (pooling, concatenation, additions, activations that are not fused, shuffles, detection heads).
+Left out: splits, which copy nothing, and the quantisation of an int8 net's inputs.
 """
 
 from __future__ import annotations
@@ -26,10 +27,39 @@ from costmodel.validation.model_zoo import (
     vit,
 )
 from traces.fusion import fuse
-from traces.layer import Layer, MatrixKind, MatrixLayer, Network, ProductLayer, VectorLayer, Window
+from traces.layer import Layer, MatrixKind, MatrixLayer, Network, ProductLayer, VectorKind, VectorLayer, Window
 from traces.workloads.catalog import built_in
 
 NCNN_LAYERS = "ncnn_model_layers.csv"
+NCNN_OPERATORS = "ncnn_operators.csv"
+KINDS: dict[str, VectorKind] = {  # of ncnn's operators without a matrix product
+    "Pooling": "pool",
+    "Reduction": "reduce",
+    "Concat": "concat",
+    "Eltwise": "add",
+    "BinaryOp": "mul",
+    "ReLU": "activation",
+    "Swish": "activation",
+    "HardSwish": "activation",
+    "HardSigmoid": "activation",
+    "Sigmoid": "activation",
+    "Softmax": "softmax",
+    "LRN": "norm",
+    "BatchNorm": "mul",
+    "Scale": "mul",
+    "DeconvolutionDepthWise": "mul",
+    "ShuffleChannel": "move",
+    "Slice": "move",
+    "Crop": "move",
+    "Permute": "move",
+    "Flatten": "move",
+    "Reshape": "move",
+    "Interp": "move",
+    "PriorBox": "move",
+    "DetectionOutput": "move",
+    "YoloDetectionOutput": "move",
+    "Yolov3DetectionOutput": "move",
+}
 
 
 @lru_cache(maxsize=256)
@@ -115,7 +145,39 @@ def _ncnn(name: str, folder: Path) -> tuple[Layer, ...]:
     table = _ncnn_table(folder)
     if name not in table:
         raise ValidationError(f"{NCNN_LAYERS}: net {name!r} is not there")
-    return tuple(_ncnn_layer(line, row) for line, row in table[name])
+    after = _ncnn_operators(folder).get(name.removesuffix("_int8"), {})
+    layers: list[Layer] = []
+    for line, row in table[name]:
+        layers.append(_ncnn_layer(line, row))
+        layers.extend(after.get(row["layer"], ()))
+    return tuple(layers)
+
+
+@lru_cache(maxsize=4)
+def _ncnn_operators(folder: Path) -> dict[str, dict[str, list[VectorLayer]]]:
+    """Return the operators without a product, by net and by the layer that they follow."""
+    columns = ("model", "after", "operator", "operations", "in_elements", "out_elements", "basis")
+    layers = {name: {row["layer"] for _, row in rows} for name, rows in _ncnn_table(folder).items()}
+    found: dict[str, dict[str, list[VectorLayer]]] = {}
+    for line, row in rows_of(folder / NCNN_OPERATORS, columns):
+        where = f"{NCNN_OPERATORS} line {line}"
+        if row["after"] not in layers.get(row["model"], ()):
+            raise ValidationError(f"{where}: after is {row['after']!r}, and must be a layer of {row['model']}")
+        if row["operator"] not in KINDS:
+            raise ValidationError(f"{where}: operator {row['operator']!r} is unknown")
+        follow = found.setdefault(row["model"], {}).setdefault(row["after"], [])
+        work, read, written = (int(number(row[name], where)) for name in columns[3:6])
+        follow.append(
+            VectorLayer(
+                name=f"{row['after']}+{len(follow)}",
+                kind=KINDS[row["operator"]],
+                op=row["operator"],
+                elements=work,
+                input_elements=read,
+                output_elements=written,
+            )
+        )
+    return found
 
 
 def _ncnn_layer(line: int, row: Row) -> MatrixLayer:
