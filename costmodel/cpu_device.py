@@ -99,11 +99,17 @@ def compose(
 
 
 def _units(part: Cluster, cores: Mapping[str, Core], first: Core, fitted: Sequence[Fitted], runtime: str) -> Units:
-    """Return the cores of ``part``, their rate beside the first design's as its peak and its fitted share say."""
+    """Return the cores of ``part``; work is dealt out evenly, so those of a slower design hold the first ones up."""
     own = cores[part.core]
-    shares = [_Numbers(fitted, runtime, core).value("gemm", "fp32")[0] for core in (own, first)]
-    rate = own.macs_per_cycle["fp32"] * shares[0] / (first.macs_per_cycle["fp32"] * shares[1])
-    return Units(count=part.count, clock_hz=part.clock_hz, relative_rate=None if part.core == first.name else rate)
+    if own.name == first.name:
+        return Units(count=part.count, clock_hz=part.clock_hz)
+    shares = [_efficiency("gemm", "fp32", _Numbers(fitted, runtime, core)) for core in (own, first)]
+    return Units(
+        count=part.count,
+        clock_hz=part.clock_hz,
+        relative_rate=own.macs_per_cycle["fp32"] / first.macs_per_cycle["fp32"],
+        relative_share=shares[0] / shares[1],
+    )
 
 
 def _levels(soc: Soc, parts: Sequence[Cluster], core: Core, numbers: _Numbers) -> Iterator[MemoryLevel]:

@@ -19,7 +19,7 @@ from patterns.encodings.base import EncodedSize
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The part of a device that runs a layer: how many units, at the slowest clock among them less what is lost."""
+    """The part of a device that runs a layer: how many units, at the pace of the slowest of them less what is lost."""
 
     device: RooflineDevice
     dtype: Dtype
@@ -28,7 +28,7 @@ class Run:
     @property
     def clock_hz(self) -> float:
         lost = (self.units - 1) * (self.device.thread_loss or 0.0) if self.device.static_threads else 0.0
-        return min(self.device.clocks_hz(self.units)) / (1 + lost)
+        return min(self.device.paces_hz(self.units)) / (1 + lost)
 
     def macs_per_cycle(self, kernel: Kernel) -> int:
         """Return the multiply-adds a cycle of one unit, on the side of it that ``kernel`` uses."""

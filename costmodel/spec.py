@@ -23,13 +23,14 @@ PER_DTYPE = tuple[tuple[Dtype, int], ...]  # a mapping that can be hashed
 class Units:
     """``count`` equal units at one clock: cores of a CPU, multiprocessors of a GPU; a CPU lists its fastest first.
 
-    ``relative_rate``: multiply-adds a cycle over those of the device's tables (the little cores of a phone); None:
-    the same.
+    ``relative_rate``: multiply-adds a cycle over those of the device's tables (the little cores of a phone);
+    ``relative_share``: the share of their peak that dense kernels reach, over that of the first units. None: the same.
     """
 
     count: int
     clock_hz: int
     relative_rate: float | None = None
+    relative_share: float | None = None
 
     @property
     def rate_hz(self) -> float:
@@ -269,6 +270,14 @@ class RooflineDevice:
     @property
     def unit_count(self) -> int:
         return sum(group.count for group in self.units)
+
+    def paces_hz(self, count: int) -> tuple[float, ...]:
+        """Return the clocks at which the first units would compute as fast as each of the first ``count`` does."""
+        shares = (1.0 if group.relative_share is None else group.relative_share for group in self.units)
+        paces = (
+            group.rate_hz * share for group, share in zip(self.units, shares, strict=True) for _ in range(group.count)
+        )
+        return tuple(paces)[:count]
 
     def clocks_hz(self, count: int) -> tuple[float, ...]:
         """Return the clocks of the first ``count`` units, as cores of the first kind would need them."""

@@ -26,16 +26,13 @@ COLUMNS = ("kernel", "work", "transform", "epilogue", "rest", "on_chip", "memory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One measured net, taken apart: under which runtime and core, on how many threads.
-
-    ``slowest``: the core design that sets the pace of its threads, where it is not ``core``.
-    """
+    """One measured net, taken apart: under which runtime and core; ``unequal``: its threads run on several designs."""
 
     measured: Measurement
     runtime: str
     core: str
     parts: Parts
-    slowest: str = ""
+    unequal: bool = False
 
 
 def keys_of(rows: Sequence[Row]) -> list[Key]:
@@ -46,8 +43,6 @@ def keys_of(rows: Sequence[Row]) -> list[Key]:
         found |= {(row.runtime, "", dtype, name) for name in BY_DTYPE}
         found |= {(row.runtime, "", "", name) for name in BY_RUNTIME}
         found |= {("", row.core, "", name) for name in OF_CORE}
-        if row.slowest:
-            found.add(("", row.slowest, "", "gemm"))
     return sorted(found)
 
 
@@ -78,7 +73,6 @@ class Layout:
         self._core: dict[str, Index] = {
             name: repeat([at[("", row.core, "", name)] for row in rows]) for name in OF_CORE
         }
-        self._slowest = repeat([at[("", row.slowest or row.core, "", "gemm")] for row in rows])
         self._more = repeat([row.measured.key.threads - 1 for row in rows])
         self._cycle = np.repeat([row.parts.cycle_s for row in rows], sizes)
         kernel = self._column["kernel"]
@@ -109,11 +103,10 @@ class Layout:
         transform, transform_free = self._capped(point, "transform")
         epilogue = np.exp(point[self._own["epilogue"]] + point[self._core["epilogue"]])
         loss = np.exp(point[self._own["thread_loss"]])
-        pace = np.exp(point[self._core["gemm"]] - point[self._slowest])  # 1 where the first core is the slowest
         work, transforms = column["work"] / share, column["transform"] / transform
         finishing = column["epilogue"] * epilogue
         busy = work + transforms + finishing + column["rest"]
-        waited = pace * (1 + loss * self._more)
+        waited = 1 + loss * self._more
         compute = busy * waited
         cache_share = np.minimum(np.exp(point[self._own["cache_share"]]), 1.0)
         on_chip = column["on_chip"] / cache_share
@@ -129,7 +122,7 @@ class Layout:
         cached = (on_chip == bound) * (1 - computing)
         outside = 1 - computing - cached
         waiting = computing * waited
-        lost = computing * busy * pace * loss * self._more
+        lost = computing * busy * loss * self._more
         return time, [
             (self._own["kernel"], -waiting * work * share_free),
             (self._core["kernel"], -waiting * work * share_free),
@@ -138,8 +131,6 @@ class Layout:
             (self._own["epilogue"], waiting * finishing),
             (self._core["epilogue"], waiting * finishing),
             (self._own["thread_loss"], lost),
-            (self._core["gemm"], computing * compute),
-            (self._slowest, -computing * compute),
             (self._own["cache_share"], -cached * on_chip * (cache_share < 1)),
             (self._own["memory_share"], -outside * memory),
             (self._own["overhead_cycles"], started * own_start),

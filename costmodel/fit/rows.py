@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costmodel.cpu_file import Soc, load_core, load_runtime, load_soc, named
+from costmodel.cpu_file import load_core, load_runtime, load_soc, named
 from costmodel.devices.cpus import listed
 from costmodel.fit.features import Probe
 from costmodel.fit.layout import Row
@@ -40,16 +40,10 @@ def dense_rows(folder: Folder, use: Use, devices: frozenset[str] | None = None) 
                 layers = layers_of(row.net, folder.path, row.batch)
                 parts = probe.parts(layers, row.key.dtype, row.key.threads)
                 core = soc.clusters[entry.cluster].core
-                slowest = _slowest(probe, soc, entry.cluster, row.key.threads)
-                found.append(Row(measured=row, runtime=entry.runtime, core=core, parts=parts, slowest=slowest))
+                designs = [part.core for part in soc.clusters[entry.cluster :] for _ in range(part.count)]
+                unequal = len(set(designs[: row.key.threads])) > 1
+                found.append(Row(measured=row, runtime=entry.runtime, core=core, parts=parts, unequal=unequal))
     return found
-
-
-def _slowest(probe: Probe, soc: Soc, first: int, threads: int) -> str:
-    """Return the design of the slowest core among the first ``threads``, "" where it is the first one's."""
-    designs = [part.core for part in soc.clusters[first:] for _ in range(part.count)][:threads]
-    _, core = min(zip(probe.device.clocks_hz(threads), designs, strict=True))
-    return "" if core == designs[0] else core
 
 
 def _dense_at(row: Measurement, places: dict[tuple[str, str], tuple[str, ...]]) -> bool:

@@ -59,7 +59,7 @@ class Solution:
 
 def solve(rows: Sequence[Row], evaluations: int = 40) -> Solution:
     """Return the numbers under which ``rows`` are predicted best. Deterministic."""
-    rows = [row for row in rows if not row.slowest]
+    rows = [row for row in rows if not row.unequal]
     keys = keys_of(rows)
     machines = sorted({machine_of(row) for row in rows})
     start = np.array([0.0 if core else np.log(START[name]) for _, core, _, name in keys] + [0.0] * len(machines))

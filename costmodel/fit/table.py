@@ -21,7 +21,7 @@ UNFITTED = {  # parameter: value and why, where no rows say anything
 def fitted_rows(rows: Sequence[Row], solution: Solution, day: str) -> list[Fitted]:
     """Return every fitted number; runtimes and core kinds that were not fitted get the geometric mean of the others."""
     found = []
-    rows = [row for row in rows if not row.slowest]  # as the fit
+    rows = [row for row in rows if not row.unequal]  # as the fit
     for (runtime, core, dtype, name), value in solution.numbers.items():
         own = [
             row

@@ -12,6 +12,7 @@ from costmodel.cpu_device import compose, cpu_device
 from costmodel.cpu_file import FOLDER, load_core, load_fitted, load_runtime, load_soc, named
 from costmodel.devices.cpus import listed
 from costmodel.estimate import estimate
+from costmodel.roofline import Run
 from costmodel.spec import RowKernel, TileKernel
 from patterns.unstructured import Unstructured
 from simulator.spec import DeviceError
@@ -136,6 +137,16 @@ def test_threads_beyond_the_big_cores_run_at_the_little_ones_rate() -> None:
     device = cpu_device("rk3588", "rk3588", "ncnn")
     assert device.clocks_hz(5) == (2.4e9,) * 4 + (1.8e9 * 4 / 8,)  # 4 multiply-adds a cycle where the big core has 8
     assert device.peak_macs_per_s("fp32", 8) == 8 * (4 * 2.4e9) + 4 * (4 * 1.8e9)
+
+
+def test_little_cores_hold_the_big_ones_up_by_the_share_of_their_peak_too() -> None:
+    device, little = cpu_device("rk3588", "rk3588", "ncnn"), cpu_device("x", "rk3588", "ncnn", 1)
+    share = {each.name: each for each in device.kernels if "fp32" in each.dtypes}["gemm"].efficiency
+    own = {each.name: each for each in little.kernels if "fp32" in each.dtypes}["gemm"].efficiency
+    assert device.paces_hz(5)[-1] == pytest.approx(device.clocks_hz(5)[-1] * own / share)
+    assert device.paces_hz(4) == device.clocks_hz(4)
+    run = Run(device=device, dtype="fp32", units=5)
+    assert run.clock_hz == pytest.approx(min(device.paces_hz(5)) / (1 + 4 * (device.thread_loss or 0)))
 
 
 def test_an_efficiency_is_the_runtimes_times_the_cores() -> None:
