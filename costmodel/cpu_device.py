@@ -2,7 +2,8 @@
 
 An efficiency is the product of what belongs to (runtime, data type, kernel) and what belongs to (core, kernel), both
 fitted over many networks; none belongs to a network. Where nothing was fitted for a core, its factor is that of its
-kind (in order or not). Leaves out: threads beyond the clusters named, and clocks that fall under load.
+kind (in order or not, with fp16 or not). Leaves out: threads beyond the clusters named, and clocks that fall under
+load.
 """
 
 from __future__ import annotations
@@ -146,10 +147,9 @@ class _Numbers:
         own = self._first(parameter, places)
         if own is None:
             raise DeviceError(f"runtime {self._runtime}: {parameter} has no fitted value for {dtype or 'any dtype'}")
-        kind = "in-order" if self._core.in_order else "out-of-order"
         keys = [
             (runtime, core, kind_of)
-            for core in (self._core.name, kind)
+            for core in (self._core.name, self._core.kind)
             for runtime in (self._runtime, "")
             for kind_of in (dtype, "")
         ]

@@ -50,6 +50,13 @@ class Core:
     caches: tuple[Cache, ...]
     sources: Mapping[str, str]
 
+    @property
+    def kind(self) -> str:
+        """Which designs it is like, for numbers that were fitted to none of its own."""
+        if self.in_order:
+            return "in-order"
+        return "out-of-order, fp16" if "fp16" in self.macs_per_cycle else "out-of-order"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:

@@ -60,7 +60,7 @@ def point_of(fitted: Sequence[Fitted], keys: Sequence[Key]) -> Vector:
     def value(runtime: str, core: str, dtype: str, name: str) -> float:
         if not core:
             return values.get((runtime, "", dtype, name), values.get(("", "", dtype, name), np.nan))
-        kind = "in-order" if load_core(named("cores", core)).in_order else "out-of-order"
+        kind = load_core(named("cores", core)).kind
         return values.get(("", core, "", name), values.get(("", kind, "", name), 1.0))
 
     return np.log([value(*key) for key in keys])

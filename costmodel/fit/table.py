@@ -45,8 +45,7 @@ def _means(fitted: Sequence[Fitted], day: str) -> list[Fitted]:
     groups: dict[tuple[str, str, str], list[Fitted]] = defaultdict(list)
     for row in fitted:
         if row.core:
-            kind = "in-order" if load_core(named("cores", row.core)).in_order else "out-of-order"
-            groups[(kind, "", row.parameter)].append(row)
+            groups[(load_core(named("cores", row.core)).kind, "", row.parameter)].append(row)
         elif row.parameter in BY_RUNTIME:
             groups[("", "", row.parameter)].append(row)
         else:
