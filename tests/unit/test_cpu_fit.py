@@ -11,10 +11,11 @@ import pytest
 from costmodel.cpu_device import compose
 from costmodel.cpu_file import Fitted, load_core, load_fitted, load_runtime, load_soc, named
 from costmodel.devices.cpus import listed
+from costmodel.fit.cross_validate import cross_validate, errors, report
 from costmodel.fit.features import Probe
-from costmodel.fit.layout import BY_DTYPE, BY_RUNTIME, Row
+from costmodel.fit.layout import BY_DTYPE, BY_RUNTIME, Layout, Row, keys_of, machine_of
 from costmodel.fit.rows import dense_rows
-from costmodel.fit.solve import solve
+from costmodel.fit.solve import START, solve
 from costmodel.fit.split import held_out
 from costmodel.fit.table import fitted_rows, write_fitted
 from costmodel.validation.folder import open_folder
@@ -132,3 +133,40 @@ def test_the_stored_table_has_every_number_of_every_runtime_that_was_fitted() ->
     assert np.isfinite(values).all()
     with (FOLDER.path / "devices.csv").open(encoding="utf-8", newline="") as file:
         assert {"fit", "held_out"} == {row["use"] for row in csv.DictReader(file)}
+
+
+def test_the_derivatives_that_are_written_out_are_those_of_the_residuals() -> None:
+    rows = synthetic(TRUE)[::3] + dense_rows(FOLDER, "fit", SLICE)
+    keys, machines = keys_of(rows), sorted({machine_of(row) for row in rows})
+    layout = Layout(rows, keys, machines)
+    point = np.array([0.0 if core else np.log(START[name]) for _, core, _, name in keys] + [0.1] * len(machines))
+    written, step = layout.jacobian(point), 1e-6
+    for column in range(len(point)):
+        ahead, behind = point.copy(), point.copy()
+        ahead[column] += step
+        behind[column] -= step
+        slope = (layout.residuals(ahead) - layout.residuals(behind)) / (2 * step)
+        assert written[:, column] == pytest.approx(slope, abs=1e-5)
+
+
+def test_rows_over_cores_of_unequal_designs_fit_nothing() -> None:
+    rows = dense_rows(FOLDER, "fit", frozenset({"rk3399"}))
+    assert {row.measured.key.threads for row in rows if row.unequal} == {6}  # two A72 and four A53 cores
+    alone = [row for row in rows if not row.unequal]
+    assert solve(rows, evaluations=3).numbers == solve(alone, evaluations=3).numbers
+
+
+def test_a_soc_that_is_left_out_is_predicted_from_the_others_alone() -> None:
+    rows = dense_rows(FOLDER, "fit", SLICE)
+    socs = {row.measured.key.soc for row in rows}
+    found = cross_validate(rows, evaluations=4)
+    assert len(found) == len(rows)
+    one = min(socs)
+    others = [row for row in rows if row.measured.key.soc != one]
+    own = [row for row in rows if row.measured.key.soc == one]
+    expected = errors(own, fitted_rows(others, solve(others, 4), "of a fold"))
+    assert [each.error for each in found if each.row.measured.key.soc == one] == expected
+    slow = [replace(row, measured=replace(row.measured, seconds=2 * row.measured.seconds)) for row in own]
+    halved = [each.error for each in cross_validate([*others, *slow], 4) if each.row.measured.key.soc == one]
+    assert [1 + error for error in halved] == pytest.approx([(1 + error) / 2 for error in expected])
+    assert any(one in line for line in report(found))

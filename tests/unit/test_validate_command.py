@@ -23,7 +23,7 @@ TABLES = ("paddle_lite", "torchao_vit", "torchao")  # the small ones
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the small tables and the small nets alone, so that a validation takes no time."""
     folder = tmp_path_factory.mktemp("tables")
-    for name in ("machines.csv", "nets.csv", "devices.csv", "ncnn_model_layers.csv"):
+    for name in ("machines.csv", "nets.csv", "devices.csv", "ncnn_model_layers.csv", "ncnn_operators.csv"):
         shutil.copy(FOLDER / name, folder)
     header, *lines = (FOLDER / "tables.csv").read_text().splitlines()
     chosen = [line for line in lines if line.split(",")[0] in TABLES]
