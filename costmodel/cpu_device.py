@@ -78,7 +78,7 @@ def compose(
         name=name,
         summary=f"{soc.summary}; {runtime.summary}",
         kind=soc.kind,  # type: ignore[arg-type]  # checked by RooflineDevice
-        units=tuple(_units(part, cores, core, fitted, runtime.name) for part in parts),
+        units=tuple(_units(parts, cores, fitted, runtime.name)),
         static_threads=True,
         matrix_macs_per_cycle=tuple((dtype, int(rate)) for dtype, rate in core.macs_per_cycle.items()),
         vector_macs_per_cycle=tuple((dtype, int(rate)) for dtype, rate in core.vector_macs_per_cycle.items()),
@@ -99,18 +99,23 @@ def compose(
     )
 
 
-def _units(part: Cluster, cores: Mapping[str, Core], first: Core, fitted: Sequence[Fitted], runtime: str) -> Units:
-    """Return the cores of ``part``; work is dealt out evenly, so those of a slower design hold the first ones up."""
-    own = cores[part.core]
-    if own.name == first.name:
-        return Units(count=part.count, clock_hz=part.clock_hz)
-    shares = [_efficiency("gemm", "fp32", _Numbers(fitted, runtime, core)) for core in (own, first)]
-    return Units(
-        count=part.count,
-        clock_hz=part.clock_hz,
-        relative_rate=own.macs_per_cycle["fp32"] / first.macs_per_cycle["fp32"],
-        relative_share=shares[0] / shares[1],
-    )
+def _units(
+    parts: Sequence[Cluster], cores: Mapping[str, Core], fitted: Sequence[Fitted], runtime: str
+) -> Iterator[Units]:
+    """Yield the cores of each cluster; those of a slower design hold the first ones up, by the exponent ``held_up``."""
+    first = cores[parts[0].core]
+    for part in parts:
+        own = cores[part.core]
+        if own.name == first.name:
+            yield Units(count=part.count, clock_hz=part.clock_hz)
+            continue
+        numbers = [_Numbers(fitted, runtime, core) for core in (own, first)]
+        share, beside = (_efficiency("gemm", "fp32", each) for each in numbers)
+        rate = own.macs_per_cycle["fp32"] / first.macs_per_cycle["fp32"]
+        pace = part.clock_hz * rate * share / (parts[0].clock_hz * beside)  # of one of them, over one of the first
+        held_up = numbers[0].value("held_up", "")[0]
+        relative_share = pace**held_up * parts[0].clock_hz / (part.clock_hz * rate)
+        yield Units(count=part.count, clock_hz=part.clock_hz, relative_rate=rate, relative_share=relative_share)
 
 
 def _levels(soc: Soc, parts: Sequence[Cluster], core: Core, numbers: _Numbers) -> Iterator[MemoryLevel]:

@@ -24,7 +24,7 @@ class Units:
     """``count`` equal units at one clock: cores of a CPU, multiprocessors of a GPU; a CPU lists its fastest first.
 
     ``relative_rate``: multiply-adds a cycle over those of the device's tables (the little cores of a phone);
-    ``relative_share``: the share of their peak that dense kernels reach, over that of the first units. None: the same.
+    ``relative_share``: of that rate, the share at which they take part in an operator of all. None: the same.
     """
 
     count: int

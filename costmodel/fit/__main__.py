@@ -19,6 +19,7 @@ from costmodel.fit.rows import dense_rows
 from costmodel.fit.solve import solve
 from costmodel.fit.sparse import sparse_shares
 from costmodel.fit.table import fitted_rows, write_fitted
+from costmodel.fit.unequal import held_up
 from costmodel.validation.folder import open_folder
 
 
@@ -37,6 +38,7 @@ def main(arguments: list[str]) -> int:
     solution = solve(rows, options.evaluations)
     day = datetime.now(UTC).date().isoformat()
     fitted = fitted_rows(rows, solution, day)
+    fitted += held_up(folder, fitted, rows, day)
     fitted += sparse_shares(folder, fitted, day)
     write_fitted(options.out, fitted)
     socs = {row.measured.key.soc for row in rows}

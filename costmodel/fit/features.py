@@ -35,6 +35,7 @@ UNITS: Mapping[str, float] = {
     "overhead_cycles": 1.0,
     "thread_cycles": 1.0,
     "thread_loss": 1e-12,
+    "held_up": 1.0,
 }
 
 

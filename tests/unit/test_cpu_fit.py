@@ -18,6 +18,7 @@ from costmodel.fit.rows import dense_rows
 from costmodel.fit.solve import START, solve
 from costmodel.fit.split import held_out
 from costmodel.fit.table import fitted_rows, write_fitted
+from costmodel.fit.unequal import held_up
 from costmodel.validation.folder import open_folder
 from costmodel.validation.measurement import Key, Measurement
 from costmodel.validation.nets import layers_of
@@ -170,3 +171,19 @@ def test_a_soc_that_is_left_out_is_predicted_from_the_others_alone() -> None:
     halved = [each.error for each in cross_validate([*others, *slow], 4) if each.row.measured.key.soc == one]
     assert [1 + error for error in halved] == pytest.approx([(1 + error) / 2 for error in expected])
     assert any(one in line for line in report(found))
+
+
+def test_the_exponent_of_unequal_cores_is_the_one_under_which_the_times_were_made() -> None:
+    rows = [row for row in dense_rows(FOLDER, "fit", frozenset({"rk3399"})) if row.unequal][::8]
+    fitted = [row for row in load_fitted() if row.parameter != "held_up"]
+    entry = next(each for each in listed() if each.device == "rk3399")
+    soc = load_soc(named("socs", entry.soc))
+    cores = {part.core: load_core(named("cores", part.core)) for part in soc.clusters}
+    true = Fitted(runtime="", core="", dtype="", parameter="held_up", value=0.7, source="test")
+    device = compose("x", soc, cores, load_runtime(named("runtimes", entry.runtime)), [*fitted, true])
+    predictor = Predictor(device=device, folder=FOLDER.path)
+    made = [
+        replace(row, measured=replace(row.measured, seconds=predict(predictor, row.measured).low_s)) for row in rows
+    ]
+    assert [each.value for each in held_up(FOLDER, fitted, made, "2000-01-01")] == [true.value]
+    assert held_up(FOLDER, fitted, [row for row in made if not row.unequal], "2000-01-01") == []
