@@ -1,0 +1,79 @@
+"""What no roofline device can be: numbers that are not finite, parts of nothing, shares above all there is.
+
+``device_file`` asks after it has built a device from a file, so that a model never divides by what a file says. Rules
+of a single part stand with that part; those between parts are here. Left out: whether a number is plausible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from costmodel.measured import MeasuredKernel
+from costmodel.spec import Kernel, RooflineDevice, RowKernel, TileKernel, numbers
+from simulator.spec import DeviceError
+
+MAY_BE_ZERO = frozenset({  # in a kernel: counts of what it may do without
+    "weight_loads", "index_loads", "integer_operations", "epilogue", "epilogue_operations", "index_bytes",
+    "pointer_bytes", "least_channels", "gather_level",
+})  # fmt: skip
+SHARES = ("efficiency", "memory_share", "transform_efficiency", "dsp_share", "bram_share", "thread_loss")
+
+
+def check_rules(device: RooflineDevice) -> None:
+    """Raise DeviceError, naming the field, for the first number that no device can have."""
+    found = [*numbers(device).items()]
+    for kernel in device.kernels:  # by itself: kernels of several data types share a name
+        found += _inside(f"kernels.{kernel.name}", kernel)
+    for path, value in found:
+        if not 0 <= value < float("inf"):
+            raise DeviceError(f"{path} is {value}, and must be a finite number that is not negative")
+        if path.endswith(SHARES) and value > 1:
+            raise DeviceError(f"{path} is {value}, and must be at most 1")
+    _check_pipes(device)
+    for kernel in device.kernels:
+        _check_kernel(kernel, device)
+
+
+def _check_pipes(device: RooflineDevice) -> None:
+    if device.pipes is not None:
+        for name in ("vector_bytes", "loads_per_cycle", "instructions_per_cycle"):
+            if not getattr(device.pipes, name):
+                raise DeviceError(f"pipes.{name} is 0, and must be above 0")
+    for at, unit in enumerate(device.units):
+        if unit.relative_rate == 0:
+            raise DeviceError(f"units.{at}.relative_rate is 0, and must be above 0")
+
+
+def _check_kernel(kernel: Kernel, device: RooflineDevice) -> None:
+    where = f"kernels.{kernel.name}"
+    if isinstance(kernel, MeasuredKernel):  # fitted costs, which may be 0
+        return
+    for path, value in _inside(where, kernel):
+        if value == 0 and path.rpartition(".")[2] not in MAY_BE_ZERO:
+            raise DeviceError(f"{path} is 0, and must be above 0")
+    if isinstance(kernel, TileKernel):
+        if not kernel.tiles:
+            raise DeviceError(f"{where}.tiles is empty, and must have a member")
+        kept, of = kernel.kept
+        if kept > of:
+            raise DeviceError(f"{where}.kept is {kept} of {of}, and must keep at most all")
+    if isinstance(kernel, RowKernel):
+        most = len(device.levels) - 1
+        if kernel.gather_level is not None and kernel.gather_level > most:
+            raise DeviceError(f"{where}.gather_level is {kernel.gather_level}, and levels are 0 to {most}")
+        if device.pipes is None:
+            raise DeviceError(f"{where} counts instructions, and the device has no pipes")
+
+
+def _inside(path: str, value: Any) -> Iterator[tuple[str, float]]:
+    """Yield every number in a part, by its path."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        yield path, value
+    elif is_dataclass(value):
+        for part in fields(value):
+            yield from _inside(f"{path}.{part.name}", getattr(value, part.name))
+    elif isinstance(value, tuple):
+        for at, part in enumerate(value):
+            yield from _inside(f"{path}.{at}", part)
