@@ -10,6 +10,7 @@ from costmodel.tables.catalog import DEFAULT_TECHNOLOGY
 from costmodel.technology import Technology
 from gatherline.energy_columns import energy_columns
 from gatherline.report.columns import TOTAL, Row, complete_row
+from gatherline.total_band import extrapolated_note, total_band
 from simulator.result import CAUSES, LayerResult
 from simulator.spec import Device, DeviceError
 from traces.trace import LayerTrace
@@ -165,8 +166,8 @@ def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
     reasons = [f"not counted, unsupported: {', '.join(facts.unsupported)}"] if facts.unsupported else []
     busy = sum(result.utilization * result.latency_s for result in results)
     encodings = dict.fromkeys(layer.result.encoding for layer in layers if layer.result.encoding)
-    low = [result.latency_low_s for result in results]
-    high = [result.latency_high_s for result in results]
+    band = total_band(results)
+    reasons += [note for note in (band.note, extrapolated_note(results)) if note]
     row: dict[str, object] = {
         **_shared(facts),
         **sums,
@@ -178,9 +179,9 @@ def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
         "bound": max(bounds, key=lambda cause: bounds[cause]) if bounds else None,
         "utilization": min(1.0, busy / latency_s) if latency_s else 0.0,
         "encoding": ", ".join(encodings) or None,
-        "latency_low_s": None if None in low else sum(value for value in low if value is not None),
-        "latency_high_s": None if None in high else sum(value for value in high if value is not None),
-        "validated": "; ".join(dict.fromkeys(result.validated for result in results)),
+        "latency_low_s": band.low_s,
+        "latency_high_s": band.high_s,
+        "validated": band.validated,
         "extrapolated": any(result.extrapolated for result in results),
         "reason": "; ".join(reasons) or None,
         "peak_memory_bytes": weights + facts.activation_peak_bytes + buffers,
