@@ -80,7 +80,8 @@ def test_a_row_beyond_what_was_validated_says_beyond_what(
     *layers, total = rows(capsys, *asked)
     beyond = [row for row in layers if row["extrapolated"]]
     assert beyond
-    assert all((f"beyond what was validated: {says}" in row["reason"]) for row in beyond)
+    assert all("beyond what was validated: " in row["reason"] for row in beyond)
+    assert any(says in row["reason"] for row in beyond)
     assert all("beyond" not in (row["reason"] or "") for row in layers if not row["extrapolated"])
     assert total["extrapolated"]
     assert f"extrapolated in {len(beyond)} of {len(layers)} layers" in total["reason"]
