@@ -14,17 +14,16 @@ from typing import Any
 from costmodel.spec import Kernel, RooflineDevice, source_of
 from simulator.spec import Device
 
-UNITS = (  # the end of a name, its unit, how many of what is stored make one
-    ("macs_per_cycle", "MAC/cycle", 1.0),
-    ("bytes_per_cycle", "B/cycle", 1.0),
-    ("bytes_per_s", "GB/s", 1e9),
-    ("_hz", "MHz", 1e6),
-    ("_ns", "ns", 1.0),
-    ("_s", "us", 1e-6),
-    ("_cycles", "cycles", 1.0),
-    ("bytes", "B", 1.0),
+UNITS = (  # the end of a name, its unit, how many of what is stored make one, whether the name is told without its end
+    ("macs_per_cycle", "MAC/cycle", 1.0, False),
+    ("bytes_per_cycle", "B/cycle", 1.0, True),
+    ("bytes_per_s", "GB/s", 1e9, True),
+    ("_hz", "MHz", 1e6, True),
+    ("_ns", "ns", 1.0, True),
+    ("_s", "us", 1e-6, True),
+    ("_cycles", "cycles", 1.0, True),
+    ("bytes", "B", 1.0, True),
 )
-ENDS = ("bytes_per_s", "_hz", "_ns", "_s", "_cycles", "bytes")  # of names, which their units say
 PLACE = re.compile(r"\.\d+(\.|$)")  # of a member of a list without a name
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -53,10 +52,14 @@ def quantity(name: str, value: float | Fraction) -> str:
     """Return a number with the unit that the end of its name says."""
     if name.endswith("bytes") and value >= KIB and value % KIB == 0:
         return f"{value / MIB:g} MiB" if value % MIB == 0 else f"{value / KIB:g} KiB"
-    for end, unit, each in UNITS:
-        if name.endswith(end):
-            return f"{_digits(float(value) / each)} {unit}"
-    return _digits(value)
+    end, unit, each, _ = _unit(name, value)
+    return f"{_digits(float(value) / each)} {unit}" if end else _digits(value)
+
+
+def _unit(name: str, value: float | Fraction) -> tuple[str, str, float, bool]:
+    """Return the entry of ``UNITS`` for a number; a whole number in ``_s`` is no time (tRRD_S of a DRAM is short)."""
+    found = (entry for entry in UNITS if name.endswith(entry[0]))
+    return next((one for one in found if one[0] != "_s" or isinstance(value, float)), ("", "", 1.0, False))
 
 
 def _digits(value: float | Fraction) -> str:
@@ -103,7 +106,7 @@ def _line(part: str, values: Mapping[str, Any], source: Callable[[str], str]) ->
     texts: dict[str, list[str]] = {}
     shown: list[tuple[str, str]] = []
     for path, value in numbers:
-        name = _short(path, next(iter(values)))
+        name = _short(path, next(iter(values)), value)
         shown.append((name, quantity(path, value)))
         texts.setdefault(source(path), []).append(name or part)
     if len(texts) == 1:
@@ -117,16 +120,17 @@ def _joined(numbers: list[tuple[str, str]]) -> str:
     """Return names and values; members of a list, which have places for names, as one name and its values."""
     found: dict[str, list[str]] = {}
     for name, value in numbers:
-        found.setdefault(PLACE.sub(r"\1", name), []).append(value)
-    return ", ".join(f"{name} {' '.join(values)}".strip() for name, values in found.items())
+        bare = PLACE.sub(r"\1", name)
+        found.setdefault(bare if bare != name else f"{name} {value}", []).append(value)
+    parts = (name if name.endswith(values[0]) else f"{name} {' '.join(values)}" for name, values in found.items())
+    return ", ".join(part.strip() for part in parts)
 
 
-def _short(path: str, prefix: str) -> str:
+def _short(path: str, prefix: str, value: float | Fraction) -> str:
     """Return a name without its part and without its unit, which stands beside the value."""
     name = path.removeprefix(prefix).lstrip(".")
-    for end in ENDS:
-        name = name.removesuffix(end)
-    return name.replace("_", " ").strip()
+    end, _, _, dropped = _unit(name, value)
+    return (name.removesuffix(end) if dropped else name).replace("_", " ").strip()
 
 
 def flat(path: str, value: Any) -> Iterator[tuple[str, float | Fraction]]:

@@ -16,7 +16,7 @@ from gatherline.report.plots import COLOURS, MARKERS
 from gatherline.report.selection import Rows, number, text, unique
 
 MILLI = 1e3
-CROWD = 300  # points, from which on a panel draws them small and faint
+CROWD = 300  # points of a family, above which they are drawn small and faint
 WIDE = 200  # an axis over more than this factor is labelled at powers of ten alone
 
 
@@ -89,16 +89,15 @@ def _panel(axes: Axes, points: Rows, families: list[str]) -> None:
     middles = [float(np.sqrt(low * high)) for low, high in map(_ends, points)]
     measured = [_ms(point, "measured_s") for point in points]
     _axes(axes, [*measured, *middles])
-    size, faint = (5, 0.5) if len(points) > CROWD else (14, 0.9)
-    for name in families:
-        for use, hollow in (("fit", True), ("held_out", False)):  # held out on top
-            chosen = [
-                at for at, point in enumerate(points) if (text(point, "family"), text(point, "use")) == (name, use)
-            ]
-            colour = _colour(families, name)
+    counts = {name: sum(text(point, "family") == name for point in points) for name in families}
+    for name in sorted(families, key=lambda name: -counts[name]):  # few points on top of many, and larger
+        size, faint = (5, 0.5) if counts[name] > CROWD else (14, 0.9)
+        colour = _colour(families, name)
+        for use, face in (("fit", "none"), ("held_out", colour)):  # held out on top
+            at = [n for n, point in enumerate(points) if (text(point, "family"), text(point, "use")) == (name, use)]
             axes.scatter(
-                [measured[at] for at in chosen], [middles[at] for at in chosen], s=size, linewidths=0.6,
-                facecolors="none" if hollow else colour, edgecolors=colour, alpha=faint, zorder=3,
+                [measured[n] for n in at], [middles[n] for n in at], s=size, linewidths=0.6, facecolors=face,
+                edgecolors=colour, alpha=faint, zorder=3,
             )  # fmt: skip
 
 

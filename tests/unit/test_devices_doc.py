@@ -89,6 +89,7 @@ def test_every_fitted_number_is_on_the_page_with_its_source() -> None:
         ("overhead_s", 4e-6, "4 us"),
         ("efficiency", 0.63, "0.63"),
         ("bytes_per_cycle", 32, "32 B/cycle"),
+        ("rrd_s", 15, "15"),  # clock cycles between rows of one bank group and another: no seconds
     ],
 )
 def test_a_number_has_the_unit_that_its_name_ends_in(name: str, value: float, says: str) -> None:
