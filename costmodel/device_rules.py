@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from costmodel.measured import MeasuredKernel
 from costmodel.spec import Kernel, RooflineDevice, RowKernel, TileKernel, numbers
 from simulator.spec import DeviceError
 
-MAY_BE_ZERO = frozenset({  # in a kernel: counts of what it may do without
-    "weight_loads", "index_loads", "integer_operations", "epilogue", "epilogue_operations", "index_bytes",
-    "pointer_bytes", "least_channels", "gather_level",
+AT_LEAST_ONE = frozenset({  # in a kernel: what a model divides by, or cuts a layer into
+    "rows", "positions", "register_rows", "register_positions", "k_tile", "split_k", "kept", "outputs", "window_reuse",
+    "row_block", "position_block", "sector_bytes", "smallest_block", "position_tile", "lanes",
 })  # fmt: skip
 SHARES = ("efficiency", "memory_share", "transform_efficiency", "dsp_share", "bram_share", "thread_loss")
 
@@ -48,11 +47,10 @@ def _check_pipes(device: RooflineDevice) -> None:
 
 def _check_kernel(kernel: Kernel, device: RooflineDevice) -> None:
     where = f"kernels.{kernel.name}"
-    if isinstance(kernel, MeasuredKernel):  # fitted costs, which may be 0
-        return
     for path, value in _inside(where, kernel):
-        if value == 0 and path.rpartition(".")[2] not in MAY_BE_ZERO:
-            raise DeviceError(f"{path} is 0, and must be above 0")
+        name = next(part for part in reversed(path.split(".")) if not part.isdecimal())
+        if value < 1 and name in AT_LEAST_ONE:
+            raise DeviceError(f"{path} is {value}, and must be at least 1")
     if isinstance(kernel, TileKernel):
         if not kernel.tiles:
             raise DeviceError(f"{where}.tiles is empty, and must have a member")

@@ -121,7 +121,7 @@ FULL_CPU = device_text(SNAPDRAGON_855)
     ("text", "says"),
     [
         (FULL_CPU.replace("efficiency = ", "efficiency = 1", 1), "must be at most 1"),  # of the first of three gemms
-        (FULL_CPU.replace("k_tile = 1", "k_tile = 0", 1), "kernels.gemm.k_tile is 0, and must be above 0"),
+        (FULL_CPU.replace("k_tile = 1", "k_tile = 0", 1), "kernels.gemm.k_tile is 0, and must be at least 1"),
         (FULL_CPU.replace("register_rows = ", "register_rows = -", 1), "kernels.gemm.tiles.0.register_rows is -"),
         (FULL_CPU.replace("loads_per_cycle = ", "loads_per_cycle = 0 # ", 1), "pipes.loads_per_cycle is 0"),
         ('base = "a100"\noverhead_s = inf', "overhead_s is inf, and must be a finite number"),
