@@ -51,12 +51,11 @@ def _check_kernel(kernel: Kernel, device: RooflineDevice) -> None:
         name = next(part for part in reversed(path.split(".")) if not part.isdecimal())
         if value < 1 and name in AT_LEAST_ONE:
             raise DeviceError(f"{path} is {value}, and must be at least 1")
-    if isinstance(kernel, TileKernel):
-        if not kernel.tiles:
-            raise DeviceError(f"{where}.tiles is empty, and must have a member")
-        kept, of = kernel.kept
-        if kept > of:
-            raise DeviceError(f"{where}.kept is {kept} of {of}, and must keep at most all")
+    if isinstance(kernel, TileKernel) and not kernel.tiles:
+        raise DeviceError(f"{where}.tiles is empty, and must have a member")
+    kept, of = getattr(kernel, "kept", (1, 1))  # of every kind of N:M kernel
+    if kept > of:
+        raise DeviceError(f"{where}.kept is {kept} of {of}, and must keep at most all")
     if isinstance(kernel, RowKernel):
         most = len(device.levels) - 1
         if kernel.gather_level is not None and kernel.gather_level > most:
