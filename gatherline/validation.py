@@ -78,7 +78,7 @@ def _manifest(found: Validation, folder: Folder, devices: Sequence[RooflineDevic
         "version": version("gatherline"),
         "seed": SEED,
         "rows_read": found.rows,
-        "rows_used": len(found.points),
+        "rows_used": found.rows_used,
         "left_out": [
             {"rule": rule.name, "rows": found.left_out[rule.name], "reason": rule.reason} for rule in EXCLUSIONS
         ],

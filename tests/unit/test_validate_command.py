@@ -53,7 +53,7 @@ def test_every_device_and_family_has_a_line_with_its_errors(capsys: pytest.Captu
     report = validated(capsys, tables)
     assert report["schema"] == 1
     found = {(row["device"], row["family"]) for row in report["rows"]}
-    assert {("snapdragon-855", "dense"), ("adreno-640", "dense"), ("a100", "bsr"), ("a100", "n_of_m")} <= found
+    assert {("snapdragon-855-paddle", "dense"), ("adreno-640", "dense"), ("a100", "bsr"), ("a100", "n_of_m")} <= found
     for row in report["rows"]:
         assert row["rows"] >= row["nets"] >= 1
         assert 0 <= row["error_median"] <= row["error_p90"]
@@ -90,14 +90,15 @@ def test_a_device_with_kernels_of_one_runtime_is_compared_with_its_rows_alone(
     capsys: pytest.CaptureFixture[str], tables: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(tables, tmp_path / "other")
-    everything = validated(capsys, folder, "--device", "snapdragon-855")["manifest"]["rows_used"]
+    everything = validated(capsys, folder, "--device", "snapdragon-855-paddle")["manifest"]["rows_used"]
     text = (folder / "devices.csv").read_text()
-    assert "snapdragon-855,snapdragon-855,a76,,fit" in text
-    text = text.replace("snapdragon-855,snapdragon-855,a76,,fit", "snapdragon-855,snapdragon-855,a76,ncnn tflite,fit")
+    line = "snapdragon-855-paddle,snapdragon-855,a76,{},fit"
+    assert line.format("paddle_lite") in text
+    text = text.replace(line.format("paddle_lite"), line.format("ncnn tflite"))
     (folder / "devices.csv").write_text(text)
-    manifest = validated(capsys, folder, "--device", "snapdragon-855")["manifest"]
+    manifest = validated(capsys, folder, "--device", "snapdragon-855-paddle")["manifest"]
     assert manifest["rows_used"] == 0
-    assert manifest["unpredicted"]["snapdragon-855 has no kernels of paddle_lite"] == everything > 0
+    assert manifest["unpredicted"]["snapdragon-855-paddle has no kernels of paddle_lite"] == everything > 0
 
 
 def test_the_text_says_errors_floor_rules_and_bands(capsys: pytest.CaptureFixture[str], tables: Path) -> None:
