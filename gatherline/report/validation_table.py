@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.table import Table
 from rich.text import Text
 
-from gatherline.report.selection import RowLike, Rows, count, number, text, unique
+from gatherline.report.selection import RowLike, Rows, count, error_percent, number, text, unique
 from gatherline.report.table import console_for
 
 NAMES = ("device", "fitted", "family", "SoC", "processor", "runtime", "dtype")
@@ -47,21 +47,14 @@ def _cells(row: RowLike) -> list[str]:
         *(("all", "", "", "") if whole else (text(row, name) for name in ("soc", "processor", "runtime", "dtype"))),
         "" if whole else count(number(row, "threads")),
         count(number(row, "rows")),
-        _percent(row, "error_median"),
-        _percent(row, "error_p90"),
-        _percent(row, "within_10"),
-        _percent(row, "bias", signed=True),
+        error_percent(row, "error_median"),
+        error_percent(row, "error_p90"),
+        error_percent(row, "within_10"),
+        error_percent(row, "bias", signed=True),
         _ratio(row, "rank"),
-        _percent(row, "error_anchored"),
-        _percent(row, "floor") + ("*" if text(row, "floor_of") == "all silicon" else ""),
+        error_percent(row, "error_anchored"),
+        error_percent(row, "floor") + ("*" if text(row, "floor_of") == "all silicon" else ""),
     ]
-
-
-def _percent(row: RowLike, name: str, *, signed: bool = False) -> str:
-    value = number(row, name)
-    if value is None:
-        return "-"
-    return f"{value:+.0%}" if signed else f"{value:.0%}"
 
 
 def _ratio(row: RowLike, name: str) -> str:
@@ -78,7 +71,7 @@ def remarks(rows: Rows, manifest: Mapping[str, object]) -> list[str]:
         share = number(entry, "sign_right") or 0.0
         lines.append(
             f"Sparse over dense on {text(entry, 'device')}: {count(number(entry, 'ratios'))} ratios, median error "
-            f"{_percent(entry, 'error_median')}, faster or slower right in {share:.0%}."
+            f"{error_percent(entry, 'error_median')}, faster or slower right in {share:.0%}."
         )
     lines += ["", "Noise floor, by silicon (centre; one contributor beside another):"]
     for entry in _entries(manifest, "floors"):
@@ -86,7 +79,7 @@ def remarks(rows: Rows, manifest: Mapping[str, object]) -> list[str]:
         threads = f", {count(held)} thread{'s' if held > 1 else ''}" if held else ""
         what = f"{text(entry, 'soc')} {text(entry, 'processor')}{threads} {text(entry, 'dtype')}".rstrip()
         lines.append(
-            f"  {what}: {_percent(entry, 'median')}; {_percent(entry, 'pair_median')} "
+            f"  {what}: {error_percent(entry, 'median')}; {error_percent(entry, 'pair_median')} "
             f"({count(number(entry, 'machines'))} machines, {count(number(entry, 'rows'))} rows)"
         )
     bands = [f"  {text(entry, 'device_kind')}: {text(entry, 'text')}" for entry in _entries(manifest, "bands")]
