@@ -438,6 +438,7 @@ def validate(
     A line for each device, what it was measured on, and kernel family: median and 90th-percentile error, bias, rank
     correlation over nets, and the noise floor of the measurements. Devices that nothing was fitted to are marked.
     """
+    from gatherline.progress import terminal_progress
     from gatherline.report.files import check_target
     from gatherline.report.validation_table import print_validation
     from gatherline.validation import validation_report
@@ -447,7 +448,7 @@ def validate(
         return
     if out is not None:
         check_target(out)
-    report = validation_report(device or [], family or [], tables)
+    report = validation_report(device or [], family or [], tables, terminal_progress())
     if json:
         sys.stdout.write(report.to_json())
     else:

@@ -20,6 +20,7 @@ from costmodel.validation.folder import FOLDER, Folder, open_folder
 from costmodel.validation.predict import SEED
 from costmodel.validation.speedup import SpeedUp
 from gatherline.digest import device_digest
+from gatherline.progress import Progress, SilentProgress
 from gatherline.report.files import report_json
 from gatherline.report.validation_files import write_validation
 from patterns.names import nearest
@@ -47,7 +48,10 @@ class ValidationReport:
 
 
 def validation_report(
-    devices: Sequence[str] = (), families: Sequence[str] = (), tables: Path | None = None
+    devices: Sequence[str] = (),
+    families: Sequence[str] = (),
+    tables: Path | None = None,
+    progress: Progress | None = None,
 ) -> ValidationReport:
     """Compare devices (all of them by default) with the measurements in ``tables`` (the repository's by default).
 
@@ -55,7 +59,12 @@ def validation_report(
     """
     chosen = _devices(devices)
     folder = open_folder(tables or FOLDER)
-    found = validate(folder, chosen, families)
+    shown = progress or SilentProgress()
+    shown.start(len(chosen), "validate")
+    try:
+        found = validate(folder, chosen, families, shown.step)
+    finally:
+        shown.stop()
     return ValidationReport(
         manifest=_manifest(found, folder, chosen),
         rows=[_row(line) for line in found.lines],

@@ -6,7 +6,7 @@ Lines are by device and never mix devices; "held out" is a property of the devic
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from costmodel.spec import RooflineDevice
@@ -73,8 +73,15 @@ class Validation:
     speed_ups: tuple[SpeedUp, ...]
 
 
-def validate(folder: Folder, devices: Sequence[RooflineDevice], families: Sequence[str] = ()) -> Validation:
+def validate(
+    folder: Folder,
+    devices: Sequence[RooflineDevice],
+    families: Sequence[str] = (),
+    done: Callable[[str], None] = lambda device: None,
+) -> Validation:
     """Compare ``devices`` with every measurement of what they stand for; ``families``: only these kernel families.
+
+    ``done`` is told each device's name once it is compared.
 
     Raises ValidationError for a table that cannot be read, a device that stands for nothing, a family without rows.
     """
@@ -89,6 +96,7 @@ def validate(folder: Folder, devices: Sequence[RooflineDevice], families: Sequen
         if not uses:
             unpredicted[f"{device.name} stands for nothing that was measured (devices.csv)"] = 0
         points += _points(device, uses, sifted.kept, folder, obstacles)
+        done(device.name)
     predicted = {id(point.measured) for point in points}
     silent = [place for place, row in enumerate(sifted.kept) if id(row) not in predicted]
     unpredicted.update(
