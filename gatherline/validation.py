@@ -6,7 +6,7 @@ A row for each device, key and kernel family; the points behind them go into fil
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from costmodel.validation.floor import Floor
 from costmodel.validation.folder import FOLDER, Folder, open_folder
 from costmodel.validation.predict import SEED
 from costmodel.validation.speedup import SpeedUp
+from costmodel.validation.summary import summaries
 from gatherline.digest import device_digest
 from gatherline.progress import Progress, SilentProgress
 from gatherline.report.files import report_json
@@ -92,6 +93,7 @@ def _manifest(found: Validation, folder: Folder, devices: Sequence[RooflineDevic
             {"rule": rule.name, "rows": found.left_out[rule.name], "reason": rule.reason} for rule in EXCLUSIONS
         ],
         "unpredicted": found.unpredicted,
+        "summary": [asdict(summary) for summary in summaries(found.points, found.lines)],
         "floors": [_floor(floor) for floor in found.floors],
         "bands": [{"device_kind": band.device_kind, "text": band.text} for band in bands],
         "band_rule": RULE,

@@ -34,8 +34,33 @@ def print_validation(rows: Rows, manifest: Mapping[str, object], stream: TextIO)
         whole = row.get("soc") is None
         table.add_row(*(Text(cell) for cell in _cells(row)), style="bold" if whole else "")
     console.print(table)
+    console.print()
+    console.print(_summary(manifest))
     for line in remarks(rows, manifest):
         console.print(Text(line))
+
+
+def _summary(manifest: Mapping[str, object]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("kind", "fitted", "family", "dtype", "threads"):
+        table.add_column(name)
+    for name in ("devices", "nets", *NUMBERS[1:], "rank > 0.95"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in _entries(manifest, "summary"):
+        cells = [
+            text(row, "device_kind"),
+            "no" if text(row, "use") == "held_out" else "yes",
+            *(text(row, name) for name in ("family", "dtype", "threads")),
+            *(count(number(row, name)) for name in ("devices", "nets", "rows")),
+            *(error_percent(row, name) for name in ("median", "p90", "within_10")),
+            error_percent(row, "bias", signed=True),
+            _ratio(row, "rank"),
+            error_percent(row, "anchored"),
+            error_percent(row, "floor"),
+            f"{count(number(row, 'ranked_well'))} of {count(number(row, 'ranked'))}",
+        ]
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
 
 
 def _cells(row: RowLike) -> list[str]:
