@@ -279,10 +279,11 @@ def _override_members(current: tuple[Any, ...], data: Any, name: str, changed: l
     names = [str(getattr(member, "name", at)) for at, member in enumerate(current)]
     for key in data:
         if key not in names:
-            raise DeviceError(f"unknown key {name}.{key}; {nearest(key, list(dict.fromkeys(names)))}")
+            raise DeviceError(f"unknown key {name}.{key}; {nearest(key, names)}")
+    # kernels of one name, one for each data type, all take the change
     return tuple(
-        replace(member, **_changes(member, data[key], f"{name}.{key}.", changed, ("name",))) if key in data else member
-        for key, member in zip(names, current, strict=True)
+        replace(member, **_changes(member, data[own], f"{name}.{own}.", changed, ("name",))) if own in data else member
+        for own, member in zip(names, current, strict=True)
     )
 
 

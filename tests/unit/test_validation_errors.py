@@ -194,6 +194,7 @@ def test_a_type_or_threads_that_the_device_has_not_are_said() -> None:
     predictor = Predictor(device=SNAPDRAGON_855, folder=FOLDER)
     assert obstacle(predictor, measured(1.0)) == ""
     cores = SNAPDRAGON_855.unit_count
+    assert obstacle(predictor, measured(1.0, key=replace(KEY, threads=cores))) == ""
     assert f"has {cores} cores" in obstacle(predictor, measured(1.0, key=replace(KEY, threads=cores + 1)))
     no_int8 = Predictor(device=A100, folder=FOLDER)
     missing = {"fp32", "fp16", "int8", "int4"} - set(A100.dtypes)
