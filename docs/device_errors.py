@@ -16,8 +16,10 @@ from device_numbers import table
 from costmodel.validation.compare import Line, Point, Validation, errors_of
 from costmodel.validation.folder import DeviceUse
 from costmodel.validation.metrics import Errors
+from costmodel.validation.summary import summaries
 
 NONE = "-"
+WORDS = {"held_out": "held out", "fit": "fitted"}
 HEADER = ("family", "type", "rows", "nets", "median", "p90", "in 10 %", "bias", "rank", "anchored", "floor")
 
 
@@ -33,7 +35,7 @@ class Measured:
         found = {use.use for use in self.uses if use.device == device}
         if not found:
             return "not measured"
-        return "held out" if found == {"held_out"} else "fitted"
+        return WORDS["held_out" if found == {"held_out"} else "fit"]
 
     def points(self, device: str) -> list[Point]:
         return [] if self.validation is None else [x for x in self.validation.points if x.device.name == device]
@@ -59,6 +61,33 @@ class Measured:
             of_type = [line for line in lines if line.key is not None and line.key.dtype == dtype]
             rows.append((family, dtype, *_cells(errors_of(points), of_type), floor(of_type)))
         return table(HEADER, rows, right=frozenset(range(2, len(HEADER))))
+
+    def by_kind(self) -> list[str]:
+        """Return a table of all devices together, by kind, family, type and threads, held out first."""
+        if self.validation is None:
+            return []
+        rows = []
+        for one in summaries(self.validation.points, self.validation.lines):
+            what = (one.device_kind, WORDS[one.use], one.family, one.dtype, one.threads)
+            counts = (str(one.devices), f"{one.rows:,}", percent(one.median), percent(one.p90), f"{one.bias:+.0%}")
+            rank = NONE if one.rank is None else f"{one.rank:.3f}"
+            rest = (NONE if share is None else percent(share) for share in (one.anchored, one.floor))
+            rows.append((*what, *counts, rank, *rest))
+        header = ("kind", "used in fitting?", "family", "type", "threads", "devices", "rows", "median", "p90", "bias",
+                  "rank", "anchored", "floor")  # fmt: skip
+        return table(header, rows, right=frozenset(range(5, len(header))))
+
+    def speed_up(self, device: str) -> str:
+        """Return how well sparse over dense of one runtime is told, "" where no table has both."""
+        ratios = [] if self.validation is None else [x for x in self.validation.speed_ups if x.device == device]
+        if not ratios:
+            return ""
+        off = float(np.median([abs(ratio.error) for ratio in ratios]))
+        right = sum(ratio.sign_right for ratio in ratios)
+        return (
+            f"Sparse over dense of one runtime: {len(ratios)} ratios, median error {percent(off)}, "
+            f"faster or slower right in {right}."
+        )
 
 
 def _cells(errors: Errors, lines: Sequence[Line]) -> tuple[str, ...]:

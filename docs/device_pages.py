@@ -87,7 +87,8 @@ def _summary(measured: Measured) -> list[str]:
             (link, device.kind, processor(device), measured.use_of(device.name), *measured.summary(device.name))
         )
     header = ("device", "kind", "processor", "used in fitting?", "rows", "median error", "floor")
-    return ["## All devices", "", *_measured(["", *table(header, rows, right=frozenset((4, 5, 6))), ""])]
+    kinds = ["## By kind", "", *_measured(["", *measured.by_kind(), ""]), ""]
+    return [*kinds, "## All devices", "", *_measured(["", *table(header, rows, right=frozenset((4, 5, 6))), ""])]
 
 
 def anchor(heading: str) -> str:
@@ -121,7 +122,8 @@ def _section(device: Target, measured: Measured) -> Iterator[str]:
         notes = "; ".join(dict.fromkeys(use.note for use in uses if use.note))
         yield f"Stands for {'; '.join(sorted(stands))}" + (f" ({cell(notes)})." if notes else ".")
         yield ""
-    yield from _measured(["", *measured.table(device.name), ""] if measured.table(device.name) else [])
+    errors, ratios = measured.table(device.name), measured.speed_up(device.name)
+    yield from _measured(["", *errors, "", *([ratios, ""] if ratios else [])] if errors else [])
     yield ""
     if isinstance(device, RooflineDevice):
         yield from (_kernels(device), "")
