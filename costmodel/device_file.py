@@ -19,7 +19,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from costmodel.device_rules import check_rules
 from costmodel.devices.catalog import ALL_DEVICES
-from costmodel.measured import MeasuredKernel, check_terms
+from costmodel.measured import MeasuredKernel
 from costmodel.soc_file import load_soc_device
 from costmodel.spec import (
     BlockKernel,
@@ -111,44 +111,10 @@ def _read(path: Path) -> dict[str, Any]:
 def _checked(path: Path, device: RooflineDevice) -> RooflineDevice:
     """Return ``device``. Raises DeviceError, naming the file, for numbers that no device can have."""
     try:
-        _check(device)
         check_rules(device)
     except DeviceError as error:
         raise DeviceError(f"{path}: {error}") from None
     return device
-
-
-def _check(device: RooflineDevice) -> None:
-    """Raise DeviceError for numbers that no device can have; the device itself checks the rest."""
-    if not device.units or not device.matrix_macs_per_cycle or not device.kernels:
-        raise DeviceError("units, matrix_macs_per_cycle and kernels must each have a member")
-    positive = {f"units.{at}.{name}": getattr(unit, name) for at, unit in enumerate(device.units)
-                for name in ("count", "clock_hz")}  # fmt: skip
-    for level in device.levels:
-        positive[f"levels.{level.name}.unit_bytes_per_s"] = level.unit_bytes_per_s
-        positive[f"levels.{level.name}.total_bytes_per_s"] = level.total_bytes_per_s
-        if level.bytes is not None:
-            positive[f"levels.{level.name}.bytes"] = level.bytes
-    for table in ("matrix_macs_per_cycle", "vector_macs_per_cycle"):
-        positive |= {f"{table}.{dtype}": rate for dtype, rate in getattr(device, table)}
-    for kernel in device.kernels:
-        positive[f"kernels.{kernel.name}.efficiency"] = kernel.efficiency
-        positive[f"kernels.{kernel.name}.memory_share"] = kernel.memory_share
-        missing = [dtype for dtype in kernel.dtypes if dtype not in device.dtypes]
-        if missing:
-            raise DeviceError(
-                f"kernels.{kernel.name}.dtypes has {missing[0]}, and matrix_macs_per_cycle has none for it"
-            )
-        if isinstance(kernel, MeasuredKernel):
-            check_terms(kernel, device.levels)
-    positive["vector_efficiency"] = device.vector_efficiency
-    for name, value in positive.items():
-        if not 0 < value < float("inf"):
-            raise DeviceError(f"{name} is {value}, and must be above 0")
-        if name.endswith(("efficiency", "memory_share")) and value > 1:
-            raise DeviceError(f"{name} is {value}, and must be at most 1")
-    if {dtype for dtype, _ in device.vector_macs_per_cycle} != set(device.dtypes):
-        raise DeviceError("vector_macs_per_cycle and matrix_macs_per_cycle must have the same data types")
 
 
 @cache

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from costmodel.measured import MeasuredKernel, check_terms
 from costmodel.spec import Kernel, RooflineDevice, RowKernel, TileKernel, numbers
 from simulator.spec import DeviceError
 
@@ -22,6 +23,7 @@ SHARES = ("efficiency", "memory_share", "transform_efficiency", "dsp_share", "br
 
 def check_rules(device: RooflineDevice) -> None:
     """Raise DeviceError, naming the field, for the first number that no device can have."""
+    _check_parts(device)
     found = [*numbers(device).items()]
     for kernel in device.kernels:  # by itself: kernels of several data types share a name
         found += _inside(f"kernels.{kernel.name}", kernel)
@@ -33,6 +35,39 @@ def check_rules(device: RooflineDevice) -> None:
     _check_pipes(device)
     for kernel in device.kernels:
         _check_kernel(kernel, device)
+
+
+def _check_parts(device: RooflineDevice) -> None:
+    """Raise DeviceError for a device without parts, for parts that do nothing, and for types that do not agree."""
+    if not device.units or not device.matrix_macs_per_cycle or not device.kernels:
+        raise DeviceError("units, matrix_macs_per_cycle and kernels must each have a member")
+    positive = {f"units.{at}.{name}": getattr(unit, name) for at, unit in enumerate(device.units)
+                for name in ("count", "clock_hz")}  # fmt: skip
+    for level in device.levels:
+        positive[f"levels.{level.name}.unit_bytes_per_s"] = level.unit_bytes_per_s
+        positive[f"levels.{level.name}.total_bytes_per_s"] = level.total_bytes_per_s
+        if level.bytes is not None:
+            positive[f"levels.{level.name}.bytes"] = level.bytes
+    for table in ("matrix_macs_per_cycle", "vector_macs_per_cycle"):
+        positive |= {f"{table}.{dtype}": rate for dtype, rate in getattr(device, table)}
+    for kernel in device.kernels:
+        positive[f"kernels.{kernel.name}.efficiency"] = kernel.efficiency
+        positive[f"kernels.{kernel.name}.memory_share"] = kernel.memory_share
+        missing = [dtype for dtype in kernel.dtypes if dtype not in device.dtypes]
+        if missing:
+            raise DeviceError(
+                f"kernels.{kernel.name}.dtypes has {missing[0]}, and matrix_macs_per_cycle has none for it"
+            )
+        if isinstance(kernel, MeasuredKernel):
+            check_terms(kernel, device.levels)
+    positive["vector_efficiency"] = device.vector_efficiency
+    for name, value in positive.items():
+        if not 0 < value < float("inf"):
+            raise DeviceError(f"{name} is {value}, and must be above 0")
+        if name.endswith(("efficiency", "memory_share")) and value > 1:
+            raise DeviceError(f"{name} is {value}, and must be at most 1")
+    if {dtype for dtype, _ in device.vector_macs_per_cycle} != set(device.dtypes):
+        raise DeviceError("vector_macs_per_cycle and matrix_macs_per_cycle must have the same data types")
 
 
 def _check_pipes(device: RooflineDevice) -> None:

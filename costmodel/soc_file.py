@@ -14,6 +14,7 @@ from pathlib import Path
 from costmodel.cpu_device import compose
 from costmodel.cpu_file import Core, Soc, load_core, load_fitted, load_runtime, load_soc, named
 from costmodel.spec import RooflineDevice
+from patterns.names import nearest
 from simulator.spec import DeviceError
 
 NEEDED_DTYPES = ("fp32", "int8")  # what a core is compared by: rates of unlike cores, and its dot products
@@ -69,6 +70,11 @@ def _core_numbers(core: Core) -> Iterable[str]:
 
 
 def _sourced(path: Path, sources: Mapping[str, str], needed: Iterable[str]) -> None:
-    for name in needed:
+    """Raise DeviceError for a number without a source, and for a source of no number."""
+    numbers = list(needed)
+    for name in sources:
+        if name not in numbers:
+            raise DeviceError(f'{path}: sources."{name}" is of no number of the file; {nearest(name, numbers)}')
+    for name in numbers:
         if name not in sources:
             raise DeviceError(f'{path}: sources."{name}" is missing, and must say where it is from ("assumed" will do)')

@@ -82,6 +82,7 @@ def test_a_file_that_was_edited_is_read_again(tmp_path: Path) -> None:
         (r'^core = "cortex-a77"$', 'core = "none.toml"', "none.toml: no such file"),
         (r'^"clusters" = .*$', "", 'sources."clusters" is missing'),
         (r'^"l3.bytes" = .*$', "", 'sources."l3.bytes" is missing'),
+        (r'^"l3.bytes" = ', '"l3.byte" = ', 'sources."l3.byte" is of no number of the file; did you mean l3.bytes'),
     ],
 )  # fmt: skip
 def test_a_wrong_soc_file_is_one_line_with_the_field(tmp_path: Path, old: str, new: str, says: str) -> None:
