@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from costmodel.cpu_device import cpu_device
+from costmodel.device_file import device_text
+from costmodel.measured import MeasuredKernel, Regime
 from costmodel.validation import bands
 from gatherline import cli
 
@@ -17,6 +22,7 @@ BANDS = (
     f"mobile_cpu,dense,fp16,40,10,2,0.8,1.5,0.1,0.3,1,{LIMIT_MACS},1.0,{LIMIT_THREADS}\n"
     f"mobile_cpu,csr,fp16,40,10,2,0.7,1.9,0.1,0.3,1,{LIMIT_MACS},{LIMIT_DENSITY},{LIMIT_THREADS}\n"
 )
+P90 = 0.3
 SMALL = ("mobilenet_v1", "--input-shape", "1,3,32,32")
 
 
@@ -63,6 +69,43 @@ def test_the_total_of_two_kernel_families_is_the_sum_of_their_ends(capsys: pytes
         assert total[end] == pytest.approx(sum(row[end] for row in layers))
     assert "csr fp16" in total["validated"]
     assert "dense fp16" in total["validated"]
+
+
+def host(folder: Path, kinds: tuple[str, ...]) -> Path:
+    """Write a device as a calibration would: products of ``kinds`` measured, pools and activations not."""
+    measured = MeasuredKernel(
+        name="measured", runtime="test", encoding="dense", serves=(), kinds=kinds, dtypes=("fp32",), unit="matrix",
+        efficiency=1.0, regimes=(Regime(positions=None, costs=(("mac_s", 1e-10),)),), median_error=0.1, p90_error=P90,
+    )  # fmt: skip
+    device = replace(cpu_device("host", "x86-avx512", "ncnn"), name="host")
+    rest = tuple(kernel for kernel in device.kernels if "fp32" in kernel.dtypes)
+    sources = {path: text for path, text in device.sources.items() if not path.startswith("kernels.")}
+    whole = replace(device, kernels=(measured, *rest), sources={**sources, "kernels": "assumed"})
+    path = folder / "host.toml"
+    path.write_text(device_text(whole), encoding="utf-8")
+    return path
+
+
+def test_the_total_of_a_calibrated_host_has_a_band_though_a_pool_has_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = host(tmp_path, ("conv2d", "linear"))
+    *layers, total = rows(capsys, "digits", "--pattern", "dense", "--dtype", "fp32", "--device", str(path))
+    assert {row["kind"] for row in layers if row["latency_low_s"] is None} == {"activation", "pool"}
+    assert total["latency_high_s"] == pytest.approx(total["latency_s"] * (1 + P90))  # one error for all of it
+    assert total["latency_low_s"] == pytest.approx(total["latency_s"] / (1 + P90))
+    assert "calibrated on one host" in total["validated"]
+    assert "pool not validated" in total["validated"]
+    assert "No error band" not in ran(capsys, "digits", "--pattern", "dense", "--dtype", "fp32", "--device", str(path))
+
+
+def test_a_total_of_which_little_was_calibrated_says_so_and_has_no_band(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = host(tmp_path, ("linear",))
+    total = rows(capsys, "digits", "--pattern", "dense", "--dtype", "fp32", "--device", str(path))[-1]
+    assert (total["latency_low_s"], total["validated"]) == (None, "not validated")
+    assert "no error band: those of layers cover" in total["reason"]
 
 
 @pytest.mark.parametrize(
