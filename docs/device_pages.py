@@ -127,6 +127,8 @@ def _section(device: Target, measured: Measured) -> Iterator[str]:
     yield ""
     if isinstance(device, RooflineDevice):
         yield from (_kernels(device), "")
+    else:
+        yield from ("Every pattern runs, as the request streams of its encoding ([how](machine.md)).", "")
     if device.name in ASSEMBLED and isinstance(device, RooflineDevice):
         yield from _assembled(device, ASSEMBLED[device.name])
     else:
