@@ -16,7 +16,7 @@ from gatherline import pipeline
 from gatherline.advice.crossing import Curve, Probe
 from gatherline.advice.curves import Curves, Study, curves_by_layer, curves_over_network, study_of
 from gatherline.advice.probing import Bench
-from gatherline.advice.ratios import DEFAULT_PATTERNS, check_has_ratios, over_network, targets
+from gatherline.advice.ratios import DEFAULT_PATTERNS, check_has_ratios, over_network, ratios_text, targets
 from gatherline.advice.tolerance import LEAST_TOLERANCE, MOST_TOLERANCE, TOLERANCE
 from gatherline.advice.verdict import Answer, answer
 from gatherline.progress import Progress, SilentProgress
@@ -26,7 +26,7 @@ from gatherline.report.files import report_json
 from gatherline.request import RequestError, RunRequest, Target, devices_of, lower
 from patterns.base import Pattern
 from patterns.catalog import parse_pattern
-from traces.layer import MatrixLayer, Network
+from traces.layer import MatrixLayer, Network, UnsupportedLayer
 
 Row = dict[str, object]
 
@@ -68,6 +68,8 @@ class BreakEven:
     layer_of: MatrixLayer | None
     pattern: str
     device: Target
+    dtype: str
+    threads: int
     synthetic: bool
     dense: Probe
     answer: Answer
@@ -85,9 +87,12 @@ class BreakEven:
             "p": layer.p if layer else None,
             "groups": layer.groups if layer else None,
             "pattern": self.pattern,
+            "ratios": ratios_text(parse_pattern(self.pattern)),
             "device": self.device.name,
             "device_kind": self.device.kind,
             "model_kind": "roofline" if isinstance(self.device, RooflineDevice) else "cycle",
+            "dtype": self.dtype,
+            "threads": self.threads,
             "verdict": found.verdict,
             "density": found.density,
             "slower_density": found.slower_density,
@@ -160,28 +165,32 @@ def break_even(
 
     Raises what ``simulate run`` raises for the same model, patterns, devices and options, all of it ValueError.
     """
-    shown = progress or SilentProgress()
     devices = devices_of(request.run)
     network = network if network is not None else lower(request.run)
     study = study_of(network, Bench(request=request.run, devices=devices), request.tolerance)
+    answers = solve(study, request.patterns, progress or SilentProgress())
+    manifest = {**pipeline.manifest(request.run, network, devices), "tolerance": request.tolerance}
+    return BreakEvenReport(manifest=manifest, answers=answers)
+
+
+def solve(study: Study, patterns: Sequence[Pattern], shown: Progress) -> tuple[BreakEven, ...]:
+    """Return the answers of a study, by device, pattern and layer. Raises RequestError where no layer is pruned."""
     if not study.pruned:
         raise RequestError(
-            f"model {network.name} has no layer to prune: those with weights stay dense unless all are pruned (--all)"
+            f"model {study.network.name}: none of its {len(study.network.matrix_layers)} layers with weights is "
+            f"pruned by default; --all prunes them"
         )
-    patterns = request.patterns
-    shown.start(sum(_steps(study, pattern) for pattern in patterns), f"{network.name}: {len(devices)} devices")
+    shown.start(sum(_steps(study, pattern) for pattern in patterns), study.network.name)
     try:
         curves = [_curves(study, pattern, shown) for pattern in patterns]
     finally:
         shown.stop()
-    answers = [
+    return tuple(
         found
         for number in study.numbers
         for pattern, of_this in zip(patterns, curves, strict=True)
         for found in _answers(study, pattern, of_this, number)
-    ]
-    manifest = {**pipeline.manifest(request.run, network, devices), "tolerance": request.tolerance}
-    return BreakEvenReport(manifest=manifest, answers=tuple(answers))
+    )
 
 
 def _steps(study: Study, pattern: Pattern) -> int:
@@ -194,16 +203,19 @@ def _curves(study: Study, pattern: Pattern, shown: Progress) -> Curves:
 
 def _answers(study: Study, pattern: Pattern, curves: Curves, number: int) -> list[BreakEven]:
     """Return the answers of one pattern on one device: the total, then the layers in the network's order."""
+    request, device = study.bench.request, study.bench.devices[number]
     layers = {layer.name: layer for layer in study.network.matrix_layers}
     found = {name: _answer(study, curves, name, number) for name in (TOTAL, *layers)}
-    found[TOTAL] = _told(found[TOTAL], [found[layer.name] for layer in study.pruned])
+    found[TOTAL] = _told(study, found[TOTAL], [found[layer.name] for layer in study.pruned])
     return [
         BreakEven(
             model=study.network.name,
             layer=name,
             layer_of=layers.get(name),
             pattern=pattern.spelling,
-            device=study.bench.devices[number],
+            device=device,
+            dtype=request.dtype,
+            threads=request.threads if device.kind in ("mobile_cpu", "cpu") else 1,
             synthetic=study.network.synthetic,
             dense=study.dense[name, number],
             answer=what,
@@ -223,13 +235,16 @@ def _sorted(curve: Curve) -> tuple[Probe, ...]:
     return tuple(curve[target] for target in sorted(curve))
 
 
-def _told(whole: Answer, layers: Sequence[Answer]) -> Answer:
-    """Return the network's answer with how many of the pruned layers are never faster, and their commonest reason."""
+def _told(study: Study, whole: Answer, layers: Sequence[Answer]) -> Answer:
+    """Return the network's answer with how many layers are never faster and mostly why, and what is not counted."""
     never = [layer.reason for layer in layers if layer.verdict == "never"]
-    if not never:
-        return whole
-    reason, times = Counter(never).most_common(1)[0]
-    text = f"{len(never)} of {len(layers)} pruned layers are never faster"
-    text += f" ({times} of them: {reason})" if times > 1 else ""
-    own = "" if whole.verdict == "never" and len(never) == len(layers) else whole.reason
-    return replace(whole, reason="; ".join(part for part in (own, text) if part))
+    notes = [] if len(never) == len(layers) else [whole.reason]
+    if never:
+        reason, times = Counter(never).most_common(1)[0]
+        text = f"{len(never)} of {len(layers)} pruned layers are never faster"
+        notes.append(text + (f" ({times} of them: {reason})" if times > 1 else f" ({reason})"))
+    unsupported = [layer for layer in study.network.layers if isinstance(layer, UnsupportedLayer)]
+    if unsupported:
+        named = ", ".join(f"{layer.op} ({layer.name})" for layer in unsupported)
+        notes.append(f"not counted, unsupported: {named}")
+    return replace(whole, reason="; ".join(note for note in notes if note))

@@ -18,13 +18,14 @@ Key = TypeVar("Key", bound=Hashable)
 class Probe:
     """A layer or a network pruned to one target. ``target``: the share of weights asked to stay; ``pattern``: as run.
 
-    ``kept`` of ``weights`` stay. ``low_s`` and ``high_s``: the error band of ``latency_s``, None where not validated.
+    ``kept`` of ``weights`` stay, of a network those of its pruned layers; None: not counted, since they move no time.
+    ``low_s`` and ``high_s``: the error band of ``latency_s``, None where not validated.
     ``note``: why the mask is not what was asked for; ``reason``: that and why the device runs it as it does.
     """
 
     target: float
     pattern: str
-    kept: int
+    kept: int | None
     weights: int
     latency_s: float
     low_s: float | None = None
@@ -38,8 +39,13 @@ class Probe:
     reason: str = ""
 
     @property
-    def density(self) -> float:
-        return self.kept / self.weights if self.weights else 0.0
+    def density(self) -> float | None:
+        return None if self.kept is None or not self.weights else self.kept / self.weights
+
+    @property
+    def share(self) -> float:
+        """The density, or the one that was asked for where it was not counted."""
+        return self.target if self.density is None else self.density
 
 
 Curve = Mapping[float, Probe]  # by target
@@ -48,12 +54,19 @@ Ask = Callable[[float, frozenset[Key]], Mapping[Key, Probe]]
 
 def ordered(curve: Curve) -> list[Probe]:
     """Return the probes by rising target, without those in which no weight is left."""
-    return [curve[target] for target in sorted(curve) if curve[target].kept]
+    return [curve[target] for target in sorted(curve) if curve[target].kept != 0]
 
 
 def first_slower(probes: list[Probe], dense_s: float) -> int | None:
     """Return the place of the first probe that is not faster than dense, None where all are faster."""
     return next((at for at, probe in enumerate(probes) if probe.latency_s >= dense_s), None)
+
+
+def ends(curve: Curve, dense_s: float) -> list[Probe]:
+    """Return the last probe of the faster run and the first slower one; fewer where there is none."""
+    probes = ordered(curve)
+    at = first_slower(probes, dense_s)
+    return probes[-1:] if at is None else probes[at - 1 : at + 1] if at else []
 
 
 def next_target(curve: Curve, dense_s: float, tolerance: float) -> float | None:

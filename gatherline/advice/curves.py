@@ -7,10 +7,10 @@ threshold) is probed network by network. Layers that ``simulate run`` leaves as 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum
 
-from gatherline.advice.crossing import Probe, settle
+from gatherline.advice.crossing import Probe, ends, settle
 from gatherline.advice.probing import Bench, LayerKey, kept_trace, pruned_trace, refused
 from gatherline.advice.ratios import has_listed_ratios, pattern_at, targets
 from gatherline.progress import Progress
@@ -21,6 +21,7 @@ from simulator.parallel import in_order, thread_count
 from traces.fusion import fuse
 from traces.layer import MatrixLayer, Network
 from traces.masks import Level, kept_dense, trace_network
+from traces.trace import LayerTrace
 
 Curves = dict[LayerKey, dict[float, Probe]]
 
@@ -45,6 +46,10 @@ class Study:
     def numbers(self) -> range:
         return range(len(self.bench.devices))
 
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(layer.name for layer in self.pruned)
+
 
 def study_of(network: Network, bench: Bench, tolerance: float) -> Study:
     """Return the study of ``network`` on the bench's devices: everything dense is run here."""
@@ -61,21 +66,27 @@ def study_of(network: Network, bench: Bench, tolerance: float) -> Study:
         else:
             for number in numbers:
                 del fixed[layer.name, number]
-    for number in numbers:
-        dense[TOTAL, number] = total({**dense, **fixed}, 1.0, number, "dense")
     pruned = tuple(layer for layer in fused.matrix_layers if layer.name not in kept)
+    names = frozenset(layer.name for layer in pruned)
+    for number in numbers:
+        dense[TOTAL, number] = total({**dense, **fixed}, 1.0, number, "dense", names)
     return Study(bench=bench, network=network, pruned=pruned, kept=kept, dense=dense, fixed=fixed, tolerance=tolerance)
 
 
-def total(probes: Mapping[LayerKey, Probe], target: float, number: int, pattern: str) -> Probe:
-    """Return the sum over the layers of one device, exact in any order; a band only where all layers have one."""
+def total(probes: Mapping[LayerKey, Probe], target: float, number: int, pattern: str, pruned: frozenset[str]) -> Probe:
+    """Return the sum over the layers of one device, exact in any order; a band only where all layers have one.
+
+    Weights are those of the ``pruned`` layers, as a sparsity asked of a network is.
+    """
     found = [probe for (layer, device), probe in probes.items() if device == number and layer != TOTAL]
+    weighed = [probes[layer, number] for layer in sorted(pruned)]
+    kept = [probe.kept for probe in weighed]
     low, high = [probe.low_s for probe in found], [probe.high_s for probe in found]
     return Probe(
         target=target,
         pattern=pattern,
-        kept=sum(probe.kept for probe in found),
-        weights=sum(probe.weights for probe in found),
+        kept=None if None in kept else sum(count for count in kept if count is not None),
+        weights=sum(probe.weights for probe in weighed),
         latency_s=fsum(probe.latency_s for probe in found),
         low_s=None if None in low else fsum(value for value in low if value is not None),
         high_s=None if None in high else fsum(value for value in high if value is not None),
@@ -97,28 +108,24 @@ class _Layers:
 
     def probe(self, layer: MatrixLayer, target: float, numbers: Iterable[int]) -> None:
         """Add the probes of a layer on some devices, but those that are known."""
-        wanted = [
-            number
-            for number in numbers
-            if (layer.name, number) not in self.always and target not in self.curves[layer.name, number]
-        ]
+        keys = [(layer.name, number) for number in numbers]
+        wanted = [key for key in keys if key not in self.always and target not in self.curves[key]]
         if not wanted:
             return
-        weight = self.study.network.weights[layer.name]
         try:
-            trace = pruned_trace(layer, weight, pattern_at(self.pattern, target), target)
+            trace = self.trace(layer, target)
         except PatternError as error:
-            for number in wanted:
-                self.hold((layer.name, number), target, refused(self.study.dense[layer.name, number], error))
+            for key in wanted:
+                self.always[key] = refused(layer.name, self.study.dense[key], target, error)
+                self.curves[key][target] = self.always[key]
             return
-        for key, probe in self.study.bench.probe(trace, target, wanted).items():
+        for key, probe in self.study.bench.probe(trace, target, [number for _, number in wanted]).items():
             self.curves[key][target] = probe
             if self.study.bench.runs_dense(self.pattern, probe, key[1]):
-                self.hold(key, target, probe)
+                self.always[key] = replace(probe, kept=None)
 
-    def hold(self, key: LayerKey, target: float, probe: Probe) -> None:
-        self.always[key] = probe
-        self.curves[key] = {target: probe}
+    def trace(self, layer: MatrixLayer, target: float) -> LayerTrace:
+        return pruned_trace(layer, self.study.network.weights[layer.name], pattern_at(self.pattern, target), target)
 
     def settle(self, layer: MatrixLayer) -> str:
         """Probe one layer on all devices: the first targets, then between those where its crossing lies."""
@@ -129,9 +136,8 @@ class _Layers:
             self.probe(layer, target, sorted(number for _, number in keys))
             return {key: self.curves[key][target] for key in keys}
 
-        settle(
-            {(layer.name, n): self.curves[layer.name, n] for n in self.study.numbers}, self.dense_s, ask, self.tolerance
-        )
+        own = {key: curve for key, curve in self.curves.items() if key[0] == layer.name}
+        settle(own, self.dense_s, ask, self.tolerance)
         return layer.name
 
     def total(self, target: float, number: int) -> Probe:
@@ -140,7 +146,17 @@ class _Layers:
         for layer in self.study.pruned:
             key = layer.name, number
             probes[key] = self.always.get(key) or self.curves[key][target]
-        return total(probes, target, number, pattern_at(self.pattern, target).spelling)
+        return total(probes, target, number, pattern_at(self.pattern, target).spelling, self.study.names)
+
+    def counted(self, probe: Probe, number: int) -> Probe:
+        """Return a total with the weights counted of the layers whose masks no kernel looks at, too."""
+        if probe.kept is not None:
+            return probe
+        kept = 0
+        for layer in self.study.pruned:
+            known = self.always.get((layer.name, number)) or self.curves[layer.name, number][probe.target]
+            kept += self.trace(layer, probe.target).kept if known.kept is None else known.kept
+        return replace(probe, kept=kept)
 
 
 def curves_by_layer(study: Study, pattern: Pattern, shown: Progress) -> Curves:
@@ -160,6 +176,9 @@ def curves_by_layer(study: Study, pattern: Pattern, shown: Progress) -> Curves:
     settle(totals, layers.dense_s, ask, layers.tolerance)
     for layer in study.pruned:  # what the total asked for may have moved the crossing of a layer
         layers.settle(layer)
+    for (_, number), curve in totals.items():  # what the answer names is counted: the ends of the crossing
+        for probe in ends(curve, layers.dense_s[TOTAL, number]):
+            curve[probe.target] = layers.counted(probe, number)
     shown.step(f"{pattern.spelling} {TOTAL}")
     return {**layers.curves, **totals}
 
@@ -189,5 +208,5 @@ def _whole(
     probes: dict[LayerKey, Probe] = {}
     for found in in_order(lambda trace: study.bench.probe(trace, target, numbers), traced.traces, thread_count()):
         probes |= found
-    probes |= {(TOTAL, number): total(probes, target, number, pattern.spelling) for number in numbers}
+    probes |= {(TOTAL, number): total(probes, target, number, pattern.spelling, study.names) for number in numbers}
     return {(name, number): probes[name, number] for name in names for number in numbers}

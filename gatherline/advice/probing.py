@@ -81,9 +81,9 @@ def kept_trace(layer: MatrixLayer, weight: Scores, reason: str) -> LayerTrace:
     )
 
 
-def refused(dense: Probe, error: PatternError) -> Probe:
+def refused(layer: str, dense: Probe, target: float, error: PatternError) -> Probe:
     """Return the probe of a layer that cannot take the pattern: it stays dense."""
-    return replace(dense, reason=f"stays dense: {error}")
+    return replace(dense, target=target, reason=f"stays dense: {str(error).removeprefix(f'layer {layer}: ')}")
 
 
 def _digest(trace: LayerTrace) -> tuple[object, ...]:

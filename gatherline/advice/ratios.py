@@ -41,6 +41,11 @@ def has_listed_ratios(pattern: Pattern) -> bool:
     return isinstance(pattern, NOfM | NOfMBoth) and pattern.m <= MOST_LISTED
 
 
+def ratios_text(pattern: Pattern) -> str | None:
+    """Return which ratios a pattern with few of them was tried at, None for one that takes any density."""
+    return f"any N of {pattern.m}" if isinstance(pattern, NOfM | NOfMBoth) else None
+
+
 def pattern_at(pattern: Pattern, target: float) -> Pattern:
     """Return the rule that keeps about ``target``: of N:M the one with the nearest N."""
     if isinstance(pattern, NOfM | NOfMBoth):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from gatherline.advice.crossing import Curve, Probe, first_slower, ordered
 
-ROUNDING = 0.005  # what a rule may miss its target by without a word
+ROUNDING = 0.05  # a step of the grid; what a rule may miss its target by without a word
 Verdict = Literal["below", "always", "never", "scattered", "kept"]
 
 
@@ -47,13 +47,13 @@ def answer(curve: Curve, dense: Probe) -> Answer:
     best = run[-1]
     again = [probe for probe in faster if probe not in run]
     notes = [best.note, _again(again)]
-    if at is None and best.density < best.target - ROUNDING:
-        notes.append(f"a density above {best.density:.4g} is not to be had here")
+    if at is None and best.share < best.target - ROUNDING:
+        notes.append(f"no mask of this pattern keeps more than {best.share:.3f} here")
     return Answer(
         verdict="always" if at is None else "below",
         best=best,
-        density=best.density,
-        slower_density=None if at is None else probes[at].density,
+        density=best.share,
+        slower_density=None if at is None else probes[at].share,
         certain=_surely_faster(best, dense),
         certain_density=_certain_density(run, dense),
         reason="; ".join(note for note in notes if note),
@@ -69,7 +69,7 @@ def _certain_density(run: Sequence[Probe], dense: Probe) -> float | None:
     for probe in run:
         if not _surely_faster(probe, dense):
             break
-        found = probe.density
+        found = probe.share
     return found
 
 
@@ -86,13 +86,13 @@ def _never(probes: Sequence[Probe], dense: Probe) -> str:
     if nearest.latency_s == dense.latency_s and nearest.kernel == dense.kernel:
         return nearest.reason or "takes as long as dense at every density probed"
     slower = nearest.latency_s / dense.latency_s
-    text = f"at best {slower:.3g} times the dense latency, at density {nearest.density:.3g}"
+    text = f"at best {slower:.3g} times the dense latency, at density {nearest.share:.3g}"
     return "; ".join(part for part in (text, nearest.bound and f"bound by {nearest.bound}", nearest.note) if part)
 
 
 def _scattered(probes: Sequence[Probe], faster: Sequence[Probe]) -> str:
     first = probes[0]
-    return f"not faster at density {first.density:.3g}, the sparsest probed, and faster {_spans(faster)}"
+    return f"not faster at density {first.share:.3g}, the sparsest probed, and faster {_spans(faster)}"
 
 
 def _again(again: Sequence[Probe]) -> str:
@@ -100,6 +100,6 @@ def _again(again: Sequence[Probe]) -> str:
 
 
 def _spans(probes: Sequence[Probe]) -> str:
-    ends = sorted({probe.density for probe in probes})
+    ends = sorted({probe.share for probe in probes})
     many = f", {len(ends)} densities probed" if len(ends) > 2 else ""
     return f"at {ends[0]:.3g}" if len(ends) == 1 else f"within {ends[0]:.3g} to {ends[-1]:.3g}{many}"

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from gatherline.report.break_even_table import subject
 from gatherline.report.columns import TOTAL
 from gatherline.report.plots import COLOURS, file_part, short_name
 from gatherline.report.selection import RowLike, Rows, devices, number, of_device, text, unique
@@ -48,7 +49,8 @@ def strips(rows: Rows) -> Figure:
         for place, name in enumerate(names):
             _draw_layer(axes, place, of_this[name])
         _draw_total(axes, of_this[TOTAL])
-        axes.set_title(pattern, loc="left", fontsize=8, pad=2)
+        ratios = text(of_this[TOTAL], "ratios")
+        axes.set_title(pattern + (f" ({ratios})" if ratios else ""), loc="left", fontsize=8, pad=2)
         axes.set_ylim(0, 1)
         axes.set_yticks([0, 0.5, 1])
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
@@ -60,7 +62,7 @@ def strips(rows: Rows) -> Figure:
     every[-1].set_xlim(-0.7, len(names) - 0.3)
     every[-1].set_xlabel("layers in network order" + (f", every {step}th named" if step > 1 else ""))
     figure.supylabel("break-even density (share of weights kept)", fontsize=8)
-    figure.suptitle(_title(rows[0]), x=0.01, ha="left", fontsize=10)
+    figure.suptitle(f"{subject(rows[0])}: where sparse beats dense", x=0.01, ha="left", fontsize=10)
     figure.legend(handles=_legend(rows), loc="outside lower center", ncols=3, fontsize=7, frameon=False)
     return figure
 
@@ -116,18 +118,23 @@ def _legend(rows: Rows) -> list[Patch | Line2D]:
             _mark("d", "faster at some densities, not the sparsest"),
         ),
         ("kept" in verdicts, Patch(color=KEPT_GREY, label="stays dense")),
-        (True, Line2D([], [], color=DARK, linewidth=1.1, linestyle=(0, (4, 2)), label="whole network")),
+        (
+            True,
+            Line2D(
+                [],
+                [],
+                color=DARK,
+                linewidth=1.1,
+                linestyle=(0, (4, 2)),
+                label="whole network, all pruned layers at one sparsity",
+            ),
+        ),
     )
     return [mark for there, mark in every if there]
 
 
 def _mark(marker: str, label: str) -> Line2D:
     return Line2D([], [], linestyle="none", marker=marker, color=ORANGE, markeredgewidth=1.1, markersize=4, label=label)
-
-
-def _title(row: RowLike) -> str:
-    synthetic = ", synthetic weights" if row.get("synthetic") else ""
-    return f"{_short(text(row, 'model'))} on {_short(text(row, 'device'))}: where sparse beats dense{synthetic}"
 
 
 def _short(name: str) -> str:

@@ -14,9 +14,10 @@ from gatherline.report.selection import RowLike, Rows, devices, milliseconds, nu
 from gatherline.report.table import console_for
 
 LEGEND = (
-    "A density is the share of weights kept, counted in the mask: below it, at every density probed, the pattern is",
-    "faster than the device's own dense kernels. always: up to the densest probed; never: at none; some: at some, and",
-    "not at the sparsest; kept: not pruned; ~: within the error band, so not certain. Letters: see below.",
+    "A density is the share kept of the weights of the layers that are pruned, counted in their masks. Below it, at",
+    "every density probed, the pattern is faster than the device's own dense kernels. always: up to the densest one",
+    "probed; never: at none; some: at some, not at the sparsest; kept: not pruned; ~: not certain, the error band holds",
+    "the dense latency.",
 )
 
 
@@ -26,9 +27,7 @@ def print_break_even(rows: Rows, manifest: Mapping[str, object], stream: TextIO)
     for device in devices(rows):
         of_this = of_device(rows, device)
         first = of_this[0]
-        synthetic = ", synthetic weights" if first.get("synthetic") else ""
-        title = f"{text(first, 'model')} on {device}: break-even density{synthetic}"
-        console.print(Text(title, style="bold"))
+        console.print(Text(f"{subject(first)}: where sparse beats dense", style="bold"))
         _print_totals(of_this, console)
         console.print(Text("Layer by layer", style="bold"))
         for letter, reason in _print_layers(of_this, console).items():
@@ -40,10 +39,18 @@ def print_break_even(rows: Rows, manifest: Mapping[str, object], stream: TextIO)
     console.print(Text(f"Crossings are found to within {tolerance} of a target; the curves are in --json and --out."))
 
 
+def subject(row: RowLike) -> str:
+    """Return what a row is about: model, device, data type, threads, and whether the weights were made up."""
+    threads = number(row, "threads") or 1
+    many = f", {threads:g} threads" if threads > 1 else ""
+    synthetic = ", synthetic weights" if row.get("synthetic") else ""
+    return f"{text(row, 'model')} on {text(row, 'device')}, {text(row, 'dtype')}{many}{synthetic}"
+
+
 def _print_totals(rows: Rows, console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("pattern")
-    for name in ("break-even", "sparsity", "slower at", "ms there", "dense ms"):
+    for name in ("break-even", "--sparsity", "slower at", "ms there", "dense ms"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("certain")
     table.add_column("why", overflow="fold")
@@ -56,15 +63,27 @@ def _print_totals(rows: Rows, console: Console) -> None:
 def _total_cells(row: RowLike) -> list[str]:
     asked = number(row, "sparsity_target")
     return [
-        text(row, "pattern"),
+        _named(row),
         _cell(row),
-        "-" if asked is None else f"{asked:.1%}",
+        "-" if asked is None else f"{asked:.4f}",
         _share(number(row, "slower_density")),
         milliseconds(number(row, "latency_s")),
         milliseconds(number(row, "dense_latency_s")),
-        {True: "yes", False: "within the error band"}.get(row.get("certain"), "not validated"),  # type: ignore[call-overload]
+        _certainty(row.get("certain")),
         text(row, "reason"),
     ]
+
+
+def _certainty(certain: object) -> str:
+    if certain is None:
+        return "not validated"
+    return "yes" if certain else "within the error band"
+
+
+def _named(row: RowLike) -> str:
+    """Return the pattern as spelled, with the ratios it stands for."""
+    ratios = text(row, "ratios")
+    return text(row, "pattern") + (f" ({ratios})" if ratios else "")
 
 
 def _cell(row: RowLike) -> str:
