@@ -50,6 +50,7 @@ from gatherline.options import (
 )
 
 if TYPE_CHECKING:
+    from gatherline.advice.break_even import BreakEvenReport
     from gatherline.pipeline_types import Report
     from gatherline.request import RunRequest
 
@@ -485,22 +486,19 @@ def advise(
         model, arch, pattern or [], [], device, seed, batch, input_shape, dtype, threads, encoding, Order.PACKED,
         Match.DENSITY, prune_all, "uniform", None, strict,
     )  # fmt: skip
-    from gatherline.advice.break_even import BreakEvenRequest, break_even
+    from gatherline.advice.break_even import AdviceInterrupted, BreakEvenRequest, break_even
     from gatherline.progress import terminal_progress
-    from gatherline.report.break_even_table import print_break_even
     from gatherline.report.files import check_target
 
     asked = BreakEvenRequest(run=request, tolerance=tolerance)
     if out is not None:
         check_target(out)
-    report = break_even(asked, terminal_progress())
-    if json:
-        sys.stdout.write(report.to_json())
-    else:
-        print_break_even(report.rows, report.manifest, sys.stdout)
-    sys.stdout.flush()
-    for path in report.write(out) if out is not None else []:
-        print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
+    try:
+        report = break_even(asked, terminal_progress())
+    except AdviceInterrupted as stopped:
+        _publish_break_even(stopped.report, out, json)  # what is done is kept
+        raise
+    _publish_break_even(report, out, json)
 
 
 @app.command("list")
@@ -571,6 +569,18 @@ def _publish(report: Report, out: Path | None, json: bool) -> None:
     older = older_pictures(out, written)
     if older:
         print(f"simulate: note: {out} also holds pictures of an earlier run: {', '.join(older)}", file=sys.stderr)
+
+
+def _publish_break_even(report: BreakEvenReport, out: Path | None, json: bool) -> None:
+    from gatherline.report.break_even_table import print_break_even
+
+    if json:
+        sys.stdout.write(report.to_json())
+    else:
+        print_break_even(report.rows, report.manifest, sys.stdout)
+    sys.stdout.flush()
+    for path in report.write(out) if out is not None else []:
+        print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -7,7 +7,7 @@ own dense kernel as the other side. Leaves out: budgets, mixing patterns over la
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -158,23 +158,46 @@ class BreakEvenReport:
         return write_break_even(Path(folder), self.to_json(), self.rows)
 
 
+class AdviceInterrupted(KeyboardInterrupt):
+    """Ctrl-C after some patterns were done: ``report`` holds them, and is marked not complete."""
+
+    def __init__(self, report: BreakEvenReport) -> None:
+        super().__init__()
+        self.report = report
+
+
 def break_even(
     request: BreakEvenRequest, progress: Progress | None = None, *, network: Network | None = None
 ) -> BreakEvenReport:
     """Return the break-even densities of a network's layers and of the whole.
 
-    Raises what ``simulate run`` raises for the same model, patterns, devices and options, all of it ValueError.
+    Ctrl-C raises AdviceInterrupted with the patterns that are done. Raises what ``simulate run`` raises for the same
+    model, patterns, devices and options, all of it ValueError.
     """
     devices = devices_of(request.run)
     network = network if network is not None else lower(request.run)
     study = study_of(network, Bench(request=request.run, devices=devices), request.tolerance)
-    answers = solve(study, request.patterns, progress or SilentProgress())
     manifest = {**pipeline.manifest(request.run, network, devices), "tolerance": request.tolerance}
-    return BreakEvenReport(manifest=manifest, answers=answers)
+    found: dict[Pattern, Curves] = {}
+    try:
+        _search(study, request.patterns, progress or SilentProgress(), found)
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        report = BreakEvenReport(manifest={**manifest, "complete": False}, answers=_all_answers(study, found))
+        raise AdviceInterrupted(report) from None
+    return BreakEvenReport(manifest={**manifest, "complete": True}, answers=_all_answers(study, found))
 
 
-def solve(study: Study, patterns: Sequence[Pattern], shown: Progress) -> tuple[BreakEven, ...]:
+def solve(study: Study, patterns: Sequence[Pattern]) -> tuple[BreakEven, ...]:
     """Return the answers of a study, by device, pattern and layer. Raises RequestError where no layer is pruned."""
+    found: dict[Pattern, Curves] = {}
+    _search(study, patterns, SilentProgress(), found)
+    return _all_answers(study, found)
+
+
+def _search(study: Study, patterns: Sequence[Pattern], shown: Progress, found: dict[Pattern, Curves]) -> None:
+    """Put the curves of each pattern into ``found`` as they are done."""
     if not study.pruned:
         raise RequestError(
             f"model {study.network.name}: none of its {len(study.network.matrix_layers)} layers with weights is "
@@ -182,23 +205,23 @@ def solve(study: Study, patterns: Sequence[Pattern], shown: Progress) -> tuple[B
         )
     shown.start(sum(_steps(study, pattern) for pattern in patterns), study.network.name)
     try:
-        curves = [_curves(study, pattern, shown) for pattern in patterns]
+        for pattern in patterns:
+            found[pattern] = (curves_over_network if over_network(pattern) else curves_by_layer)(study, pattern, shown)
     finally:
         shown.stop()
-    return tuple(
-        found
-        for number in study.numbers
-        for pattern, of_this in zip(patterns, curves, strict=True)
-        for found in _answers(study, pattern, of_this, number)
-    )
 
 
 def _steps(study: Study, pattern: Pattern) -> int:
     return 1 + (len(targets(pattern)) if over_network(pattern) else len(study.pruned))
 
 
-def _curves(study: Study, pattern: Pattern, shown: Progress) -> Curves:
-    return (curves_over_network if over_network(pattern) else curves_by_layer)(study, pattern, shown)
+def _all_answers(study: Study, found: Mapping[Pattern, Curves]) -> tuple[BreakEven, ...]:
+    return tuple(
+        one
+        for number in study.numbers
+        for pattern, curves in found.items()
+        for one in _answers(study, pattern, curves, number)
+    )
 
 
 def _answers(study: Study, pattern: Pattern, curves: Curves, number: int) -> list[BreakEven]:

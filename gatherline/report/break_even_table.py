@@ -16,8 +16,8 @@ from gatherline.report.table import console_for
 LEGEND = (
     "A density is the share kept of the weights of the layers that are pruned, counted in their masks. Below it, at",
     "every density probed, the pattern is faster than the device's own dense kernels. always: up to the densest one",
-    "probed; never: at none; some: at some, not at the sparsest; kept: not pruned; ~: not certain, the error band holds",
-    "the dense latency.",
+    "probed; never: at none; some: at some, not at the sparsest; kept: not pruned; ~: not certain, the error band",
+    "holds the dense latency.",
 )
 
 

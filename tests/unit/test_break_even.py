@@ -13,7 +13,7 @@ import pytest
 import gatherline as gl
 from costmodel.estimate import estimate
 from costmodel.spec import InstructionMix, MemoryLevel, Pipes, RooflineDevice, RowKernel, Tile, TileKernel, Units
-from gatherline.advice.break_even import BreakEvenReport, BreakEvenRequest, solve
+from gatherline.advice.break_even import AdviceInterrupted, BreakEvenReport, BreakEvenRequest, break_even, solve
 from gatherline.advice.curves import study_of
 from gatherline.advice.probing import Bench, pruned_trace
 from gatherline.advice.ratios import DEFAULT_PATTERNS, GRID
@@ -92,7 +92,7 @@ def linear_network(layers: int = 1, m: int = M, k: int = K, tokens: int = 1) -> 
 
 def solved(network: Network, device: RooflineDevice, pattern: str, tolerance: float = TOLERANCE) -> BreakEvenReport:
     bench = Bench(request=RunRequest(prune_all=True), devices=[device])
-    answers = solve(study_of(network, bench, tolerance), [parse_pattern(pattern)], SilentProgress())
+    answers = solve(study_of(network, bench, tolerance), [parse_pattern(pattern)])
     return BreakEvenReport(manifest={}, answers=answers)
 
 
@@ -352,6 +352,30 @@ def test_json_holds_the_rows_with_the_curves_that_were_probed(capsys: pytest.Cap
     assert len(total["curve"]) > len(GRID)
     assert all(point["faster"] for point in run)
     assert all((point["latency_s"] < total["dense_latency_s"]) is point["faster"] for point in total["curve"])
+
+
+class InterruptedAt(SilentProgress):
+    """Ctrl-C at the first step of a pattern."""
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+
+    def step(self, what: str) -> None:
+        if what.startswith(self.pattern):
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_the_patterns_that_are_done() -> None:
+    asked = BreakEvenRequest(
+        run=RunRequest(model="digits", devices=("adreno-640",), patterns=("gs:16,1", "block:4x1")), tolerance=0.05
+    )
+    with pytest.raises(AdviceInterrupted) as stopped:
+        break_even(asked, InterruptedAt("block"))
+    assert {found.pattern for found in stopped.value.report.answers} == {"gs:16,1"}
+    assert stopped.value.report.manifest["complete"] is False
+    with pytest.raises(KeyboardInterrupt) as nothing:
+        break_even(asked, InterruptedAt("gs"))
+    assert not isinstance(nothing.value, AdviceInterrupted)
 
 
 @pytest.mark.parametrize(
