@@ -56,10 +56,13 @@ class Bench:
     def runs_dense(self, pattern: Pattern, probe: Probe, number: int) -> bool:
         """Return whether the device runs every mask of ``pattern`` in this layer with its dense kernel, as ``probe``.
 
-        A roofline chooses its kernel by the pattern and the layer; only N:M kernels look into the mask.
+        A roofline chooses its kernel by the pattern and the layer; only N:M kernels look into the mask. A mask that
+        keeps everything, as that of a single block, runs dense anywhere, and one that keeps nothing is no probe: they
+        say nothing of others.
         """
         by_rule = isinstance(self.devices[number], RooflineDevice) and not isinstance(pattern, NOfM | NOfMBoth)
-        return by_rule and self.request.encoding in (None, "dense") and probe.encoding == "dense"
+        sparse = probe.kept not in (0, probe.weights)
+        return by_rule and sparse and self.request.encoding in (None, "dense") and probe.encoding == "dense"
 
 
 def pruned_trace(layer: MatrixLayer, weight: Scores, pattern: Pattern, target: float) -> LayerTrace:
@@ -110,6 +113,11 @@ def _probe(trace: LayerTrace, target: float, result: LayerResult) -> Probe:
         bound=result.bound,
         validated=result.validated,
         extrapolated=result.extrapolated,
-        note=trace.reason,
-        reason=result.reason,
+        note=_without_targets(trace.reason),
+        reason=_without_targets(result.reason),
     )
+
+
+def _without_targets(reason: str) -> str:
+    """Return ``reason`` without what was asked and reached: a search asks for what cannot be had, and counts."""
+    return "; ".join(part for part in reason.split("; ") if not part.startswith("asked "))

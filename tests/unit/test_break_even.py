@@ -167,6 +167,22 @@ def test_a_dense_kernel_is_probed_once_since_it_looks_at_no_mask() -> None:
     assert len(report.of("total", "gs:16,1", "toy").curve) == len(GRID)
 
 
+def test_a_mask_that_keeps_everything_does_not_count_as_a_kernel_that_looks_at_no_mask() -> None:
+    report = solved(linear_network(m=4, k=4), toy(), "unstructured")
+    found = report.of("fc0", "unstructured", "toy")
+    whole = [probe for probe in found.curve if probe.kept == probe.weights]
+    assert whole  # 0.99 of 16 weights are 16
+    assert all(probe.kernel == "gemm" for probe in whole)
+    assert {probe.kernel for probe in found.curve if 0 < (probe.kept or 0) < probe.weights} == {"spmm"}
+
+
+def test_a_mask_without_a_weight_does_not_hide_why_a_kernel_is_missing() -> None:
+    found = solved(linear_network(m=16, k=32), toy(), "block:16x16").of("fc0", "block:16x16", "toy")
+    assert any(probe.kept == 0 for probe in found.curve)  # 0.01 of 2 blocks
+    assert found.answer.verdict == "never"
+    assert "toy has no kernel for block" in found.answer.reason
+
+
 def test_a_layer_that_cannot_take_the_pattern_stays_dense() -> None:
     report = solved(linear_network(), toy(), f"bank_balanced:{K + 1}")
     found = report.of("fc0", f"bank_balanced:{K + 1}", "toy").answer
