@@ -381,6 +381,26 @@ class InterruptedAt(SilentProgress):
             raise KeyboardInterrupt
 
 
+class Counted(SilentProgress):
+    """How many steps were announced, and how many were made."""
+
+    def __init__(self) -> None:
+        self.total = self.steps = 0
+
+    def start(self, total: int, what: str) -> None:
+        self.total = total
+
+    def step(self, what: str) -> None:
+        self.steps += 1
+
+
+def test_progress_makes_as_many_steps_as_it_announces() -> None:
+    counted = Counted()
+    run = RunRequest(model="digits", devices=("adreno-640",), patterns=("gs:16,1", "channel", "n_of_m:2,4"))
+    break_even(BreakEvenRequest(run=run, tolerance=0.05), counted)
+    assert counted.steps == counted.total > 0
+
+
 def test_ctrl_c_leaves_the_patterns_that_are_done() -> None:
     asked = BreakEvenRequest(
         run=RunRequest(model="digits", devices=("adreno-640",), patterns=("gs:16,1", "block:4x1")), tolerance=0.05
