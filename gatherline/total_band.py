@@ -3,7 +3,7 @@
 The ends are summed: errors of the layers are taken to go the same way, all too fast or all too slow. That is exact
 for layers of one kernel family, whose band is one of whole networks, and the widest that several families can mean.
 Layers without a band (nobody timed a pool on this host) are taken to be as uncertain as the worst of those with one,
-as long as bands cover half of the time; else the total has none (DEVIATIONS 15). Left out: errors that cancel.
+as long as bands cover half of the time; else the total has none (DEVIATIONS 16). Left out: errors that cancel.
 """
 
 from __future__ import annotations
