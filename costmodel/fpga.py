@@ -1,12 +1,14 @@
 """What an engine takes of an FPGA's fabric, how fast its clock is, and what a layer costs on it.
 
-An engine does rows x lanes x positions multiply-adds a cycle. Its block RAMs hold, twice over (double buffering), one
-bank a lane of ``positions`` activations a word, one 32-bit sum a row and position, and the weights and indices that it
-eats each cycle; a memory takes as many BRAM36 as its width needs, and what activations need beyond that is URAM first.
-Rows of an engine that gathers or takes blocks go to columns of their own, so each row has a copy of the banks.
+An engine does rows x lanes x positions multiply-adds a cycle; sums stay in it until they are complete. Its block RAMs
+hold, twice over (double buffering), banks of ``positions`` activations a word, ``positions`` results for each row, and
+the weights and indices that it eats each cycle; a memory takes as many BRAM36 as its width needs, and what activations
+need beyond that is URAM first. Rows of an engine that gathers or takes blocks go to columns of their own, so each row
+has a copy of the banks; the lanes of a block's rows share its columns.
 A multiplexer of n inputs is n/4 LUTs a bit, so a crossbar of as many banks as lanes grows with their square.
 A network runs on one engine (``costmodel/fpga_choice.py``); without a sparse datapath for a mask it computes the zeros.
-Leaves out: flip-flops, routing beyond a loss of clock, fill and drain, imbalance among rows.
+Leaves out: flip-flops, routing beyond a loss of clock, fill and drain, results of several lanes that leave through one
+row's port faster than it takes them, imbalance among rows.
 """
 
 from __future__ import annotations
@@ -28,7 +30,6 @@ from patterns.n_of_m import NOfM
 from simulator.result import FabricUse
 from simulator.spec import DeviceError
 
-SUM_BYTES = 4
 BUFFERS = 2
 ROWS = tuple(1 << power for power in range(9))
 POSITIONS = tuple(sorted({odd << power for odd in (1, 3, 5, 7) for power in range(9)}))
@@ -44,7 +45,9 @@ class Work:
     def cycles(self, shape: EngineShape) -> int:
         problem = self.problem
         if self.slots is None:
-            groups = problem.groups * ceil(problem.m / shape.rows) * ceil(problem.k / shape.lanes)
+            columns = min(shape.banks or shape.lanes, shape.lanes)
+            rows = shape.rows * (shape.lanes // columns)
+            groups = problem.groups * ceil(problem.m / rows) * ceil(problem.k / columns)
         else:
             groups = ceil(self.slots / (shape.lanes * shape.rows))
         return problem.steps * groups * ceil(problem.positions / shape.positions)
@@ -59,8 +62,7 @@ def widths(kernel: EngineKernel, pattern: Pattern | None) -> tuple[int, ...]:
     if isinstance(pattern, GatherScatter | GatherScatterPermuted) and kernel.addressing == "any":
         return (pattern.banks,)
     if isinstance(pattern, Block) and kernel.encoding == "bsr":
-        fitting = [lanes for lanes in kernel.lanes if pattern.height * pattern.width % lanes == 0]
-        return (max(fitting),) if fitting else ()
+        return tuple(lanes for lanes in kernel.lanes if pattern.height * pattern.width % lanes == 0)
     return kernel.lanes
 
 
@@ -71,6 +73,8 @@ def shape_of(
     banks, inputs = lanes, lanes if kernel.addressing == "any" else 1
     if kernel.addressing == "window" and isinstance(pattern, NOfM):
         banks, inputs = ceil(lanes * pattern.m / pattern.n), pattern.m
+    if isinstance(pattern, Block) and kernel.encoding == "bsr":
+        banks = min(pattern.width, lanes)
     return EngineShape(
         kernel=kernel.name, rows=rows, lanes=lanes, positions=positions, banks=banks, mux_inputs=inputs, tokens=tokens
     )
@@ -113,10 +117,10 @@ def engine_use(
 def _width_bram36(fabric: Fabric, kernel: EngineKernel, shape: EngineShape, value_bytes: int) -> int:
     word = fabric.costs.word_bytes
     activations = _copies(kernel, shape) * (shape.banks or shape.lanes) * ceil(shape.positions * value_bytes / word)
-    sums = shape.rows * ceil(shape.positions * SUM_BYTES / word)
+    results = shape.rows * ceil(shape.positions * value_bytes / word)
     index_bytes = kernel.index_bytes if kernel.serves else 0
     weights = ceil(shape.rows * shape.lanes * (value_bytes + index_bytes) / word)
-    return BUFFERS * (activations + sums + weights)
+    return BUFFERS * (activations + results + weights)
 
 
 def _copies(kernel: EngineKernel, shape: EngineShape) -> int:
@@ -212,7 +216,7 @@ def engine_cost(
     cycles = work.cycles(shape)
     blocked = size.slots * problem.positions if problem.weighted else problem.step_macs
     read, written = main_memory_bytes(problem, run, size.total_bytes, blocked_macs=blocked)
-    operands = _copies(datapath, shape) * shape.lanes * shape.positions * problem.value_bytes
+    operands = _copies(datapath, shape) * (shape.banks or shape.lanes) * shape.positions * problem.value_bytes
     operands += shape.rows * shape.lanes * (problem.value_bytes + (kernel.index_bytes if kernel.serves else 0))
     compulsory = size.total_bytes + problem.input_bytes + problem.output_bytes
     served = [max(cycles * operands, compulsory)] + [compulsory] * (len(device.levels) - 2)

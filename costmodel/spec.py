@@ -258,12 +258,16 @@ class RooflineDevice:
         missing = self.fabric.missing(self.dtypes)
         if missing is not None:
             raise DeviceError(f"device {self.name}: {missing} is missing, and matrix_macs_per_cycle has its data type")
-        for dtype, rate in self.matrix_macs_per_cycle:
-            vector = self.fabric.dsps_of_macs(dtype, dict(self.vector_macs_per_cycle).get(dtype, 0), 1)
-            most = self.fabric.macs_of_dsps(dtype, max(self.fabric.budget.dsp - vector, 0))
-            if rate != most:
-                rule = f"must be {most}, what the DSPs do beside the vector unit"
-                raise DeviceError(f"device {self.name}: matrix_macs_per_cycle.{dtype} is {rate}, and {rule}")
+        free = {
+            dtype: self.fabric.budget.dsp - self.fabric.dsps_of_macs(dtype, rate, 1)
+            for dtype, rate in self.vector_macs_per_cycle
+        }
+        most = {dtype: self.fabric.macs_of_dsps(dtype, max(free.get(dtype, 0), 0)) for dtype in self.dtypes}
+        if dict(self.matrix_macs_per_cycle) != most:
+            rule = f"must be {most}, what the DSPs do beside the vector unit"
+            raise DeviceError(
+                f"device {self.name}: matrix_macs_per_cycle is {dict(self.matrix_macs_per_cycle)}, and {rule}"
+            )
         if self.levels[-2].bytes != self.fabric.chip_bytes:
             where = f"levels.{self.levels[-2].name}.bytes is {self.levels[-2].bytes}"
             rule = f"must be {self.fabric.chip_bytes}, what the memories of the budget hold"
