@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from costmodel.fabric import ClockLoss, EngineCosts, Fabric, Resources, Shares
-from costmodel.spec import DepthwiseKernel, Dtype, EngineKernel, MemoryLevel, RooflineDevice, Units
+from costmodel.spec import Addressing, DepthwiseKernel, Dtype, EngineKernel, MemoryLevel, RooflineDevice, Units
 
 FINN = "Xilinx/finn src/finn/util/platforms.py @39f0c9a6b767"
 BOARD_STORE = "Xilinx/XilinxBoardStore @20bbb1210350"
@@ -132,7 +132,9 @@ def _kernels() -> tuple[EngineKernel | DepthwiseKernel, ...]:
     )
 
 
-def _sparse(name: str, encoding: str, serves: tuple[str, ...], lanes: tuple[int, ...], addressing: str) -> EngineKernel:
+def _sparse(
+    name: str, encoding: str, serves: tuple[str, ...], lanes: tuple[int, ...], addressing: Addressing
+) -> EngineKernel:
     return EngineKernel(
         name=name,
         runtime=_OWN,
@@ -143,5 +145,5 @@ def _sparse(name: str, encoding: str, serves: tuple[str, ...], lanes: tuple[int,
         unit="matrix",
         efficiency=0.95,
         lanes=lanes,
-        addressing=addressing,  # type: ignore[arg-type]
+        addressing=addressing,
     )

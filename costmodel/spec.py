@@ -17,6 +17,7 @@ from simulator.spec import DeviceError
 Dtype = Literal["fp32", "fp16", "int8"]
 DeviceKind = Literal["mobile_cpu", "cpu", "mobile_gpu", "server_gpu", "fpga"]
 VALUE_BYTES: dict[str, int] = {"fp32": 4, "fp16": 2, "int8": 1}
+Addressing = Literal["aligned", "window", "any"]
 PER_DTYPE = tuple[tuple[Dtype, int], ...]  # a mapping that can be hashed
 
 
@@ -203,7 +204,7 @@ class EngineKernel(Kernel):
     """
 
     lanes: tuple[int, ...]
-    addressing: Literal["aligned", "window", "any"]
+    addressing: Addressing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costmodel.device_file import load_cost_device
+from costmodel.device_file import device_text, load_cost_device
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.devices.pynq_z2 import PYNQ_Z2
 from costmodel.devices.zcu102 import ZCU102
@@ -289,6 +289,24 @@ def test_a_fixed_engine_of_a_file_is_what_runs(tmp_path: Path) -> None:
     assert result.bounds_s["compute"] == pytest.approx(cycles / (0.95 * 281e6))
     assert "281 MHz" in result.mapping
     assert "mine.toml" in device.sources["fabric.engine.rows"]
+
+
+def test_a_device_with_its_engine_is_written_and_read_back_the_same(tmp_path: Path) -> None:
+    device = built(ZCU111, NOfM(n=2, m=4), "int8", conv(64, 256, 14))
+    path = tmp_path / "zcu111.toml"
+    path.write_text(device_text(device))
+    assert load_cost_device(path) == device
+
+
+def test_channel_pruned_networks_are_dense_and_smaller_and_get_a_dense_engine() -> None:
+    request = RunRequest(
+        model="resnet50", patterns=("channel", "dense"), sparsities=(0.5,), devices=("zcu102",), dtype="int8",
+        input_shape="1,3,64,64",
+    )  # fmt: skip
+    totals = {row["pattern"]: row for row in run(request).rows if row["layer"] == "total"}
+    assert float(str(totals["channel"]["latency_s"])) < float(str(totals["dense"]["latency_s"]))
+    assert totals["channel"]["encoding"] == "dense"
+    assert int(str(totals["channel"]["macs_issued"])) < int(str(totals["dense"]["macs_issued"]))
 
 
 # Bad input
