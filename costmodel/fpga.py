@@ -7,8 +7,8 @@ need beyond that is URAM first. Rows of an engine that gathers or takes blocks g
 has a copy of the banks; the lanes of a block's rows share its columns.
 A multiplexer of n inputs is n/4 LUTs a bit, so a crossbar of as many banks as lanes grows with their square.
 A network runs on one engine (``costmodel/fpga_choice.py``); without a sparse datapath for a mask it computes the zeros.
-Leaves out: flip-flops, routing beyond a loss of clock, fill and drain, results of several lanes that leave through one
-row's port faster than it takes them, imbalance among rows.
+Leaves out: flip-flops, address generators, routing beyond a loss of clock, fill and drain, results of several lanes that
+leave through one row's port faster than it takes them, imbalance among rows.
 """
 
 from __future__ import annotations
@@ -203,16 +203,10 @@ def engine_cost(
     """
     device, fabric = run.device, _fabric(run.device)
     work = Work(problem=problem, slots=size.slots if kernel.serves else None)
-    shape = fabric.engine or chosen(run, kernel, pattern, (work,))
     datapath = built_kernel(device) or kernel
-    if shape.mux_inputs is None:  # written by hand: what the kernel says
-        mux = shape.lanes if datapath.addressing == "any" else 1
-        shape = replace(shape, mux_inputs=mux)
+    shape = completed(fabric.engine, datapath) if fabric.engine else chosen(run, kernel, pattern, (work,))
     held = work.activation_bytes if shape.held_bytes is None else shape.held_bytes
-    use = engine_use(device, datapath, shape, run.dtype, held)
-    short = shortage(device, use)
-    if short:
-        raise DeviceError(f"device {device.name}: engine {datapath.name} that is given does not fit: {short}")
+    use = fitting_use(device, datapath, shape, run.dtype, held)
     cycles = work.cycles(shape)
     blocked = size.slots * problem.positions if problem.weighted else problem.step_macs
     read, written = main_memory_bytes(problem, run, size.total_bytes, blocked_macs=blocked)
@@ -233,6 +227,23 @@ def engine_cost(
         mapping=_mapping(device, shape, use),
         fabric=use,
     )
+
+
+def completed(shape: EngineShape, datapath: EngineKernel) -> EngineShape:
+    """Return an engine that was given, with the banks and multiplexers that its kernel implies where it says none."""
+    inputs = shape.lanes if datapath.addressing == "any" else 1
+    return replace(shape, banks=shape.banks or shape.lanes, mux_inputs=shape.mux_inputs or inputs)
+
+
+def fitting_use(
+    device: RooflineDevice, datapath: EngineKernel, shape: EngineShape, dtype: Dtype, held_bytes: int
+) -> FabricUse:
+    """Return what an engine takes. Raises DeviceError, naming what is short, where it does not fit."""
+    use = engine_use(device, datapath, shape, dtype, held_bytes)
+    short = shortage(device, use)
+    if short:
+        raise DeviceError(f"device {device.name}: engine {datapath.name} that is given does not fit: {short}")
+    return use
 
 
 def built_kernel(device: RooflineDevice) -> EngineKernel | None:

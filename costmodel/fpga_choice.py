@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 
-from costmodel.fpga import Work, built_kernel, chosen, engine_use, widths
+from costmodel.fpga import Work, built_kernel, chosen, completed, fitting_use, widths
 from costmodel.roofline import Run
 from costmodel.spec import Dtype, EngineKernel, Kernel, RooflineDevice
 from patterns.base import Pattern
@@ -49,18 +49,23 @@ def with_engine(
     dtype: Dtype,
     tokens: int = 0,
 ) -> RooflineDevice:
-    """Return ``device`` with the one engine on which ``works`` together take the least time.
+    """Return ``device`` with the one engine on which ``works`` together take the least time, or with its own.
 
-    ``tokens``: the longest list of tokens that the network sorts. Raises DeviceError where no engine fits.
+    ``tokens``: the longest list of tokens that the network sorts. Buffers, token unit and clock are the network's.
+    Raises DeviceError where no engine fits.
     """
     if device.fabric is None or not works:
         return device
-    shape = chosen(Run(device=device, dtype=dtype, units=1), kernel, pattern, tuple(works), tokens)
+    own, given = built_kernel(device), device.fabric.engine
+    if own is not None and given is not None:
+        kernel, shape = own, completed(replace(given, tokens=max(given.tokens, tokens)), own)
+    else:
+        shape = chosen(Run(device=device, dtype=dtype, units=1), kernel, pattern, tuple(works), tokens)
     whole = device.fabric.chip_bytes
     held = max(min(work.activation_bytes, whole) for work in works)
-    use = engine_use(device, kernel, shape, dtype, held)
+    use = fitting_use(device, kernel, shape, dtype, held)
     shape = replace(shape, held_bytes=held, clock_hz=use.clock_hz)
-    sources = {**device.sources, "fabric.engine": ENGINE_SOURCE}
+    sources = {"fabric.engine": ENGINE_SOURCE, **device.sources}
     return replace(device, fabric=replace(device.fabric, engine=shape), sources=sources)
 
 

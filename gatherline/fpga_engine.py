@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from costmodel.fabric import EngineShape
 from costmodel.fpga import Work
 from costmodel.fpga_choice import engine_kernel, with_engine
 from costmodel.problem import problem_of
@@ -29,11 +28,10 @@ from traces.tokens import TOKEN_SELECT
 def built_for(device: Target, network: Network, level: Level, request: RunRequest) -> Target:
     """Return an FPGA with the engine that ``network`` gets at ``level``; every other device as it is.
 
-    A device that comes with an engine keeps it. Raises DeviceError, naming the resource, where none fits.
+    A device that comes with an engine keeps its kernel and size. Raises DeviceError, naming what is
+    short, where none fits.
     """
     if not isinstance(device, RooflineDevice) or device.fabric is None or request.dtype not in device.dtypes:
-        return device
-    if isinstance(device.fabric.engine, EngineShape):
         return device
     dtype: Dtype = request.dtype
     pattern = level.pattern.rule if isinstance(level.pattern, ChannelThen) else level.pattern

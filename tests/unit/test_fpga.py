@@ -309,6 +309,18 @@ def test_channel_pruned_networks_are_dense_and_smaller_and_get_a_dense_engine() 
     assert int(str(totals["channel"]["macs_issued"])) < int(str(totals["dense"]["macs_issued"]))
 
 
+def test_a_given_engine_gets_the_networks_token_unit_and_its_clock() -> None:
+    shape = EngineShape(kernel="dense-engine", rows=16, lanes=16, positions=8)
+    sources = {**ZCU102.sources, "fabric.engine": "a test"}
+    given = replace(ZCU102, fabric=replace(fabric_of(ZCU102), engine=shape), sources=sources)
+    works = [Work(problem=problem_of(conv(64, 256, 14), 1), slots=None)]
+    engine = fabric_of(with_engine(given, works, kernel_named("dense-engine"), Dense(), "int8", tokens=50)).engine
+    assert engine is not None
+    use = engine_use(ZCU102, kernel_named("dense-engine"), replace(shape, tokens=50), "int8")
+    assert (engine.tokens, engine.clock_hz) == (50, use.clock_hz)
+    assert (engine.rows, engine.lanes, engine.positions) == (16, 16, 8)
+
+
 # Bad input
 
 
