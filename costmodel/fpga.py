@@ -7,8 +7,8 @@ need beyond that is URAM first. Rows of an engine that gathers or takes blocks g
 has a copy of the banks; the lanes of a block's rows share its columns.
 A multiplexer of n inputs is n/4 LUTs a bit, so a crossbar of as many banks as lanes grows with their square.
 A network runs on one engine (``costmodel/fpga_choice.py``); without a sparse datapath for a mask it computes the zeros.
-Leaves out: flip-flops, address generators, routing beyond a loss of clock, fill and drain, results of several lanes that
-leave through one row's port faster than it takes them, imbalance among rows.
+Leaves out: flip-flops, address generators, routing beyond a loss of clock, fill and drain, results of several lanes
+that leave through one row's port faster than it takes them, imbalance among rows.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from costmodel.devices.pynq_z2 import PYNQ_Z2
 from costmodel.devices.u250 import U250
 from costmodel.devices.u280 import U280
 from costmodel.devices.zcu102 import ZCU102
+from costmodel.devices.zcu102_dpu import ZCU102_DPU
 from costmodel.devices.zcu111 import ZCU111
 from costmodel.spec import RooflineDevice
 
@@ -17,6 +18,7 @@ ALL_DEVICES: tuple[RooflineDevice, ...] = (
     ADRENO_640,
     A100,
     ZCU102,
+    ZCU102_DPU,
     ZCU111,
     U250,
     U280,
