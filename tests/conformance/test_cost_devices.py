@@ -10,7 +10,7 @@ import pytest
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.devices.cpus import CPU_DEVICES
 from costmodel.estimate import estimate
-from costmodel.spec import RooflineDevice, numbers, source_of
+from costmodel.spec import VALUE_BYTES, RooflineDevice, numbers, source_of
 from patterns.base import Pattern
 from patterns.block import Block
 from patterns.channel import Channel
@@ -220,5 +220,5 @@ def test_the_same_input_gives_the_same_row(target: RooflineDevice) -> None:
 def test_a_pool_moves_its_input_and_output_once_not_once_a_tap(target: RooflineDevice) -> None:
     layer = VectorLayer(name="pool", kind="pool", op="MaxPool", elements=9 * 64, input_elements=256, output_elements=64)
     result = estimate(LayerTrace(layer=layer, pattern=Dense()), target, dtype=target.dtypes[0])
-    assert result.counters.activation_bytes == (256 + 64) * 4
+    assert result.counters.activation_bytes == (256 + 64) * VALUE_BYTES[target.dtypes[0]]
     assert result.counters.vector_elements == 9 * 64
