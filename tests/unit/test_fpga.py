@@ -38,7 +38,7 @@ from traces.layer import MatrixLayer, ProductLayer, Window
 from traces.layout import column_banks
 from traces.trace import LayerTrace
 
-BOARDS = [device for device in ALL_DEVICES if device.kind == "fpga"]
+BOARDS = [device for device in ALL_DEVICES if device.fabric and device.fabric.engine is None]
 boards = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 
 
@@ -307,6 +307,16 @@ def test_channel_pruned_networks_are_dense_and_smaller_and_get_a_dense_engine() 
     assert float(str(totals["channel"]["latency_s"])) < float(str(totals["dense"]["latency_s"]))
     assert totals["channel"]["encoding"] == "dense"
     assert int(str(totals["channel"]["macs_issued"])) < int(str(totals["dense"]["macs_issued"]))
+
+
+def test_the_device_file_of_the_documentation_is_an_engine_that_runs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "fpga.md").read_text(encoding="utf-8")
+    path = tmp_path / "mine.toml"
+    path.write_text(text.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    result = estimate(trace(conv(64, 256, 14), Dense()), load_cost_device(path), dtype="fp16")
+    assert result.fabric is not None
+    assert result.fabric.dsp == 16 * 16 * 7 + 112
+    assert result.counters.macs_issued == (64 // 16) * (256 // 16) * (14 * 14 // 7) * 16 * 16 * 7
 
 
 def test_a_given_engine_gets_the_networks_token_unit_and_its_clock() -> None:

@@ -128,8 +128,8 @@ def test_a_fused_activation_has_no_launch_and_an_addition_has_one() -> None:
     relu = VectorLayer(name="relu", kind="activation", op="Relu", elements=10_000, fused_into="conv")
     add = VectorLayer(name="add", kind="add", op="Add", elements=10_000, input_elements=20_000, output_elements=10_000)
     for device in ALL_DEVICES:
-        fused = estimate(LayerTrace(layer=relu, pattern=Dense()), device, dtype="fp32")
-        alone = estimate(LayerTrace(layer=add, pattern=Dense()), device, dtype="fp32")
+        fused = estimate(LayerTrace(layer=relu, pattern=Dense()), device, dtype=device.dtypes[0])
+        alone = estimate(LayerTrace(layer=add, pattern=Dense()), device, dtype=device.dtypes[0])
         assert "overhead" not in fused.bounds_s
         assert "fused into conv" in fused.reason
         assert alone.latency_s > device.overhead_s
