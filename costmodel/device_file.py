@@ -256,6 +256,10 @@ def _override_members(current: tuple[Any, ...], data: Any, name: str, changed: l
 def _number_paths(value: Any, name: str) -> list[str]:
     if isinstance(value, tuple):
         return [path for at, one in enumerate(value) for path in _number_paths(one, f"{name}.{at}")]
+    if is_dataclass(value):  # a part that the base lacks
+        return [
+            path for part in fields(value) for path in _number_paths(getattr(value, part.name), f"{name}.{part.name}")
+        ]
     return [name] if isinstance(value, int | float) and not isinstance(value, bool) else []
 
 

@@ -9,6 +9,7 @@ from costmodel.spec import RooflineDevice
 from costmodel.tables.catalog import DEFAULT_TECHNOLOGY
 from costmodel.technology import Technology
 from gatherline.energy_columns import energy_columns
+from gatherline.fpga_engine import fabric_columns
 from gatherline.report.columns import TOTAL, Row, complete_row
 from gatherline.total_band import extrapolated_note, total_band
 from simulator.result import CAUSES, LayerResult
@@ -108,6 +109,7 @@ def layer_row(facts: RunFacts, layer: LayerOutcome) -> Row:
         "extrapolated": result.extrapolated,
         "reason": result.reason or None,
         "layer_pattern": layer.pattern,
+        **fabric_columns([result]),
         **_sums([result]),
         **energy_columns([result.counters], facts.device, facts.technology),
     }
@@ -172,6 +174,7 @@ def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
         **_shared(facts),
         **sums,
         **energy_columns([result.counters for result in results], facts.device, facts.technology),
+        **fabric_columns(results),
         "layer": TOTAL,
         "kind": TOTAL,
         "density": sum(layer.kept for layer in layers) / weights_dense if weights_dense else None,
