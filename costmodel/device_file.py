@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from costmodel.devices.catalog import ALL_DEVICES
+from costmodel.gpu_kernel import ThreadKernel
 from costmodel.measured import MeasuredKernel, check_terms
 from costmodel.spec import BlockKernel, DepthwiseKernel, EngineKernel, Kernel, RooflineDevice, RowKernel, TileKernel
 from patterns.names import nearest
@@ -25,6 +26,7 @@ from simulator.spec import Device, DeviceError
 
 KERNEL_TYPES: dict[str, type[Kernel]] = {
     "tile": TileKernel,
+    "thread": ThreadKernel,
     "depthwise": DepthwiseKernel,
     "row": RowKernel,
     "block": BlockKernel,
