@@ -127,8 +127,16 @@ def _kernel(gpu: Gpu, runtime: GpuRuntime, table: Mapping[str, Any], dtype: Dtyp
                 Tile(rows=rows, positions=positions, register_rows=m, register_positions=n)
                 for rows, positions, m, n in table["tiles"]
             )
-            fill = gpu.threads * share("fill")
-            return ThreadKernel(**shared, unit="matrix", efficiency=share("gemm"), tiles=tiles, fill_threads=fill)
+            efficiency, reached = THREAD_PARAMETERS[table["name"]]
+            return ThreadKernel(
+                **shared,
+                pointwise=table.get("pointwise", False),
+                unit="matrix",
+                efficiency=share(efficiency),
+                memory_share=share(reached) if reached else 1.0,
+                tiles=tiles,
+                fill_threads=gpu.threads * share("fill"),
+            )
         case "winograd":
             rows, positions = table["register"]
             return WinogradKernel(
@@ -143,19 +151,25 @@ def _kernel(gpu: Gpu, runtime: GpuRuntime, table: Mapping[str, Any], dtype: Dtyp
                 launches=table["launches"],
             )
         case "depthwise":
-            efficiency = share("depthwise")
-            return DepthwiseKernel(**shared, unit="vector", efficiency=efficiency, window_reuse=table["window_reuse"])
+            reuse = table["window_reuse"]
+            return DepthwiseKernel(**shared, unit="vector", efficiency=share("depthwise"), window_reuse=reuse)
         case _:
             raise DeviceError(
                 f"runtime {runtime.name}: family is {family!r}, and must be thread, winograd or depthwise"
             )
 
 
-PARAMETERS: Mapping[type[Kernel], tuple[str, ...]] = {
-    ThreadKernel: ("gemm", "fill"),
-    WinogradKernel: ("winograd", "transform"),
-    DepthwiseKernel: ("depthwise",),
+THREAD_PARAMETERS: Mapping[str, tuple[str, str]] = {  # by kernel: share of the rate, share of the paths' bandwidth
+    "pointwise": ("pointwise", ""),  # what the cache share is of
+    "gemm": ("gemm", "window_share"),
+    "linear": ("gemm", "linear_share"),
 }
+
+
+def _parameters(kernel: Kernel) -> tuple[str, ...]:
+    if isinstance(kernel, ThreadKernel):
+        return (*(name for name in THREAD_PARAMETERS[kernel.name] if name), "fill")
+    return ("winograd", "transform") if isinstance(kernel, WinogradKernel) else ("depthwise",)
 
 
 def _sources(
@@ -186,7 +200,7 @@ def _sources(
         text = f"{text}; fp16 is stored and multiplied in fp32: {own['half']}" if stored else text
         found[f"matrix_macs_per_cycle.{dtype}"] = found[f"vector_macs_per_cycle.{dtype}"] = text
     for kernel in kernels:
-        texts = [numbers.value(name, kernel.dtypes[0])[1] for name in PARAMETERS[type(kernel)]]
+        texts = [numbers.value(name, kernel.dtypes[0])[1] for name in _parameters(kernel)]
         texts += [text for key, text in runtime.sources.items() if key.partition(".")[0] == kernel.name]
         texts += [own["threads"]] if isinstance(kernel, ThreadKernel) else []
         path, text = f"kernels.{kernel.name}", f"{kernel.dtypes[0]}: {'; '.join(dict.fromkeys(texts))}"

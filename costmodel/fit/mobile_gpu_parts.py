@@ -15,7 +15,7 @@ import numpy.typing as npt
 from costmodel.cpu_file import Fitted, named
 from costmodel.devices.mobile_gpus import listed_gpus
 from costmodel.estimate import dense_cost, estimate
-from costmodel.gpu_device import compose_gpu
+from costmodel.gpu_device import THREAD_PARAMETERS, compose_gpu
 from costmodel.gpu_file import Gpu, GpuRuntime, load_gpu, load_gpu_runtime
 from costmodel.spec import Dtype
 from costmodel.validation.exclusions import sift
@@ -28,10 +28,20 @@ from traces.layer import Layer, MatrixLayer, ProductLayer
 from traces.trace import LayerTrace
 
 Column = npt.NDArray[np.float64]
-KERNELS = ("gemm", "winograd", "depthwise")  # a layer's kernel is one of these, or takes time without one
+KERNELS = (
+    "pointwise",
+    "gemm",
+    "linear",
+    "winograd",
+    "depthwise",
+)  # a layer's kernel is one of these, or takes time without one
+EFFICIENCIES = ("pointwise", "gemm", "winograd", "depthwise")
 NAMES = ("kernel", "work", "floor", "transform", "rest", "on_chip", "memory", "launches")
 UNITS: Mapping[str, float] = {
+    "pointwise": 1.0,
     "gemm": 1.0,
+    "window_share": 1.0,
+    "linear_share": 1.0,
     "winograd": 1.0,
     "depthwise": 1.0,
     "transform": 1.0,
@@ -74,7 +84,7 @@ class GpuProbe:
         crowded = replace(gpu, threads=gpu.threads * MANY)
         self._devices = [
             compose_gpu(gpu.name, gpu, runtime, unit_numbers()),
-            compose_gpu(gpu.name, gpu, runtime, unit_numbers(**dict.fromkeys(KERNELS, 0.5))),
+            compose_gpu(gpu.name, gpu, runtime, unit_numbers(**dict.fromkeys(EFFICIENCIES, 0.5))),
             compose_gpu(gpu.name, gpu, runtime, unit_numbers(transform=0.5)),
             compose_gpu(gpu.name, crowded, runtime, unit_numbers(fill=1.0)),
         ]
@@ -103,7 +113,7 @@ class GpuProbe:
         base, halved, transformed, crowded = (cost.bounds_s["compute"] for cost in costs)
         kernel = KERNELS.index(costs[0].kernel.name)
         work, transform = halved - base, transformed - base
-        floor = crowded / MANY if KERNELS[kernel] == "gemm" else 0.0
+        floor = crowded / MANY if KERNELS[kernel] in THREAD_PARAMETERS else 0.0
         return (kernel, work, floor, transform, base - work - transform, *_moved(costs[0].bounds_s))
 
 

@@ -14,12 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
 
-from costmodel.fit.mobile_gpu_parts import KERNELS, NAMES, GpuRow
+from costmodel.fit.mobile_gpu_parts import EFFICIENCIES, KERNELS, NAMES, GpuRow
 
 Key = tuple[str, str, str, str]  # runtime, family, dtype, parameter
 Vector = npt.NDArray[np.float64]
 START: Mapping[str, float] = {
+    "pointwise": 0.6,
     "gemm": 0.6,
+    "window_share": 0.7,
+    "linear_share": 0.5,
     "winograd": 0.5,
     "depthwise": 0.4,
     "transform": 0.3,
@@ -29,7 +32,10 @@ START: Mapping[str, float] = {
     "fill": 0.5,
 }
 RANGE: Mapping[str, tuple[float, float]] = {  # what is possible at all, so that no number stands in for another
+    "pointwise": (0.03, 1.0),
     "gemm": (0.03, 1.0),
+    "window_share": (0.1, 1.0),
+    "linear_share": (0.05, 1.0),
     "winograd": (0.03, 1.0),
     "depthwise": (0.02, 1.0),
     "transform": (0.02, 1.0),
@@ -39,10 +45,10 @@ RANGE: Mapping[str, tuple[float, float]] = {  # what is possible at all, so that
     "fill": (0.02, 1.0),
 }
 FACTOR_RANGE = (0.2, 5.0)  # of a family
-BY_DTYPE = ("gemm", "winograd", "depthwise")
-BY_RUNTIME = ("transform", "cache_share", "memory_share", "launch_us", "fill")
+BY_DTYPE = EFFICIENCIES
+BY_RUNTIME = ("window_share", "linear_share", "transform", "cache_share", "memory_share", "launch_us", "fill")
 OF_FAMILY = ("cache_share",)  # one factor a family: further ones did not help GPUs left out of the fit
-HOLD_NUMBER, HOLD_FAMILY = 2.0, 2.0  # inverse standard deviations of the logarithms
+HOLD_NUMBER, HOLD_FAMILY = 1.0, 2.0  # inverse standard deviations of the logarithms
 ROBUST = 0.15  # residuals beyond it count linearly
 
 
@@ -126,10 +132,14 @@ class _Table:
         """Return the time of each row under its own ``values``, [rows] of each number."""
         part, row = self._part, self._row
         own = {name: (value if name == "launch_us" else np.minimum(value, 1.0))[row] for name, value in values.items()}
-        share = np.choose(self._kernel, [*(own[name] for name in KERNELS), np.ones(len(row))])
+        one = np.ones(len(row))
+        rate = {name: own["gemm" if name == "linear" else name] for name in KERNELS}
+        path = {"gemm": own["window_share"], "linear": own["linear_share"]}
+        share = np.choose(self._kernel, [*rate.values(), one])
+        reached = np.choose(self._kernel, [*(path.get(name, one) for name in KERNELS), one])
         compute = np.maximum(part["work"], part["floor"] * own["fill"]) / share
         compute += part["transform"] / own["transform"] + part["rest"]
-        time = np.maximum(compute, part["on_chip"] / own["cache_share"])
-        time = np.maximum(time, part["memory"] / own["memory_share"])
+        time = np.maximum(compute, part["on_chip"] / (own["cache_share"] * reached))
+        time = np.maximum(time, part["memory"] / (own["memory_share"] * reached))
         found: Vector = np.add.reduceat(time + part["launches"] * own["launch_us"] * 1e-6, self._starts)
         return found
