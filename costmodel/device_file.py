@@ -18,7 +18,16 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.gpu_kernel import ThreadKernel
 from costmodel.measured import MeasuredKernel, check_terms
-from costmodel.spec import BlockKernel, DepthwiseKernel, EngineKernel, Kernel, RooflineDevice, RowKernel, TileKernel
+from costmodel.spec import (
+    BlockKernel,
+    DepthwiseKernel,
+    EngineKernel,
+    Kernel,
+    RooflineDevice,
+    RowKernel,
+    TileKernel,
+    WinogradKernel,
+)
 from patterns.names import nearest
 from simulator.device_file import load_device
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
@@ -32,6 +41,7 @@ KERNEL_TYPES: dict[str, type[Kernel]] = {
     "block": BlockKernel,
     "engine": EngineKernel,
     "measured": MeasuredKernel,
+    "winograd": WinogradKernel,
 }
 
 

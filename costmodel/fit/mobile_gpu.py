@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from costmodel.cpu_file import Fitted, named
 from costmodel.devices.mobile_gpus import listed_gpus
 from costmodel.fit.mobile_gpu_parts import GpuRow
-from costmodel.fit.mobile_gpu_solve import BY_DTYPE, BY_RUNTIME, GpuSolution, mean_of, predictions, solve_gpus
+from costmodel.fit.mobile_gpu_solve import BY_DTYPE, BY_RUNTIME, START, GpuSolution, mean_of, predictions, solve_gpus
 from costmodel.fit.split import held_out
 from costmodel.gpu_file import load_gpu
 from costmodel.validation.folder import Folder
@@ -21,6 +21,7 @@ from costmodel.validation.metrics import Errors, errors
 IN_VIEW = frozenset({"adreno-640"})
 SAME = {"adreno-640-plus": "adreno-640"}  # one design at two clocks
 VECTOR = 0.5
+STILL = 0.005  # a number that moved less was never asked for
 
 
 def gpus_held_out(folder: Folder) -> frozenset[str]:
@@ -42,6 +43,8 @@ def fitted_gpu_rows(rows: Sequence[GpuRow], solution: GpuSolution, day: str) -> 
         ]
         gpus = ", ".join(sorted({row.gpu for row in own}))
         source = f"fitted: python -m costmodel.fit mobile_gpu, {day}, {len(own)} rows of {gpus}"
+        if abs(value / (1.0 if family else START[name]) - 1) < STILL:
+            source = f"assumed: where the fit starts; {len(own)} rows of {gpus} do not move it"
         found.append(_number(runtime, family, dtype, name, value, source))
         if dtype == "fp16" and (runtime, "", "fp32", name) not in solution.numbers:
             found.append(_number(runtime, "", "fp32", name, value, "assumed: as fitted for fp16"))
