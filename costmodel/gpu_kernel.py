@@ -4,7 +4,8 @@ A thread keeps ``register_rows`` x ``register_positions`` sums and walks the col
 texture or load/store path of its core (the innermost level), once for each register tile. The threads of a work-group
 share what they read from the second level. A core reaches its rate with ``fill_threads`` threads or more: below that
 it waits for its own loads, so a layer with few outputs takes as long as a thread needs for its columns, however few
-threads there are. Leaves out: Winograd (``costmodel.winograd``), spills of registers, divergence, and clocks that fall.
+threads there are. Leaves out: Winograd (``costmodel.winograd``), spills of registers, divergence, and clocks that fall
+(DEVIATIONS 5, 17).
 """
 
 from __future__ import annotations
