@@ -5,7 +5,7 @@ texture or load/store path of its core (the innermost level), once for each regi
 share what they read from the second level. A core reaches its rate with ``fill_threads`` threads or more: below that
 it waits for its own loads, so a layer with few outputs takes as long as a thread needs for its columns, however few
 threads there are. Leaves out: Winograd (``costmodel.winograd``), spills of registers, divergence, and clocks that fall
-(DEVIATIONS 5, 17).
+(DEVIATIONS 5, 18).
 """
 
 from __future__ import annotations
