@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from costmodel.cpu_file import Fitted, named
@@ -34,6 +35,15 @@ def gpu_device(name: str, gpu_name: str, runtime_name: str) -> RooflineDevice:
     """Return the device of the packaged GPU and runtime of these names. Raises DeviceError for an unknown name."""
     gpu = load_gpu(named("gpus", gpu_name))
     return compose_gpu(name, gpu, load_gpu_runtime(named("gpu_runtimes", runtime_name)), load_gpu_fitted())
+
+
+def load_gpu_device(path: Path) -> RooflineDevice:
+    """Return the device of a GPU file of the user's own, under the runtime that it names. Raises DeviceError."""
+    gpu = load_gpu.__wrapped__(path)  # not the stored one: a user edits a file and asks again
+    try:
+        return compose_gpu(gpu.name, gpu, load_gpu_runtime(named("gpu_runtimes", gpu.runtime)), load_gpu_fitted())
+    except DeviceError as error:
+        raise DeviceError(f"{path}: {error}") from None
 
 
 def compose_gpu(name: str, gpu: Gpu, runtime: GpuRuntime, fitted: Sequence[Fitted]) -> RooflineDevice:

@@ -22,6 +22,7 @@ from simulator.spec import DeviceError
 Family = Literal["adreno-5xx", "adreno-6xx", "mali"]
 Api = Literal["vulkan", "opencl"]
 Half = Literal["arithmetic", "storage"]
+DEFAULT_RUNTIME = "paddle-lite-opencl"
 FITTED = FOLDER / "gpu_runtimes" / "fitted.csv"
 
 
@@ -38,7 +39,7 @@ class Gpu:
     """One GPU in one SoC. ``macs_per_cycle`` of one shader core; ``threads``: resident ones of a core.
 
     ``half``: by API, whether 16-bit floats are multiplied ("arithmetic") or only stored and multiplied in 32 bits
-    ("storage").
+    ("storage"). ``runtime``: of a file given to ``--device``; the package's list names its own.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Gpu:
     system_cache_bytes: int | None
     system_cache_bytes_per_s: int | None
     memory_bytes_per_s: int
+    runtime: str
     sources: Mapping[str, str]
 
     def rate(self, dtype: Dtype, api: Api) -> int:
@@ -94,6 +96,7 @@ def load_gpu(path: Path) -> Gpu:
         system_cache_bytes=table.whole("system_cache_bytes") if cached else None,
         system_cache_bytes_per_s=table.whole("system_cache_bytes_per_s") if cached else None,
         memory_bytes_per_s=table.whole("memory_bytes_per_s"),
+        runtime=table.text("runtime") if table.has("runtime") else DEFAULT_RUNTIME,
         sources=table.sources(),
     )
     for part in (half, texture, l2, table):

@@ -254,6 +254,19 @@ def test_a_mobile_gpu_can_be_written_as_a_file_and_read_again(tmp_path: Path) ->
     assert load_target(path) == device
 
 
+def test_a_gpu_file_of_ones_own_is_a_device_under_the_runtime_that_it_names(tmp_path: Path) -> None:
+    path = named("gpus", "adreno-640")
+    plain = tmp_path / "plain.toml"
+    plain.write_text(path.read_text())
+    assert load_target(plain) == ADRENO_640
+    own = changed(path, tmp_path, r"^cores = ", 'runtime = "tflite-gpu"\ncores = ')
+    tflite = next(device for device in MOBILE_GPUS if device.name == "adreno-640-tflite")
+    assert replace(tflite, name="adreno-640") == load_target(own)
+    wrong = changed(path, tmp_path, r"^cores = ", 'runtime = "tflite"\ncores = ')
+    with pytest.raises(DeviceError, match=r"adreno-640\.toml: gpu_runtimes: 'tflite' is not one of them.*tflite-gpu"):
+        load_target(wrong)
+
+
 # The fit
 
 
