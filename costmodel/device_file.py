@@ -19,6 +19,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from costmodel.device_rules import check_rules
 from costmodel.devices.catalog import ALL_DEVICES
+from costmodel.gpu_device import load_gpu_device
+from costmodel.gpu_kernel import ThreadKernel
 from costmodel.measured import MeasuredKernel
 from costmodel.soc_file import load_soc_device
 from costmodel.spec import (
@@ -38,6 +40,7 @@ from simulator.spec import Device, DeviceError
 
 KERNEL_TYPES: dict[str, type[Kernel]] = {
     "tile": TileKernel,
+    "thread": ThreadKernel,
     "winograd": WinogradKernel,
     "depthwise": DepthwiseKernel,
     "row": RowKernel,
@@ -49,7 +52,7 @@ _OF_A_ROOFLINE = frozenset(part.name for part in fields(RooflineDevice)) - {"nam
 
 
 def load_target(path: Path) -> Device | RooflineDevice:
-    """Return the device in ``path``: what its base is, or a whole roofline, or a SoC with a runtime.
+    """Return the device in ``path``: what its base is, or a whole roofline, or a SoC or a mobile GPU with a runtime.
 
     Raises DeviceError, naming file, field, value and rule.
     """
@@ -57,6 +60,8 @@ def load_target(path: Path) -> Device | RooflineDevice:
     base = data.get("base")
     if "clusters" in data:
         return _checked(path, load_soc_device(path))
+    if "half" in data:
+        return _checked(path, load_gpu_device(path))
     presets = [device.name for device in ALL_DEVICES]
     cycle = [device.name for device in CYCLE_DEVICES]
     if isinstance(base, str) and base not in (*presets, *cycle):

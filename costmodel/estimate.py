@@ -12,6 +12,7 @@ from typing import assert_never
 from costmodel.dense import dense_size, depthwise_cost, tile_cost
 from costmodel.fpga import engine_cost
 from costmodel.fpga_choice import gather_banks
+from costmodel.gpu_kernel import ThreadKernel, thread_cost
 from costmodel.measured import MeasuredKernel, measured_cost, outside
 from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
@@ -123,6 +124,8 @@ def _dense_cost(layer: MatrixLayer | ProductLayer, problem: Problem, kernel: Ker
     match kernel:
         case TileKernel():
             return tile_cost(problem, kernel, run, size)
+        case ThreadKernel():
+            return thread_cost(problem, kernel, run, size)
         case DepthwiseKernel():
             return depthwise_cost(problem, kernel, run, size)
         case EngineKernel():

@@ -45,7 +45,13 @@ def dense_kernel(layer: MatrixLayer | ProductLayer, device: RooflineDevice, dtyp
 
 
 def _takes(kernel: Kernel, layer: MatrixLayer | ProductLayer) -> bool:
+    if kernel.pointwise and (isinstance(layer, ProductLayer) or not _is_pointwise(layer)):
+        return False
     return not isinstance(kernel, WinogradKernel) or winograd_size(layer, kernel) is not None
+
+
+def _is_pointwise(layer: MatrixLayer) -> bool:
+    return layer.window.kernel == (1, 1) and layer.window.stride == (1, 1)
 
 
 def choose(
@@ -90,10 +96,9 @@ def obstacle(kernel: Kernel, trace: LayerTrace, layer: MatrixLayer, dtype: Dtype
         return f"has {', '.join(kernel.dtypes)} and not {dtype}"
     if layer.kind not in kernel.kinds:
         return f"takes {', '.join(kernel.kinds)} and not {layer.kind}"
-    window = layer.window
-    if kernel.pointwise and (window.kernel != (1, 1) or window.stride != (1, 1)):
-        kh, kw = window.kernel
-        return f"takes 1x1 windows of stride 1 and not {kh}x{kw} of stride {max(window.stride)}"
+    if kernel.pointwise and not _is_pointwise(layer):
+        kh, kw = layer.window.kernel
+        return f"takes 1x1 windows of stride 1 and not {kh}x{kw} of stride {max(layer.window.stride)}"
     return _pattern_obstacle(kernel, trace)
 
 

@@ -137,6 +137,7 @@ class WinogradKernel(Kernel):
     """3 x 3 convolutions of stride 1 as (outputs + 2)^2 small products of transformed operands.
 
     ``sizes``: the first that takes the layer. ``least_channels``: in or out, below which it does not run.
+    ``launches``: transforms and products that are kernels of their own, each with a launch (GPUs).
     ``transform_efficiency``: share of the vector rate that the transforms reach.
     """
 
@@ -145,6 +146,7 @@ class WinogradKernel(Kernel):
     register_rows: int
     register_positions: int
     transform_efficiency: float
+    launches: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

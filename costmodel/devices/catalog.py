@@ -1,10 +1,11 @@
-"""Every roofline device. A new one is a new file and a line here, or for a CPU a line in ``cpus.csv``."""
+"""Every roofline device. A new one is a new file and a line here, for a CPU or mobile GPU a line in
+``cpus.csv`` or ``mobile_gpus.csv``."""
 
 from __future__ import annotations
 
 from costmodel.devices.a100 import A100
-from costmodel.devices.adreno_640 import ADRENO_640
 from costmodel.devices.cpus import CPU_DEVICES
+from costmodel.devices.mobile_gpus import MOBILE_GPUS
 from costmodel.devices.pynq_z2 import PYNQ_Z2
 from costmodel.devices.u250 import U250
 from costmodel.devices.u280 import U280
@@ -15,7 +16,7 @@ from costmodel.spec import RooflineDevice
 
 ALL_DEVICES: tuple[RooflineDevice, ...] = (
     *CPU_DEVICES,
-    ADRENO_640,
+    *MOBILE_GPUS,
     A100,
     ZCU102,
     ZCU102_DPU,

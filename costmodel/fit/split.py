@@ -14,12 +14,12 @@ SEED = 0
 IN_VIEW = frozenset({"snapdragon-835", "snapdragon-855", "snapdragon-855-plus"})
 
 
-def held_out(cores: Mapping[str, str], seed: int = SEED) -> frozenset[str]:
-    """Return the SoCs held out of ``cores``: SoC name to the name of its first core."""
+def held_out(cores: Mapping[str, str], seed: int = SEED, in_view: frozenset[str] = IN_VIEW) -> frozenset[str]:
+    """Return the SoCs held out of ``cores``: SoC name to the name of its first core; for GPUs, name to family."""
     found: set[str] = set()
     for core in sorted(set(cores.values())):
-        socs = sorted(soc for soc, own in cores.items() if own == core and soc not in IN_VIEW)
-        seen = sum(own == core and soc in IN_VIEW for soc, own in cores.items())
+        socs = sorted(soc for soc, own in cores.items() if own == core and soc not in in_view)
+        seen = sum(own == core and soc in in_view for soc, own in cores.items())
         random.Random(f"{seed} {core}").shuffle(socs)
         total = len(socs) + seen
         kept = max((total + 1) // 2 - seen, 0)

@@ -9,6 +9,7 @@ import pytest
 
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.devices.cpus import CPU_DEVICES
+from costmodel.devices.mobile_gpus import MOBILE_GPUS
 from costmodel.estimate import estimate
 from costmodel.spec import VALUE_BYTES, RooflineDevice, numbers, source_of
 from patterns.base import Pattern
@@ -111,9 +112,18 @@ def check_row(result: LayerResult, target: RooflineDevice) -> None:
         assert value >= 0
 
 
-# CPUs share their kernels' code and differ in data: of each runtime and kind of core one runs every layer and pattern
-REPRESENTATIVE = {"snapdragon-855", "snapdragon-625", "rk3588", "kirin-970", "x86-avx512"}
-FULL = [target for target in ALL_DEVICES if target not in CPU_DEVICES or target.name in REPRESENTATIVE]
+# CPUs, and mobile GPUs, share their kernels' code and differ in data: of each runtime and kind some run every layer
+REPRESENTATIVE = {
+    "adreno-640",
+    "adreno-430",
+    "mali-g610",
+    "snapdragon-855",
+    "snapdragon-625",
+    "rk3588",
+    "kirin-970",
+    "x86-avx512",
+}
+FULL = [target for target in ALL_DEVICES if target not in (*CPU_DEVICES, *MOBILE_GPUS) or target.name in REPRESENTATIVE]
 devices = pytest.mark.parametrize("target", FULL, ids=lambda target: target.name)
 every_device = pytest.mark.parametrize("target", ALL_DEVICES, ids=lambda target: target.name)
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from costmodel.devices.a100 import A100
-from costmodel.devices.adreno_640 import ADRENO_640
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.devices.cpus import SNAPDRAGON_855
+from costmodel.devices.mobile_gpus import ADRENO_640
 from costmodel.devices.zcu102 import ZCU102
 from costmodel.estimate import estimate
 from costmodel.roofline import restream_bytes
