@@ -1,5 +1,7 @@
 """Networks of published tables that are no built-ins: MobileNets by width, EfficientNet-Lite, vision transformers.
 
+``zoo`` names those of the other files: ``searched_nets``, ``classic_nets``, ``language_nets``.
+
 Shapes alone matter here; weights have no values. Reference: Howard et al. 2017, arXiv 1704.04861; Sandler et al. 2018,
 arXiv 1801.04381; Tan and Le 2019, arXiv 1905.11946 and tensorflow/tpu models/official/efficientnet/lite README;
 Dosovitskiy et al. 2020, arXiv 2010.11929, table 1.
@@ -9,13 +11,19 @@ from __future__ import annotations
 
 from math import ceil
 
+from costmodel.validation.classic_nets import densenet121, inception_v3, inception_v4, squeezenet
+from costmodel.validation.language_nets import encoder
+from costmodel.validation.measurement import ValidationError
+from costmodel.validation.net_blocks import CLASSES
+from costmodel.validation.net_blocks import WEIGHTS as _WEIGHTS
+from costmodel.validation.net_blocks import classified as _classified
+from costmodel.validation.net_blocks import rounded as _rounded
+from costmodel.validation.searched_nets import efficientnet, ghostnet, mobilenet_v3
 from traces.builder import NetworkBuilder
 from traces.layer import Network
-from traces.workloads.blocks import activated, added, attended, averaged, convolution, flat, normed, projected
+from traces.workloads.blocks import activated, added, attended, convolution, normed, projected
 from traces.workloads.mobilenet import V1_STAGES, V2_STAGES
-from traces.workloads.workload import SyntheticWeights
 
-CLASSES = 1000
 EFFICIENTNET_LITE = {  # name: width, depth, pixels (the README's table)
     "0": (1.0, 1.0, 224),
     "1": (1.0, 1.1, 240),
@@ -37,13 +45,31 @@ TRANSFORMERS = {  # name: width, blocks, heads, patch: arXiv 2010.11929, table 1
     "base32": (768, 12, 12, 32),
     "huge14": (1280, 32, 16, 14),
 }
-_WEIGHTS = SyntheticWeights(seed=0)  # never drawn
 
 
-def _rounded(channels: float) -> int:
-    """Return the nearest multiple of 8 that is no more than a tenth below ``channels``, as the MobileNets do."""
-    found = max(8, int(channels + 4) // 8 * 8)
-    return found + 8 if found < 0.9 * channels else found
+def zoo(name: str, batch: int = 1) -> Network:
+    """Build the network called ``name``. Raises ValidationError where there is none."""
+    match name.split("-"):
+        case ["mobilenet_v3", "large" | "small" as size]:
+            return mobilenet_v3(size, batch=batch)
+        case ["mobilenet_v3", "large" | "small" as size, "minimal"]:
+            return mobilenet_v3(size, batch=batch, minimal=True)
+        case ["ghostnet"]:
+            return ghostnet(batch)
+        case ["efficientnet", "b0" | "b1" as size]:
+            return efficientnet(size, batch)
+        case ["squeezenet", "1.0" | "1.1" as version]:
+            return squeezenet(version, batch)
+        case ["densenet121"]:
+            return densenet121(batch)
+        case ["inception_v3"]:
+            return inception_v3(batch)
+        case ["inception_v4"]:
+            return inception_v4(batch)
+        case ["tinybert" | "base" as size, tokens] if tokens.isdecimal():
+            return encoder(size, int(tokens), batch)
+        case _:
+            raise ValidationError(f"net 'zoo/{name}' names no network that is known")
 
 
 def mobilenet_v1(width: float, pixels: int, batch: int = 1) -> Network:
@@ -103,11 +129,6 @@ def _inverted_residual(
     y = convolution(net, _WEIGHTS, f"{name}.dw", y, hidden, kernel, stride=stride, groups=hidden, activation="relu6")
     y = convolution(net, _WEIGHTS, f"{name}.project", y, channels, 1)
     return added(net, f"{name}.add", x, y) if stride == 1 and inner == channels else y
-
-
-def _classified(net: NetworkBuilder, x: str) -> Network:
-    x = flat(net, averaged(net, "pool", x))
-    return net.build([projected(net, _WEIGHTS, "classifier", x, CLASSES)])
 
 
 def vit(name: str, pixels: int, batch: int = 1) -> Network:

@@ -94,14 +94,20 @@ def predict(predictor: Predictor, row: Measurement) -> Prediction:
 
 
 def _net(predictor: Predictor, row: Measurement, density: float) -> tuple[LayerResult, ...]:
-    key = (row.net, row.batch, row.key.dtype, row.key.threads, row.pattern, row.scope, density)
+    key = (row.net, row.batch, row.key.dtype, row.key.threads, row.pattern, row.scope, row.blocks, density)
     if key not in predictor.nets:
         layers = layers_of(row.net, predictor.folder, row.batch)
         pattern = parse_pattern(row.pattern)
         pruned = _pruned(layers, row) if not isinstance(pattern, Dense) else frozenset()
-        rules = ((layer, pattern if layer.name in pruned else Dense()) for layer in layers)
+        rules = ((layer, _rule(layer, row, pattern) if layer.name in pruned else Dense()) for layer in layers)
         predictor.nets[key] = tuple(_result(predictor, row, layer, rule, density) for layer, rule in rules)
     return predictor.nets[key]
+
+
+def _rule(layer: Layer, row: Measurement, pattern: Pattern) -> Pattern:
+    """Return the pattern of ``layer``: its own where ``row`` names one, else that of the row."""
+    own = (parse_pattern(spelling) for start, spelling in row.blocks if layer.name.startswith(start))
+    return next(own, pattern)
 
 
 def _pruned(layers: tuple[Layer, ...], row: Measurement) -> frozenset[str]:
