@@ -110,7 +110,7 @@ def row_cost(problem: Problem, kernel: RowKernel, run: Run, size: EncodedSize, m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cycles:
-    """Cycles of one piece of a kernel by what may bind it: arithmetic, loads and waiting for them, instruction slots."""
+    """Cycles of one piece of a kernel by what may bind it: arithmetic, loads and waiting for them, issue slots."""
 
     compute: float
     gather: float
@@ -144,15 +144,16 @@ def _column_cycles(problem: Problem, kernel: RowKernel, run: Run, extent: int, g
     weights = mix.weight_loads / max(pipes.loads_per_cycle, 1)
     wide = vectors / pipes.loads_per_cycle
     slots = multiplies + vectors + mix.weight_loads + mix.index_loads + mix.prefetches + mix.integer_operations
-    compute = max(arithmetic, MULTIPLY_CHAIN_CYCLES)
+    chain = MULTIPLY_CHAIN_CYCLES if run.device.static_threads else 0  # other warps fill a GPU's waits
+    compute = max(arithmetic, chain)
     loads = wide + weights + narrow
     if pipes.load_to_use is None:
         return _Cycles(compute=compute, gather=loads, issue=slots / pipes.instructions_per_cycle)
     covered = kernel.pipelined and extent == kernel.position_block
-    waited = 0 if covered else kernel.load_chain * pipes.load_to_use
+    waited: float = 0 if covered else kernel.load_chain * pipes.load_to_use
     if gather_level:
         waited += _miss_cycles(problem, kernel, run, extent)
-    serial = max(arithmetic + weights + wide, loads, MULTIPLY_CHAIN_CYCLES)
+    serial = max(arithmetic + weights + wide, loads, chain)
     return _Cycles(compute=compute, gather=serial + waited, issue=slots / pipes.instructions_per_cycle)
 
 
@@ -174,17 +175,14 @@ def _miss_cycles(problem: Problem, kernel: RowKernel, run: Run, extent: int) -> 
 def _row_end_cycles(problem: Problem, kernel: RowKernel, run: Run, extent: int) -> _Cycles:
     """Cycles around the inner loop, for one row block and ``extent`` positions: sums begun, clamped and stored.
 
-    The loop's exit is mispredicted, as rows differ in how many columns they keep.
+    A CPU mispredicts the loop's exit, as rows differ in how many columns they keep.
     """
     pipes = _pipes(run)
-    vectors = kernel.row_block * ceil(extent / _lanes(problem, run))
-    operations = vectors * kernel.mix.epilogue
-    slots = operations / (1 if pipes.load_to_use is not None else pipes.instructions_per_cycle)
-    return _Cycles(
-        compute=0.0,
-        gather=MISPREDICT_CYCLES + (slots if pipes.load_to_use is not None else 0.0),
-        issue=MISPREDICT_CYCLES + slots,
-    )
+    operations = kernel.row_block * ceil(extent / _lanes(problem, run)) * kernel.mix.epilogue
+    flushed = MISPREDICT_CYCLES if run.device.static_threads else 0
+    if pipes.load_to_use is None:
+        return _Cycles(compute=flushed, gather=flushed, issue=flushed + operations / pipes.instructions_per_cycle)
+    return _Cycles(compute=flushed, gather=flushed + operations, issue=flushed + operations)  # a vector one a cycle
 
 
 def _lines(problem: Problem, kernel: RowKernel, extent: int) -> int:

@@ -30,7 +30,8 @@ def main(arguments: list[str]) -> int:
     solution = solve(rows, options.evaluations)
     day = datetime.now(UTC).date().isoformat()
     fitted = fitted_rows(rows, solution, day)
-    fitted += sparse_shares(folder, fitted, day)
+    shares = sparse_shares(folder, fitted, day)
+    fitted = [row for row in fitted if row.parameter != "spmm" or not shares] + shares
     write_fitted(options.out, fitted)
     socs = {row.measured.key.soc for row in rows}
     print(f"{len(rows)} rows of {len(socs)} SoCs, median error {solution.error_median:.1%}")

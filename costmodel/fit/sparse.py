@@ -47,6 +47,10 @@ def sparse_shares(folder: Folder, fitted: Sequence[Fitted], day: str) -> list[Fi
         count = len(shares[best])
         source = f"fitted: python -m costmodel.fit, {day}, {count} speed-ups of {', '.join(sorted(socs[runtime]))}"
         result.append(Fitted(runtime=runtime, core="", dtype="", parameter="spmm", value=best, source=source))
+    if result:
+        mean = float(np.exp(np.mean([np.log(row.value) for row in result])))
+        source = f"assumed: geometric mean of the fits of {', '.join(sorted(errors))}, {day}"
+        result.append(Fitted(runtime="", core="", dtype="", parameter="spmm", value=mean, source=source))
     return result
 
 

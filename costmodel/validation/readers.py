@@ -101,7 +101,8 @@ def _paddle_lite(line: Line) -> Iterator[Measurement]:
     )
 
 
-_FAST_SPARSE_BLOCKS = {  # fastconvnets README: width 1.8 of MobileNetV2 and both EfficientNets are unstructured throughout
+# fastconvnets README; width 1.8 of MobileNetV2 and both EfficientNets are unstructured throughout
+_FAST_SPARSE_BLOCKS = {
     "MobileNetV1": (("blocks.12.", "block:4x1"),),
     "MobileNetV2": tuple((f"blocks.{index}.", "block:2x1") for index in range(11, 17)),
 }
