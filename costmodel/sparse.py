@@ -23,9 +23,10 @@ from patterns.encodings.base import EncodedSize
 
 Counts = npt.NDArray[np.int64]
 LINE_BYTES = 64  # of every cache modelled
-MULTIPLY_CHAIN_CYCLES = (
-    4  # llvm AArch64SchedA53.td: accumulator forwarding makes a chain of FMLA 4; AArch64SchedA57.td 5
-)
+# llvm AArch64SchedA53.td: accumulator forwarding makes a chain of FMLA 4; AArch64SchedA57.td 5
+MULTIPLY_CHAIN_CYCLES = 4
+ADD_CHAIN_CYCLES = 1  # of whole numbers, assumed
+HALF_BYTES = 8  # a load pipe that takes a vector in two cycles takes half of one in one
 MISPREDICT_CYCLES = 10  # llvm AArch64SchedA53.td 9, AArch64SchedNeoverseN1.td 11
 
 
@@ -134,27 +135,35 @@ def _column_cycles(problem: Problem, kernel: RowKernel, run: Run, extent: int, g
     chain of one multiply-add. A core in order issues no multiply-add beside a vector load, so the two add up; it waits
     for loads that no earlier column covers, and for lines from beyond its first cache: the first of them for the whole
     latency, the rest as that level delivers them.
+    Reference: Tencent/ncnn docs/developer-guide/arm-a53-a55-dual-issue.md @61c33311: a 128-bit load is not issued
+    beside a multiply-add, which waits two cycles; 64-bit integer loads and pointer updates are.
     """
     pipes, mix = _pipes(run), kernel.mix
     vectors = ceil(extent / _lanes(problem, run))
     multiplies = kernel.row_block * vectors * mix.multiply_operations
     arithmetic = multiplies * _operation_cycles(problem, kernel, run)
-    # a load narrower than a vector takes a load pipe for one cycle, even where a vector takes it for two
-    narrow = (mix.index_loads + mix.prefetches) / max(pipes.loads_per_cycle, 1)
-    weights = mix.weight_loads / max(pipes.loads_per_cycle, 1)
-    wide = vectors / pipes.loads_per_cycle
+    narrow_rate = max(pipes.loads_per_cycle, 1)
+    wide = vectors / (narrow_rate if extent * problem.value_bytes <= HALF_BYTES else pipes.loads_per_cycle)
+    weights = mix.weight_loads / narrow_rate
+    loads = wide + weights + (mix.index_loads + mix.prefetches) / narrow_rate
     slots = multiplies + vectors + mix.weight_loads + mix.index_loads + mix.prefetches + mix.integer_operations
-    chain = MULTIPLY_CHAIN_CYCLES if run.device.static_threads else 0  # other warps fill a GPU's waits
-    compute = max(arithmetic, chain)
-    loads = wide + weights + narrow
+    issue = slots / pipes.instructions_per_cycle
+    chain = _chain_cycles(run)
     if pipes.load_to_use is None:
-        return _Cycles(compute=compute, gather=loads, issue=slots / pipes.instructions_per_cycle)
+        return _Cycles(compute=max(arithmetic, chain), gather=loads, issue=issue)
     covered = kernel.pipelined and extent == kernel.position_block
     waited: float = 0 if covered else kernel.load_chain * pipes.load_to_use
     if gather_level:
         waited += _miss_cycles(problem, kernel, run, extent)
-    serial = max(arithmetic + weights + wide, loads, chain)
-    return _Cycles(compute=compute, gather=serial + waited, issue=slots / pipes.instructions_per_cycle)
+    serial = max(arithmetic + weights + wide, loads) + waited
+    return _Cycles(compute=max(arithmetic, chain), gather=max(serial, chain), issue=issue)
+
+
+def _chain_cycles(run: Run) -> int:
+    """Cycles from one addition to a sum to the next."""
+    if not run.device.static_threads:
+        return 0  # other warps fill a GPU's waits
+    return ADD_CHAIN_CYCLES if run.dtype == "int8" else MULTIPLY_CHAIN_CYCLES
 
 
 def _operation_cycles(problem: Problem, kernel: RowKernel, run: Run) -> float:
@@ -198,10 +207,16 @@ def _gather_bytes(problem: Problem, kernel: RowKernel, extent: int) -> int:
 
 
 def _gather_level(problem: Problem, kernel: RowKernel, run: Run) -> int:
-    """Index of the level that serves gathers: the innermost that holds the lines of K x a block of positions."""
+    """Index of the level that serves gathers: the innermost that holds what a block of positions reads.
+
+    Blocks of several positions read an operand whose channels lie apart: whole lines of each, unless the channels are
+    so short that they share them. One position at a time reads an operand whose columns lie side by side.
+    """
     if kernel.gather_level is not None:
         return kernel.gather_level
-    working_set = problem.k * _lines(problem, kernel, min(kernel.position_block, problem.positions)) * LINE_BYTES
+    extent = min(kernel.position_block, problem.positions)
+    column_bytes = min(_lines(problem, kernel, extent) * LINE_BYTES, problem.positions * problem.value_bytes)
+    working_set = problem.k * (problem.value_bytes if kernel.position_block == 1 else column_bytes)
     levels = run.device.levels
     return next((at for at, level in enumerate(levels) if working_set <= (level.bytes or working_set)), 0)
 

@@ -1,6 +1,6 @@
 """Networks of published tables that are no built-ins: MobileNets by width, EfficientNet-Lite, vision transformers.
 
-``zoo`` names those of the other files: ``searched_nets``, ``classic_nets``, ``language_nets``.
+``zoo`` names those of the other files: ``searched_nets``, ``classic_nets``, ``detection_nets``, ``language_nets``.
 
 Shapes alone matter here; weights have no values. Reference: Howard et al. 2017, arXiv 1704.04861; Sandler et al. 2018,
 arXiv 1801.04381; Tan and Le 2019, arXiv 1905.11946 and tensorflow/tpu models/official/efficientnet/lite README;
@@ -12,6 +12,7 @@ from __future__ import annotations
 from math import ceil
 
 from costmodel.validation.classic_nets import densenet121, inception_v3, inception_v4, squeezenet
+from costmodel.validation.detection_nets import picodet_m
 from costmodel.validation.language_nets import encoder
 from costmodel.validation.measurement import ValidationError
 from costmodel.validation.net_blocks import CLASSES
@@ -66,6 +67,8 @@ def zoo(name: str, batch: int = 1) -> Network:
             return inception_v3(batch)
         case ["inception_v4"]:
             return inception_v4(batch)
+        case ["picodet_m", pixels] if pixels.isdecimal():
+            return picodet_m(int(pixels), batch)
         case ["tinybert" | "base" as size, tokens] if tokens.isdecimal():
             return encoder(size, int(tokens), batch)
         case _:

@@ -67,20 +67,29 @@ def test_an_index_that_an_address_needs_is_waited_for_before_the_activation() ->
     mask = first_columns(8, 64, 32)
     result = run(pointwise(8, 64, 1), mask, EIGEN, "int8")
     chain = 2 * 4  # the index, then the activation
-    column = 16 / 8 + 1 / 0.5 + 1
+    column = 16 / 8 + 1 + 1  # one vector operation, and two loads of a byte, one after another
     assert cycles(result, EIGEN, "gather", "int8") == pytest.approx(8 * (32 * (column + chain) + 10 + 2))
 
 
 def test_columns_beyond_the_first_cache_cost_a_core_in_order_more_and_a_reordering_one_bandwidth() -> None:
-    near, far = 64, 4096  # channels: 12 KB and 786 KB of lines
+    near, far = 64, 4096  # channels of 64 positions: 12 KB and 786 KB of lines
     for device in (A53, A77):
-        results = [run(pointwise(8, k, 32), first_columns(8, k, 32), device) for k in (near, far)]
+        results = [run(pointwise(8, k, 64), first_columns(8, k, 32), device) for k in (near, far)]
         gathers = [cycles(result, device, "gather") for result in results]
         assert (gathers[1] > gathers[0]) == (device is A53)
         moved = [result.bounds_s["l2"] for result in results]
-        lines = 8 * 32 * 3 * 64  # rows, columns, lines of a block and the one behind it
+        lines = 2 * 8 * 32 * 3 * 64  # blocks, rows, columns, lines of a block and the one behind it
         rate = device.levels[1].bytes_per_s(1)
         assert moved[1] - moved[0] >= lines / rate
+
+
+def test_one_position_at_a_time_reads_columns_that_share_lines() -> None:
+    """2560 bytes of a vector stay in the first cache; as lines of their own they would be 160 KB."""
+    near, far = (
+        cycles(run(pointwise(8, k, 1), first_columns(8, k, 32), EIGEN, "int8"), EIGEN, "gather", "int8")
+        for k in (64, 2560)
+    )
+    assert near == far
 
 
 def test_a_heavy_row_makes_its_thread_the_slow_one_where_rows_are_cut() -> None:
