@@ -39,7 +39,7 @@ def sparse_shares(folder: Folder, fitted: Sequence[Fitted], day: str) -> list[Fi
         paired = [row for row in own if row.net in pruned]
         for share in GRID if pruned else ():
             errors[entry.runtime][share] += _errors(folder, device_with(entry, fitted, share), paired)
-            socs[entry.runtime].add(entry.soc)
+            socs[entry.runtime].update(row.key.soc for row in paired)
     result = []
     for runtime, shares in errors.items():
         best = min(shares, key=lambda share: (float(np.mean(shares[share])), share))
