@@ -11,7 +11,7 @@ from math import ceil
 from costmodel.validation.net_blocks import WEIGHTS, classified, joined, rounded, squeezed
 from traces.builder import NetworkBuilder
 from traces.layer import Network
-from traces.workloads.blocks import added, averaged, convolution, flat, projected
+from traces.workloads.blocks import added, averaged, convolution
 
 Stage = tuple[int, int, int, bool, str, int]  # kernel, expanded channels, channels, squeezed, activation, stride
 MOBILENET_V3: dict[str, tuple[tuple[Stage, ...], int, int]] = {  # stages, last convolution, last hidden layer
@@ -156,8 +156,7 @@ def efficientnet(name: str, batch: int = 1) -> Network:
             x = _efficient(net, f"blocks.{index}", x, expansion, kernel, stride, rounded(channels * width))
             index += 1
     x = convolution(net, WEIGHTS, "last", x, rounded(1280 * width), 1, activation="swish")
-    x = flat(net, averaged(net, "pool", x))
-    return net.build([projected(net, WEIGHTS, "classifier", x, 1000)])
+    return classified(net, x)
 
 
 def _efficient(net: NetworkBuilder, name: str, x: str, expansion: int, kernel: int, stride: int, channels: int) -> str:

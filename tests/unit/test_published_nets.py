@@ -34,15 +34,18 @@ def test_a_net_does_the_published_multiply_adds(name: str) -> None:
     assert stored / 1e6 == pytest.approx(weights, rel=0.025)  # biases and norms are not counted
 
 
-def test_tinybert_has_four_layers_of_its_configuration() -> None:
-    tokens, width, inner = 32, 312, 1200
-    weighted = 4 * (4 * width * width + 2 * width * inner)
-    scores = 4 * 2 * tokens * tokens * width  # scores and context of all heads
-    assert multiply_adds(layers_of("zoo/tinybert-32", FOLDER)) == tokens * weighted + scores
-    assert weighted == pytest.approx(14.5e6 - 9.5e6, rel=0.1)  # 14.5 M in the paper, 9.5 M of them embeddings
+def test_bert_base_has_the_layers_of_its_configuration() -> None:
+    tokens, width, inner = 256, 768, 3072
+    weighted = 12 * (4 * width * width + 2 * width * inner)
+    scores = 12 * 2 * tokens * tokens * width  # scores and context of all heads
+    head = 2 * width  # start and end of an answer
+    assert multiply_adds(layers_of("zoo/bert_base-256", FOLDER)) == tokens * (weighted + head) + scores
+    assert weighted == pytest.approx(110e6 - 24e6, rel=0.02)  # 110 M in the paper, 24 M of them embeddings
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v3", "mobilenet_v3-huge", "tinybert", "tinybert-x", "squeezenet-1.2", ""])
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v3", "mobilenet_v3-huge", "bert_base", "bert_base-x", "squeezenet-1.2", ""]
+)
 def test_a_net_that_is_not_in_the_zoo_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="names no network that is known"):
         layers_of(f"zoo/{name}", FOLDER)
