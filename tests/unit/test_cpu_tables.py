@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from costmodel.devices.cpus import CPU_DEVICES
 from costmodel.fit.split import LATER, held_out
 from costmodel.validation.exclusions import sift
 from costmodel.validation.folder import FOLDER, open_folder
 from costmodel.validation.measurement import Measurement, ValidationError
-from costmodel.validation.predict import Prediction
+from costmodel.validation.predict import Prediction, Predictor, predict
 from costmodel.validation.readers import measurements
 from costmodel.validation.speedup import speed_ups
 
@@ -89,3 +90,15 @@ def test_socs_that_came_later_change_no_earlier_draw() -> None:
     later = dict.fromkeys(sorted(LATER)[:4], "cortex-a76")
     assert held_out(earlier | later) & earlier.keys() == held_out(earlier)
     assert len(held_out(earlier | later) & later.keys()) == 4 - (4 + 1) // 2
+
+
+def test_layers_with_another_pattern_run_on_the_kernel_for_it(rows: list[Measurement]) -> None:
+    (row,) = [row for row in rows if (row.table, row.model) == ("fast_sparse_convnets_sd835", "MobileNetV1 0.75")]
+    device = next(device for device in CPU_DEVICES if device.name == "snapdragon-835-xnnpack")
+    predictor = Predictor(device=device, folder=FOLDER)
+    predict(predictor, row)
+    (results,) = predictor.nets.values()
+    kernels = {result.layer: result.kernel for result in results}
+    assert kernels["blocks.12.pw"] == "spmm-32x4"
+    assert kernels["blocks.11.pw"] == "spmm-32x1"
+    assert kernels["classifier"] == "gemm"
