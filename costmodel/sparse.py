@@ -3,8 +3,8 @@
 Row kernels count instructions: for each kept column and block of positions the loads of weight, index and activations,
 prefetches, the multiply-adds and the index decode; the load pipes, the arithmetic pipes and the decoder are three
 bounds. A core in order does not overlap them: see ``_column_cycles``. What the real mask decides: kept columns per row
-block, hence padding, bytes and imbalance. Leaves out: cache conflicts between gathered rows, misses of the TLB, and
-reuse of a gathered column between rows beyond ``row_block``.
+block, hence padding, bytes and imbalance. Leaves out (DEVIATIONS 3): cache conflicts between gathered rows, misses of
+the TLB, and reuse of a gathered column between rows beyond ``row_block``.
 """
 
 from __future__ import annotations
