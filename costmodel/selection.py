@@ -6,6 +6,8 @@ dense mask never meets a sparse kernel. Leaves out: runtimes that measure and pi
 
 from __future__ import annotations
 
+from costmodel.fpga import widths
+from costmodel.fpga_choice import engine_obstacle
 from costmodel.measured import MeasuredKernel
 from costmodel.spec import (
     BlockKernel,
@@ -58,7 +60,7 @@ def choose(
         raise DeviceError(f"encoding is {encoding!r}, and the kernels of {device.name} read {', '.join(known)}")
     dense = dense_kernel(layer, device, dtype)
     rule = family(trace.pattern)
-    if trace.mask is None or trace.mask.all():
+    if trace.all_kept:
         return dense, "the mask is dense" if encoding not in (None, "dense") else ""
     if encoding == "dense" or (encoding is None and rule == "dense"):
         return dense, ""
@@ -68,7 +70,9 @@ def choose(
         candidates = [kernel for kernel in device.kernels if rule in kernel.serves]
     else:
         candidates = [kernel for kernel in device.kernels if kernel.serves and kernel.encoding == encoding]
-    obstacles = [obstacle(kernel, trace, layer, dtype) for kernel in candidates]
+    obstacles = [
+        engine_obstacle(kernel, trace.pattern, device) or obstacle(kernel, trace, layer, dtype) for kernel in candidates
+    ]
     for kernel, stands in zip(candidates, obstacles, strict=True):
         if stands is None:
             return kernel, ""
@@ -105,8 +109,8 @@ def _pattern_obstacle(kernel: Kernel, trace: LayerTrace) -> str | None:
             if not isinstance(pattern, Block) or min(pattern.height, pattern.width) < least:
                 return f"takes blocks of at least {least}x{least}"
         case EngineKernel(encoding="bsr", lanes=lanes):
-            if not isinstance(pattern, Block) or pattern.height * pattern.width % lanes:
-                return f"takes blocks of a multiple of {lanes} weights"
+            if not isinstance(pattern, Block) or not widths(kernel, pattern):
+                return f"takes blocks of a multiple of {min(lanes)} weights"
         case EngineKernel(encoding="n_of_m") if not isinstance(pattern, NOfM):
             return "takes n_of_m masks"
         case EngineKernel(encoding="gs") if not isinstance(pattern, GatherScatter | GatherScatterPermuted):

@@ -56,7 +56,8 @@ def test_no_fitted_number_belongs_to_a_net_and_each_names_its_rows_or_says_assum
         assert row.core in cores
         assert row.dtype in ("", "fp32", "fp16", "int8")
         assert re.match(
-            r"fitted: python -m costmodel\.fit, \d{4}-\d\d-\d\d, \d+ (rows|sparse times and speed-ups) of |assumed: ", row.source
+            r"fitted: python -m costmodel\.fit, \d{4}-\d\d-\d\d, \d+ (rows|sparse times and speed-ups) of |assumed: ",
+            row.source,
         )
 
 
