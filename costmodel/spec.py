@@ -161,13 +161,17 @@ class InstructionMix:
     """Instructions of a row kernel beside the multiply-adds and the activation loads, one of each a vector.
 
     For each kept column of a row block and each position block: ``weight_loads``, ``index_loads`` and
-    ``integer_operations`` (index decode, address, loop). For each row and vector of positions: ``epilogue``.
+    ``integer_operations`` (index decode, address, loop) and ``prefetches``. For each row and vector of positions:
+    ``epilogue``; and where a multiply-add takes several, as where int8 products are widened and then added,
+    ``multiply_operations`` instead of one at the rate of the data type.
     """
 
     weight_loads: int
     index_loads: int
     integer_operations: int
     epilogue: int
+    prefetches: int = 0
+    multiply_operations: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +182,9 @@ class RowKernel(Kernel):
     ``position_block``: positions at a time; a rest runs in halves of it. ``split``: how units share the work:
     "positions" (whole blocks, static), "rows" (contiguous and static), "dynamic" (row by row as units become free).
     ``gather_level``: index of the memory level that serves gathers, None: the innermost that holds K x block;
-    ``sector_bytes``: the least that level moves for one gather.
+    ``sector_bytes``: the least that level moves for one gather. ``lines_ahead``: lines behind a gathered block that
+    prefetches bring in. ``pipelined``: whole blocks load the next column while this one is multiplied; ``load_chain``:
+    otherwise, how many loads of a column wait one for another before its multiply-add (index, then activation: 2).
     """
 
     row_block: int
@@ -187,6 +193,9 @@ class RowKernel(Kernel):
     split: Literal["positions", "rows", "dynamic"]
     gather_level: int | None = None
     sector_bytes: int = 1
+    lines_ahead: int = 0
+    pipelined: bool = False
+    load_chain: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

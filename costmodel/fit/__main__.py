@@ -30,7 +30,8 @@ def fit_cpu(folder: Folder, out: Path | None, evaluations: int, day: str) -> Non
     rows = dense_rows(folder, "fit")
     solution = solve(rows, evaluations)
     fitted = fitted_rows(rows, solution, day)
-    fitted += sparse_shares(folder, fitted, day)
+    shares = sparse_shares(folder, fitted, day)
+    fitted = [row for row in fitted if row.parameter != "spmm" or not shares] + shares
     write_fitted(out or FOLDER / "runtimes" / "fitted.csv", fitted)
     socs = {row.measured.key.soc for row in rows}
     print(f"{len(rows)} rows of {len(socs)} SoCs, median error {solution.error_median:.1%}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -94,14 +95,20 @@ def predict(predictor: Predictor, row: Measurement) -> Prediction:
 
 
 def _net(predictor: Predictor, row: Measurement, density: float) -> tuple[LayerResult, ...]:
-    key = (row.net, row.batch, row.key.dtype, row.key.threads, row.pattern, row.scope, density)
+    key = (row.net, row.batch, row.key.dtype, row.key.threads, row.pattern, row.scope, row.blocks, density)
     if key not in predictor.nets:
         layers = layers_of(row.net, predictor.folder, row.batch)
         pattern = parse_pattern(row.pattern)
         pruned = _pruned(layers, row) if not isinstance(pattern, Dense) else frozenset()
-        rules = ((layer, pattern if layer.name in pruned else Dense()) for layer in layers)
+        rules = ((layer, _rule(layer, row, pattern) if layer.name in pruned else Dense()) for layer in layers)
         predictor.nets[key] = tuple(_result(predictor, row, layer, rule, density) for layer, rule in rules)
     return predictor.nets[key]
+
+
+def _rule(layer: Layer, row: Measurement, pattern: Pattern) -> Pattern:
+    """Return the pattern of ``layer``: its own where ``row`` names one, else that of the row."""
+    own = (parse_pattern(spelling) for start, spelling in row.blocks if layer.name.startswith(start))
+    return next(own, pattern)
 
 
 def _pruned(layers: tuple[Layer, ...], row: Measurement) -> frozenset[str]:
@@ -132,18 +139,23 @@ def _result(predictor: Predictor, row: Measurement, layer: Layer, rule: Pattern,
 
 
 def drawn_mask(layer: MatrixLayer, rule: Pattern, density: float, seed: int) -> Mask:
-    """Return a mask (groups, m, k) that obeys ``rule``, drawn from ``seed`` and the shape alone."""
-    shape = (layer.groups, layer.m, layer.k)
+    """Return a mask (groups, m, k) that obeys ``rule``, drawn from ``seed`` and the shape alone. Not to be written."""
+    return _drawn((layer.groups, layer.m, layer.k), rule, density, seed)
+
+
+@lru_cache(maxsize=8)  # a fit asks for the same few large masks under every number that it tries
+def _drawn(shape: tuple[int, int, int], rule: Pattern, density: float, seed: int) -> Mask:
     if isinstance(rule, Dense):
         return np.broadcast_to(np.True_, shape)  # no memory: a layer of VGG-16 has 103 million weights
     name = hashlib.sha256(repr((shape, rule.spelling, density)).encode()).digest()
     generator = np.random.Generator(
         np.random.Philox(np.random.SeedSequence([seed, *np.frombuffer(name, "<u4").tolist()]))
     )
+    groups, m, k = shape
     if isinstance(rule, Unstructured):
         return _kept(generator, shape, density)
-    if isinstance(rule, Block) and layer.m % rule.height == 0 and layer.k % rule.width == 0:
-        blocks = _kept(generator, (layer.groups, layer.m // rule.height, layer.k // rule.width), density)
+    if isinstance(rule, Block) and m % rule.height == 0 and k % rule.width == 0:
+        blocks = _kept(generator, (groups, m // rule.height, k // rule.width), density)
         return np.repeat(np.repeat(blocks, rule.height, axis=1), rule.width, axis=2)
     return rule.project(generator.random(shape, dtype=np.float32), 1 - density)
 

@@ -73,4 +73,5 @@ def speed_ups(points: Sequence[tuple[str, Use, Measurement, Prediction]]) -> tup
 
 
 def _pair(device: str, row: Measurement) -> tuple[object, ...]:
-    return (device, row.table, row.machine, row.key, row.net, row.batch)
+    """One runtime (in the key) on one machine as its source writes it, in whatever table its times stand."""
+    return (device, row.machine, row.key, row.net, row.batch)
