@@ -15,6 +15,7 @@ from costmodel.measured import MeasuredKernel, measured_cost, outside
 from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
 from costmodel.selection import choose, dense_kernel
+from costmodel.server_gpu_tiles import GpuTileKernel, gpu_tile_cost
 from costmodel.sparse import block_cost, row_cost
 from costmodel.spec import (
     VALUE_BYTES,
@@ -130,6 +131,8 @@ def _dense_cost(layer: MatrixLayer | ProductLayer, problem: Problem, kernel: Ker
             return engine_cost(problem, kernel, run, size, lanes)
         case MeasuredKernel():
             return measured_cost(problem, kernel, run, size)
+        case GpuTileKernel():
+            return gpu_tile_cost(layer, problem, kernel, run, size)
         case WinogradKernel():
             taken = winograd_size(layer, kernel)
             if taken is None or isinstance(layer, ProductLayer):
@@ -147,6 +150,8 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
     match kernel:
         case TileKernel():
             return tile_cost(problem, kernel, run, size)
+        case GpuTileKernel():
+            return gpu_tile_cost(layer, problem, kernel, run, size)
         case RowKernel():
             return row_cost(problem, kernel, run, size, mask)
         case BlockKernel():
@@ -167,7 +172,7 @@ def _stored_pattern(pattern: Pattern, kernel: Kernel) -> Pattern:
     match kernel:
         case RowKernel(row_block=rows) if rows > 1:
             return Block(height=rows, width=1)
-        case TileKernel(kept=(kept, of)) if kept < of:
+        case TileKernel(kept=(kept, of)) | GpuTileKernel(kept=(kept, of)) if kept < of:
             return NOfM(n=kept, m=of)
         case _:
             return pattern
