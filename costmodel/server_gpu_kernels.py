@@ -155,6 +155,7 @@ def tile_kernel(
         l2_share=number["l2_share"],
         launch_s=number["launch_s"],
         split_s=number["split_s"],
+        output_copies=1 if sparse else 0,
     )
 
 
@@ -234,5 +235,10 @@ def kernel_sources(limits: Limits, kernels: tuple[Kernel, ...]) -> dict[str, str
             "tile shapes: cuBLAS and CUTLASS names of kernels; k_tile, channel_tile: granularity of the instruction; "
             "resident_threads: 65,536 registers over 128 a thread; split_k assumed"
         )
+        if kernel.output_copies:
+            found[f"kernels.{kernel.name}"] += (
+                "; output_copies: cuSPARSELt returns a linear layer's output transposed (pytorch issue 118282), "
+                "and a copy puts it right (torchao before pull request 4433); the rest as the dense kernel, assumed"
+            )
         found |= {f"kernels.{kernel.name}.{name}": row.source for name, row in numbers_of(library, dtype).items()}
     return found
