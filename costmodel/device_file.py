@@ -18,6 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.measured import MeasuredKernel, check_terms
+from costmodel.server_gpu_tiles import GpuTileKernel
 from costmodel.spec import (
     BlockKernel,
     DepthwiseKernel,
@@ -35,6 +36,7 @@ from simulator.spec import Device, DeviceError
 
 KERNEL_TYPES: dict[str, type[Kernel]] = {
     "tile": TileKernel,
+    "gpu_tile": GpuTileKernel,
     "winograd": WinogradKernel,
     "depthwise": DepthwiseKernel,
     "row": RowKernel,

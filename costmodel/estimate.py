@@ -15,7 +15,7 @@ from costmodel.measured import MeasuredKernel, measured_cost, outside
 from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
 from costmodel.selection import choose, dense_kernel
-from costmodel.server_gpu_tiles import GpuTileKernel, gpu_tile_cost
+from costmodel.server_gpu_tiles import GpuTileKernel, beyond_calibration, gpu_tile_cost
 from costmodel.sparse import block_cost, row_cost
 from costmodel.spec import (
     VALUE_BYTES,
@@ -246,7 +246,16 @@ def _result(
         kernel=cost.kernel.name,
         reason=reason,
     )
+    if isinstance(cost.kernel, GpuTileKernel):
+        return _with_range(result, beyond_calibration(cost.kernel, layer.macs))
     return _with_band(result, cost.kernel, problem) if isinstance(cost.kernel, MeasuredKernel) else result
+
+
+def _with_range(result: LayerResult, note: str) -> LayerResult:
+    """Return ``result``, flagged where ``note`` says that it lies beyond what its kernel was fitted to."""
+    if not note:
+        return result
+    return replace(result, extrapolated=True, reason="; ".join(part for part in (result.reason, note) if part))
 
 
 def _with_band(result: LayerResult, kernel: MeasuredKernel, problem: Problem) -> LayerResult:

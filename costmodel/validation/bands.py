@@ -85,7 +85,7 @@ def banded(result: LayerResult, dtype: str, threads: int, bands: Sequence[Band] 
         latency_low_s=result.latency_s * band.ratio_low,
         latency_high_s=result.latency_s * band.ratio_high,
         validated=band.text,
-        extrapolated=_beyond(result, band, threads),
+        extrapolated=result.extrapolated or _beyond(result, band, threads),
     )
 
 
