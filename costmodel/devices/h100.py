@@ -1,4 +1,7 @@
-"""H100 SXM5 (80 GB, Hopper). Left out: FP8."""
+"""H100 SXM5 (80 GB, Hopper). Left out: FP8.
+
+No dense product of it was compared (DEVIATIONS 31).
+"""
 
 from costmodel.server_gpu import ServerGpu, Sourced, server_gpu
 
