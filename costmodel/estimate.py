@@ -11,6 +11,7 @@ from typing import assert_never
 
 from costmodel.dense import dense_size, depthwise_cost, tile_cost
 from costmodel.fpga import engine_cost
+from costmodel.fpga_choice import gather_banks
 from costmodel.measured import MeasuredKernel, measured_cost, outside
 from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
@@ -35,8 +36,6 @@ from patterns.base import Pattern
 from patterns.block import Block
 from patterns.encodings.base import ByteWidths, EncodedSize
 from patterns.encodings.catalog import encoding as encoding_called
-from patterns.gs import GatherScatter
-from patterns.gs_scatter import GatherScatterPermuted
 from patterns.n_of_m import NOfM
 from simulator.result import Counters, LayerResult
 from simulator.spec import DeviceError
@@ -127,8 +126,8 @@ def _dense_cost(layer: MatrixLayer | ProductLayer, problem: Problem, kernel: Ker
             return tile_cost(problem, kernel, run, size)
         case DepthwiseKernel():
             return depthwise_cost(problem, kernel, run, size)
-        case EngineKernel(lanes=lanes):
-            return engine_cost(problem, kernel, run, size, lanes)
+        case EngineKernel():
+            return engine_cost(problem, kernel, run, size)
         case MeasuredKernel():
             return measured_cost(problem, kernel, run, size)
         case GpuTileKernel():
@@ -146,7 +145,7 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
     mask = trace.mask
     if not kernel.serves or mask is None:
         return _dense_cost(layer, problem, kernel, run)
-    size = _encoded_size(trace, layer, problem, kernel)
+    size = _encoded_size(trace, layer, problem, kernel, run.device)
     match kernel:
         case TileKernel():
             return tile_cost(problem, kernel, run, size)
@@ -160,7 +159,7 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
                 raise AssertionError(f"kernel {kernel.name} was chosen for {pattern.spelling}")
             return block_cost(problem, kernel, run, size, mask, (pattern.height, pattern.width))
         case EngineKernel():
-            return engine_cost(problem, kernel, run, size, _lanes(trace.pattern, kernel))
+            return engine_cost(problem, kernel, run, size, trace.pattern)
         case MeasuredKernel():
             return measured_cost(problem, kernel, run, size)
         case _:
@@ -178,20 +177,15 @@ def _stored_pattern(pattern: Pattern, kernel: Kernel) -> Pattern:
             return pattern
 
 
-def _lanes(pattern: Pattern, kernel: EngineKernel) -> int:
-    """Lanes of the engine: a gather engine is built with the pattern's own B."""
-    if kernel.encoding in ("gs", "packed") and isinstance(pattern, GatherScatter | GatherScatterPermuted):
-        return pattern.banks
-    return kernel.lanes
-
-
-def _encoded_size(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kernel) -> EncodedSize:
+def _encoded_size(
+    trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kernel, device: RooflineDevice
+) -> EncodedSize:
     if trace.mask is None:
         raise AssertionError(f"layer {layer.name} has no mask to encode")
     pattern = _stored_pattern(trace.pattern.stored_as(layer.k), kernel)
     widths = ByteWidths(value=problem.value_bytes, index=kernel.index_bytes, pointer=kernel.pointer_bytes)
     store = encoding_called(kernel.encoding)
-    banks = column_banks(layer, _lanes(pattern, kernel)) if isinstance(kernel, EngineKernel) else None
+    banks = column_banks(layer, gather_banks(device, kernel, pattern)) if isinstance(kernel, EngineKernel) else None
     sizes = [
         store.size(matrix, pattern, widths, None if banks is None else banks[group])
         for group, matrix in enumerate(trace.mask)
@@ -245,6 +239,7 @@ def _result(
         encoding=cost.kernel.encoding,
         kernel=cost.kernel.name,
         reason=reason,
+        fabric=cost.fabric,
     )
     if isinstance(cost.kernel, GpuTileKernel):
         return _with_range(result, beyond_calibration(cost.kernel, layer.macs))

@@ -6,6 +6,8 @@ dense mask never meets a sparse kernel. Leaves out: runtimes that measure and pi
 
 from __future__ import annotations
 
+from costmodel.fpga import widths
+from costmodel.fpga_choice import engine_obstacle
 from costmodel.measured import MeasuredKernel
 from costmodel.server_gpu_tiles import GpuTileKernel
 from costmodel.spec import (
@@ -69,7 +71,9 @@ def choose(
         candidates = [kernel for kernel in device.kernels if rule in kernel.serves]
     else:
         candidates = [kernel for kernel in device.kernels if kernel.serves and kernel.encoding == encoding]
-    obstacles = [obstacle(kernel, trace, layer, dtype) for kernel in candidates]
+    obstacles = [
+        engine_obstacle(kernel, trace.pattern, device) or obstacle(kernel, trace, layer, dtype) for kernel in candidates
+    ]
     for kernel, stands in zip(candidates, obstacles, strict=True):
         if stands is None:
             return kernel, ""
@@ -107,8 +111,8 @@ def _pattern_obstacle(kernel: Kernel, trace: LayerTrace) -> str | None:
             if not isinstance(pattern, Block) or min(pattern.height, pattern.width) < least:
                 return f"takes blocks of at least {least}x{least}"
         case EngineKernel(encoding="bsr", lanes=lanes):
-            if not isinstance(pattern, Block) or pattern.height * pattern.width % lanes:
-                return f"takes blocks of a multiple of {lanes} weights"
+            if not isinstance(pattern, Block) or not widths(kernel, pattern):
+                return f"takes blocks of a multiple of {min(lanes)} weights"
         case EngineKernel(encoding="n_of_m") if not isinstance(pattern, NOfM):
             return "takes n_of_m masks"
         case EngineKernel(encoding="gs") if not isinstance(pattern, GatherScatter | GatherScatterPermuted):

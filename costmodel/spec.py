@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, get_args
 
+from costmodel.fabric import Fabric
 from simulator.spec import DeviceError
 
 Dtype = Literal["fp32", "fp16", "int8"]
 DeviceKind = Literal["mobile_cpu", "cpu", "mobile_gpu", "server_gpu", "fpga"]
 VALUE_BYTES: dict[str, int] = {"fp32": 4, "fp16": 2, "int8": 1}
+Addressing = Literal["aligned", "window", "any"]
 PER_DTYPE = tuple[tuple[Dtype, int], ...]  # a mapping that can be hashed
 
 
@@ -195,26 +197,14 @@ class BlockKernel(Kernel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineKernel(Kernel):
-    """An engine built from FPGA fabric: ``rows`` x ``lanes`` columns x as many positions as the fabric allows.
+    """A datapath that can be built from FPGA fabric; how large is chosen (``costmodel/fpga.py``).
 
-    With one row it is a gather engine: a lane reads any of ``lanes`` banks, groups of slots go in one a cycle, and for
-    ``gs`` the engine is built with the pattern's own B.
+    ``lanes``: the widths it can have; for ``gs`` the pattern's own B instead. ``addressing``: what activations a lane
+    reaches: "aligned": those of its own column (dense, blocks), "window": one of M (N:M), "any": of any bank.
     """
 
-    rows: int
-    lanes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fabric:
-    """What an FPGA has and which share of it an engine may take. BRAM36 words are ``bram_word_bytes`` wide."""
-
-    dsp: int
-    bram36: int
-    bram_word_bytes: int
-    dsp_share: float
-    bram_share: float
-    dsp_per_mac: PER_DTYPE
+    lanes: tuple[int, ...]
+    addressing: Addressing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +240,7 @@ class RooflineDevice:
             raise DeviceError(f"device {self.name}: kind is {self.kind!r}, and must be one of {get_args(DeviceKind)}")
         if len(self.levels) < 2 or self.levels[-1].bytes is not None or any(x.bytes is None for x in self.levels[:-1]):
             raise DeviceError(f"device {self.name}: levels must end with the main memory, and no other level is one")
+        self._check_fabric()
         found = numbers(self)
         for path, value in found.items():
             if value < 0:
@@ -259,6 +250,29 @@ class RooflineDevice:
         for path in self.sources:
             if not any(number == path or number.startswith(path + ".") for number in found):
                 raise DeviceError(f"device {self.name}: sources names {path}, and the device has no such number")
+
+    def _check_fabric(self) -> None:
+        if self.fabric is None:
+            if self.kind == "fpga" or any(isinstance(kernel, EngineKernel) for kernel in self.kernels):
+                raise DeviceError(f"device {self.name}: fabric is missing, and engines are built from one")
+            return
+        missing = self.fabric.missing(self.dtypes)
+        if missing is not None:
+            raise DeviceError(f"device {self.name}: {missing} is missing, and matrix_macs_per_cycle has its data type")
+        free = {
+            dtype: self.fabric.budget.dsp - self.fabric.dsps_of_macs(dtype, rate, 1)
+            for dtype, rate in self.vector_macs_per_cycle
+        }
+        most = {dtype: self.fabric.macs_of_dsps(dtype, max(free.get(dtype, 0), 0)) for dtype in self.dtypes}
+        if dict(self.matrix_macs_per_cycle) != most:
+            rule = f"must be {most}, what the DSPs do beside the vector unit"
+            raise DeviceError(
+                f"device {self.name}: matrix_macs_per_cycle is {dict(self.matrix_macs_per_cycle)}, and {rule}"
+            )
+        if self.levels[-2].bytes != self.fabric.chip_bytes:
+            where = f"levels.{self.levels[-2].name}.bytes is {self.levels[-2].bytes}"
+            rule = f"must be {self.fabric.chip_bytes}, what the memories of the budget hold"
+            raise DeviceError(f"device {self.name}: {where}, and {rule}")
 
     @property
     def dtypes(self) -> tuple[Dtype, ...]:

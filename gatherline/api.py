@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.area import Area
 from costmodel.area import area as area_of
+from costmodel.device_file import device_text as roofline_text
+from costmodel.spec import RooflineDevice
 from costmodel.tables.catalog import DEFAULT_TECHNOLOGY, technology_named
 from gatherline import pipeline
 from gatherline.advice.tolerance import TOLERANCE
 from gatherline.energy_report import energy_report
 from gatherline.inspection import Inspection
 from gatherline.pipeline_types import Report
-from gatherline.request import RunRequest, cycle_device, lower
+from gatherline.request import RunRequest, cycle_device, device_named, lower
+from simulator.spec import DeviceError
 from traces.layer import ModelError, Network
 
 if TYPE_CHECKING:
@@ -106,6 +109,14 @@ def energy(folder: str | Path, technology: str, *, devices: Sequence[str] = ()) 
 def area(device: str, technology: str = DEFAULT_TECHNOLOGY.name) -> Area:
     """Return the area of the parts of a preset or of a TOML file's device. Raises TechnologyError and DeviceError."""
     return area_of(cycle_device(device), technology_named(technology))
+
+
+def device_text(device: str) -> str:
+    """Return a roofline, a preset or of a TOML file, as the whole table of a file. Raises DeviceError."""
+    found = device_named(device)
+    if not isinstance(found, RooflineDevice):
+        raise DeviceError(f"device {found.name} is a cycle-level device, whose files have a base and what differs")
+    return roofline_text(found)
 
 
 def timeline(

@@ -655,7 +655,7 @@ def _fail(error: Exception, given: Sequence[str]) -> NoReturn:
 def _input_errors() -> tuple[type[Exception], ...]:
     from costmodel.technology import TechnologyError
     from costmodel.validation.measurement import ValidationError
-    from gatherline.request import RequestError
+    from gatherline.request_error import RequestError
     from patterns.base import PatternError
     from patterns.encodings.base import EncodingError
     from simulator.parallel import ThreadCountError

@@ -18,6 +18,7 @@ from costmodel.tables.catalog import DEFAULT_TECHNOLOGY, technology_named
 from costmodel.validation.bands import banded
 from gatherline.best_encoding import chosen_encoding
 from gatherline.digest import device_digest
+from gatherline.fpga_engine import built_for
 from gatherline.inspect_request import Questions
 from gatherline.inspection import Inspection, inspect_network
 from gatherline.knobs import readable, without_effect
@@ -78,6 +79,8 @@ def run(request: RunRequest, progress: Progress | None = None, *, network: Netwo
 def _run_level(
     request: RunRequest, traced: TracedNetwork, level: Level, devices: Sequence[Target], shown: Progress
 ) -> list[dict[str, object]]:
+    devices = [built_for(device, traced.network, level, request) for device in devices]
+
     def on_devices(trace: LayerTrace) -> tuple[str, list[LayerOutcome]]:
         programs: Programs = {}
         found = [outcome(trace, run_layer(request, trace, device, programs)) for device in devices]

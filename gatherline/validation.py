@@ -69,7 +69,7 @@ def validation_report(
     return ValidationReport(
         manifest=_manifest(found, folder, chosen),
         rows=[_row(line) for line in found.lines],
-        points=[_point(point) for point in found.points],
+        points=point_rows(found),
         speed_ups=[_speed_up(ratio) for ratio in found.speed_ups],
     )
 
@@ -148,10 +148,16 @@ def _floor(floor: Floor) -> Row:
     }
 
 
+def point_rows(found: Validation) -> list[Row]:
+    """Return every measurement beside its prediction, in order."""
+    return [_point(point) for point in found.points]
+
+
 def _point(point: Point) -> Row:
     row = point.measured
     return {
         "device": point.device.name,
+        "device_kind": point.device.kind,
         "use": point.use,
         "family": point.prediction.family,
         "soc": row.key.soc,

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from costmodel.devices.adreno_640 import ADRENO_640
 from costmodel.devices.cpus import CPU_DEVICES
+from costmodel.devices.pynq_z2 import PYNQ_Z2
 from costmodel.devices.server_gpus import SERVER_GPUS
+from costmodel.devices.u250 import U250
+from costmodel.devices.u280 import U280
 from costmodel.devices.zcu102 import ZCU102
+from costmodel.devices.zcu102_dpu import ZCU102_DPU
+from costmodel.devices.zcu111 import ZCU111
 from costmodel.spec import RooflineDevice
 
-ALL_DEVICES: tuple[RooflineDevice, ...] = (*CPU_DEVICES, ADRENO_640, *SERVER_GPUS, ZCU102)
+ALL_DEVICES: tuple[RooflineDevice, ...] = (
+    *CPU_DEVICES,
+    ADRENO_640,
+    *SERVER_GPUS,
+    ZCU102,
+    ZCU102_DPU,
+    ZCU111,
+    U250,
+    U280,
+    PYNQ_Z2,
+)

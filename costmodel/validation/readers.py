@@ -356,6 +356,19 @@ def _torchao(line: Line) -> Iterator[Measurement]:
     )
 
 
+def _zcu102_dpu(line: Line) -> Iterator[Measurement]:
+    row = line.row
+    yield Measurement(
+        table=line.table.name,
+        line=line.number,
+        machine=row["board"],
+        key=_key(line.machine(row["board"], row["threads"]), line.count("threads"), "int8", line.table.runtime),
+        model=row["name"],
+        net=line.net(row["name"]),
+        seconds=line.seconds("e2e_latency_ms"),
+    )
+
+
 READERS: tuple[tuple[str, Callable[[Line], Iterator[Measurement]]], ...] = (
     ("ncnn", _ncnn),
     ("paddle_lite", _paddle_lite),
@@ -371,6 +384,7 @@ READERS: tuple[tuple[str, Callable[[Line], Iterator[Measurement]]], ...] = (
     ("macko_spmv", _macko),
     ("torchao_vit", _torchao_vit),
     ("torchao", _torchao),
+    ("zcu102_dpu", _zcu102_dpu),
 )
 
 

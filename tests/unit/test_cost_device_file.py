@@ -108,3 +108,49 @@ def test_a_file_of_either_kind_of_device_is_told_apart_by_its_base(tmp_path: Pat
     (tmp_path / "none.toml").write_text('base = "gs-tmc"\n', encoding="utf-8")
     with pytest.raises(DeviceError, match="base is 'gs-tmc', and must name a preset; did you mean gs-tcm"):
         load_target(tmp_path / "none.toml")
+
+
+def test_a_change_to_a_kernel_is_one_to_each_data_type_of_it_and_no_kernel_goes(tmp_path: Path) -> None:
+    device = load(tmp_path, 'base = "snapdragon-855"\n[kernels.gemm]\nefficiency = 0.5')
+    assert len(device.kernels) == len(SNAPDRAGON_855.kernels)
+    assert [kernel.efficiency for kernel in device.kernels if kernel.name == "gemm"] == [0.5] * 3
+    others = [kernel for kernel in SNAPDRAGON_855.kernels if kernel.name != "gemm"]
+    assert [kernel for kernel in device.kernels if kernel.name != "gemm"] == others
+
+
+FULL_CPU = device_text(SNAPDRAGON_855)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (FULL_CPU.replace("efficiency = ", "efficiency = 1", 1), "must be at most 1"),  # of the first of three gemms
+        (FULL_CPU.replace("k_tile = 1", "k_tile = 0", 1), "kernels.gemm.k_tile is 0, and must be at least 1"),
+        (FULL_CPU.replace("register_rows = ", "register_rows = -", 1), "kernels.gemm.tiles.0.register_rows is -"),
+        (FULL_CPU.replace("loads_per_cycle = ", "loads_per_cycle = 0 # ", 1), "pipes.loads_per_cycle is 0"),
+        ('base = "a100"\noverhead_s = inf', "overhead_s is inf, and must be a finite number"),
+        ('base = "a100"\noverhead_s = nan', "overhead_s is nan, and must be a finite number"),
+        ('base = "a100"\n[kernels.csr-spmm]\ngather_level = 3', "gather_level is 3, and levels are 0 to 2"),
+        ('base = "a100"\n[kernels."tensor-2:4"]\nkept = [5, 4]', "kept is 5 of 4, and must keep at most all"),
+        ('base = "a100"\n[kernels.tensor-bsr]\nsmallest_block = 0', "tensor-bsr.smallest_block is 0, and must be"),
+        ('base = "snapdragon-855"\nthread_loss = 1.5', "thread_loss is 1.5, and must be at most 1"),
+    ],
+)  # fmt: skip
+def test_a_number_that_a_model_would_divide_by_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(DeviceError) as raised:
+        load(tmp_path, text)
+    assert says in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[gather]\nwindow = 4", "base is missing, and the file has neither kernels"),
+        ('kind = "cpu"\n[[units]]\ncount = 1\nclock_hz = 1', "summary is missing, and the file needs it"),
+    ],
+)
+def test_a_file_that_says_nothing_of_its_kind_is_told_what_is_missing(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(DeviceError) as raised:
+        load_target(tmp_path / "mine.toml")
+    assert says in str(raised.value)

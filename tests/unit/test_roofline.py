@@ -14,10 +14,9 @@ from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.devices.cpus import SNAPDRAGON_855
 from costmodel.devices.zcu102 import ZCU102
 from costmodel.estimate import estimate
-from costmodel.fpga import engine
 from costmodel.roofline import restream_bytes
 from costmodel.sparse import block_row_counts, largest_share, position_blocks
-from costmodel.spec import EngineKernel, Kernel, RooflineDevice
+from costmodel.spec import Kernel, RooflineDevice
 from patterns.base import Pattern
 from patterns.block import Block
 from patterns.dense import Dense
@@ -119,8 +118,8 @@ def test_a_fused_activation_has_no_launch_and_an_addition_has_one() -> None:
     relu = VectorLayer(name="relu", kind="activation", op="Relu", elements=10_000, fused_into="conv")
     add = VectorLayer(name="add", kind="add", op="Add", elements=10_000, input_elements=20_000, output_elements=10_000)
     for device in ALL_DEVICES:
-        fused = estimate(LayerTrace(layer=relu, pattern=Dense()), device, dtype="fp32")
-        alone = estimate(LayerTrace(layer=add, pattern=Dense()), device, dtype="fp32")
+        fused = estimate(LayerTrace(layer=relu, pattern=Dense()), device, dtype=device.dtypes[0])
+        alone = estimate(LayerTrace(layer=add, pattern=Dense()), device, dtype=device.dtypes[0])
         assert "overhead" not in fused.bounds_s
         assert "fused into conv" in fused.reason
         assert alone.latency_s > device.overhead_s
@@ -243,36 +242,6 @@ def test_the_largest_share_is_at_least_an_even_one() -> None:
     assert largest_share(counts, 3, 2, "positions") == 2 / 3
     assert largest_share(counts, 1, 8, "dynamic") == 4 / 8
     assert largest_share(counts, 8, 2, "dynamic") == 1 / 2
-
-
-# FPGA
-
-
-def test_an_engine_is_the_largest_that_its_dsps_and_brams_allow() -> None:
-    assert ZCU102.fabric is not None
-    dsp_limit, bram_limit = int(2520 * 0.8), int(912 * 0.8)
-    for kernel in ZCU102.kernels:
-        if not isinstance(kernel, EngineKernel):
-            continue
-        built = engine(ZCU102.fabric, kernel, kernel.lanes, "fp16", 2)
-        words = 16 * ceil(built.positions * 2 / 8) + kernel.rows * ceil(built.positions * 4 / 8)
-        assert built.bram36 == 2 * (words + ceil(kernel.rows * 16 * (2 + 2) / 8))
-        assert built.dsp == kernel.rows * 16 * built.positions <= dsp_limit
-        assert built.bram36 <= bram_limit
-
-
-def test_a_gs_engine_takes_a_group_a_cycle_for_each_block_of_positions() -> None:
-    made = trace(conv(64, 256, 14), GatherScatter(banks=16, k=1), 0.75)
-    result = estimate(made, ZCU102)
-    assert ZCU102.fabric is not None
-    kernel = kernel_named(ZCU102, "gs-engine")
-    assert isinstance(kernel, EngineKernel)
-    positions = engine(ZCU102.fabric, kernel, 16, "fp16", 2).positions
-    cycles = result.counters.slots // 16 * ceil(196 / positions)
-    assert result.bounds_s["compute"] == pytest.approx(cycles / (200e6 * kernel.efficiency))
-    assert f"16 lanes x {positions} positions" in result.mapping
-    assert "DSP" in result.mapping
-    assert "BRAM36" in result.mapping
 
 
 # Bad arguments

@@ -261,11 +261,27 @@ def test_a_layer_beyond_the_range_of_the_measurements_is_extrapolated(macs: int,
     assert banded(result, "fp32", threads, [BAND]).extrapolated is beyond
 
 
+def test_what_was_left_is_said_in_the_row_beside_its_reason() -> None:
+    far = replace(RESULT, counters=Counters(macs_dense=BAND.macs_most + 1), reason="the first layer stays dense")
+    found = banded(far, "fp32", BAND.threads_most + 1, [BAND])
+    left = f"threads above {BAND.threads_most}, macs above {BAND.macs_most}"
+    assert found.reason == f"the first layer stays dense; beyond what was validated: {left}"
+    near = replace(RESULT, counters=Counters(macs_dense=BAND.macs_least - 1))
+    assert banded(near, "fp32", 1, [BAND]).reason == f"beyond what was validated: macs below {BAND.macs_least}"
+
+
+def test_a_row_that_was_calibrated_on_its_own_machine_keeps_that_band() -> None:
+    own = replace(RESULT, latency_low_s=1.9, latency_high_s=2.1, validated="calibrated on one host")
+    assert banded(own, "fp32", 1, [BAND]) == own
+
+
 def test_a_sparser_layer_than_any_measured_is_extrapolated() -> None:
     csr = replace(BAND, family="csr")
     sparser = replace(RESULT, encoding="csr", density=0.09)
     assert family_of(sparser) == "csr"
-    assert banded(sparser, "fp32", 1, [csr]).extrapolated
+    found = banded(sparser, "fp32", 1, [csr])
+    assert found.extrapolated
+    assert found.reason == f"beyond what was validated: density below {csr.density_least:.4g}"
     assert not banded(replace(sparser, density=0.1), "fp32", 1, [csr]).extrapolated
 
 
