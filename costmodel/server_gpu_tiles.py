@@ -10,7 +10,7 @@ transposed operands (DEVIATIONS 30), Winograd and FFT, clocks under a power limi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import ceil
 
 from costmodel.problem import Problem
@@ -33,6 +33,11 @@ class GpuTile:
     threads: int
     warp_rows: int
     warp_positions: int
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            if getattr(self, part.name) < 1:
+                raise DeviceError(f"tiles.{part.name} is {getattr(self, part.name)}, and must be at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,7 @@ class GpuTileKernel(Kernel):
         kept, of = self.kept
         where = f"kernels.{self.name}"
         if not 0 < kept <= of:
-            raise DeviceError(f"{where}.kept is {kept}:{of}, and must keep 1 to all")
+            raise DeviceError(f"{where}.kept is {kept} of {of}, and must keep at most all and at least one")
         for name in ("efficiency", "memory_share", "l2_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise DeviceError(f"{where}.{name} is {getattr(self, name)}, and must be above 0 and at most 1")
@@ -113,6 +118,8 @@ def gpu_tile_cost(
     layer: MatrixLayer | ProductLayer, problem: Problem, kernel: GpuTileKernel, run: Run, size: EncodedSize
 ) -> Cost:
     """Return the fastest of the kernel's tiles and cuts of K."""
+    if len(run.device.levels) != 3:
+        raise DeviceError(f"device {run.device.name}: kernel {kernel.name} needs three levels: shared, L2, main memory")
     kept, of = kernel.kept
     stored = ceil(gpu_columns(layer, kernel) / of) * kept
     grids = [

@@ -21,7 +21,7 @@ from costmodel.devices.v100 import V100
 from costmodel.estimate import estimate
 from costmodel.server_gpu import ServerGpu, Sourced, server_gpu
 from costmodel.server_gpu_kernels import numbers_of
-from costmodel.server_gpu_tiles import TILE_LOSS_SIDE, GpuTileKernel, gpu_columns
+from costmodel.server_gpu_tiles import TILE_LOSS_SIDE, GpuTile, GpuTileKernel, gpu_columns
 from costmodel.spec import RooflineDevice
 from patterns.block import Block
 from patterns.dense import Dense
@@ -298,6 +298,15 @@ def test_an_impossible_number_names_the_device_the_field_and_the_rule(changed: d
     with pytest.raises(DeviceError) as found:
         spec(**changed)
     assert says in str(found.value)
+
+
+def test_a_tile_of_nothing_and_a_memory_without_l2_are_refused() -> None:
+    with pytest.raises(DeviceError, match=r"tiles.rows is 0, and must be at least 1"):
+        GpuTile(rows=0, positions=64, threads=128, warp_rows=32, warp_positions=32)
+    sources = {path: why for path, why in V100.sources.items() if not path.startswith("levels.l2")}
+    flat = replace(V100, levels=(V100.levels[0], V100.levels[2]), sources=sources)
+    with pytest.raises(DeviceError, match=r"device v100: kernel tensor-gemm needs three levels"):
+        dense(linear(64, 64, 64), flat)
 
 
 def test_a_library_without_numbers_is_named() -> None:
