@@ -22,6 +22,7 @@ from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.gpu_device import load_gpu_device
 from costmodel.gpu_kernel import ThreadKernel
 from costmodel.measured import MeasuredKernel
+from costmodel.server_gpu_tiles import GpuTileKernel
 from costmodel.soc_file import load_soc_device
 from costmodel.spec import (
     BlockKernel,
@@ -41,6 +42,7 @@ from simulator.spec import Device, DeviceError
 KERNEL_TYPES: dict[str, type[Kernel]] = {
     "tile": TileKernel,
     "thread": ThreadKernel,
+    "gpu_tile": GpuTileKernel,
     "winograd": WinogradKernel,
     "depthwise": DepthwiseKernel,
     "row": RowKernel,

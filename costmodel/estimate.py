@@ -17,6 +17,7 @@ from costmodel.measured import MeasuredKernel, measured_cost, outside
 from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
 from costmodel.selection import choose, dense_kernel
+from costmodel.server_gpu_tiles import GpuTileKernel, beyond_calibration, gpu_tile_cost
 from costmodel.sparse import block_cost, row_cost
 from costmodel.spec import (
     VALUE_BYTES,
@@ -132,6 +133,8 @@ def _dense_cost(layer: MatrixLayer | ProductLayer, problem: Problem, kernel: Ker
             return engine_cost(problem, kernel, run, size)
         case MeasuredKernel():
             return measured_cost(problem, kernel, run, size)
+        case GpuTileKernel():
+            return gpu_tile_cost(layer, problem, kernel, run, size)
         case WinogradKernel():
             taken = winograd_size(layer, kernel)
             if taken is None or isinstance(layer, ProductLayer):
@@ -149,6 +152,8 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
     match kernel:
         case TileKernel():
             return tile_cost(problem, kernel, run, size)
+        case GpuTileKernel():
+            return gpu_tile_cost(layer, problem, kernel, run, size)
         case RowKernel():
             return row_cost(problem, kernel, run, size, mask)
         case BlockKernel():
@@ -169,7 +174,7 @@ def _stored_pattern(pattern: Pattern, kernel: Kernel) -> Pattern:
     match kernel:
         case RowKernel(row_block=rows) if rows > 1:
             return Block(height=rows, width=1)
-        case TileKernel(kept=(kept, of)) if kept < of:
+        case TileKernel(kept=(kept, of)) | GpuTileKernel(kept=(kept, of)) if kept < of:
             return NOfM(n=kept, m=of)
         case _:
             return pattern
@@ -239,7 +244,16 @@ def _result(
         reason=reason,
         fabric=cost.fabric,
     )
+    if isinstance(cost.kernel, GpuTileKernel):
+        return _with_range(result, beyond_calibration(cost.kernel, layer.macs))
     return _with_band(result, cost.kernel, problem) if isinstance(cost.kernel, MeasuredKernel) else result
+
+
+def _with_range(result: LayerResult, note: str) -> LayerResult:
+    """Return ``result``, flagged where ``note`` says that it lies beyond what its kernel was fitted to."""
+    if not note:
+        return result
+    return replace(result, extrapolated=True, reason="; ".join(part for part in (result.reason, note) if part))
 
 
 def _with_band(result: LayerResult, kernel: MeasuredKernel, problem: Problem) -> LayerResult:

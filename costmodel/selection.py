@@ -9,6 +9,7 @@ from __future__ import annotations
 from costmodel.fpga import widths
 from costmodel.fpga_choice import engine_obstacle
 from costmodel.measured import MeasuredKernel
+from costmodel.server_gpu_tiles import GpuTileKernel
 from costmodel.spec import (
     BlockKernel,
     DepthwiseKernel,
@@ -84,7 +85,8 @@ def choose(
             return kernel, ""
     if not candidates:
         return dense, f"{device.name} has no kernel for {rule}: dense kernel, zeros computed"
-    nearest = next((at for at in reversed(range(len(candidates))) if layer.kind in candidates[at].kinds), 0)
+    near = [at for at, one in enumerate(candidates) if layer.kind in one.kinds and dtype in one.dtypes]
+    nearest = near[-1] if near else 0
     why = f"{candidates[nearest].name} {obstacles[nearest]}"
     spelling = trace.pattern.spelling
     return dense, f"{device.name} has no kernel for {spelling} here ({why}): dense kernel, zeros computed"
@@ -108,7 +110,7 @@ def _pattern_obstacle(kernel: Kernel, trace: LayerTrace) -> str | None:
         case RowKernel(row_block=rows) if rows > 1:
             if not isinstance(pattern, Block) or pattern.height % rows:
                 return f"takes blocks of a multiple of {rows} rows"
-        case TileKernel(kept=(kept, of)) if kept < of:
+        case TileKernel(kept=(kept, of)) | GpuTileKernel(kept=(kept, of)) if kept < of:
             return _n_of_m_obstacle(kept, of, trace)
         case BlockKernel(smallest_block=least):
             if not isinstance(pattern, Block) or min(pattern.height, pattern.width) < least:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from costmodel.devices.a100 import A100
 from costmodel.devices.cpus import CPU_DEVICES
 from costmodel.devices.mobile_gpus import MOBILE_GPUS
 from costmodel.devices.pynq_z2 import PYNQ_Z2
+from costmodel.devices.server_gpus import SERVER_GPUS
 from costmodel.devices.u250 import U250
 from costmodel.devices.u280 import U280
 from costmodel.devices.zcu102 import ZCU102
@@ -17,7 +17,7 @@ from costmodel.spec import RooflineDevice
 ALL_DEVICES: tuple[RooflineDevice, ...] = (
     *CPU_DEVICES,
     *MOBILE_GPUS,
-    A100,
+    *SERVER_GPUS,
     ZCU102,
     ZCU102_DPU,
     ZCU111,

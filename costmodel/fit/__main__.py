@@ -1,8 +1,8 @@
 """``python -m costmodel.fit [KIND ...]``: fits cost models to the folder of measurements and writes their numbers.
 
-KIND: cpu (the default), mobile_gpu. Only devices that ``validation/devices.csv`` marks "fit" are read. On CPUs dense
-rows give all numbers but one; the share that sparse kernels reach is then the one under which speed-ups over dense are
-met best. Runs in minutes; needs SciPy.
+KIND: cpu (the default), mobile_gpu, server_gpu. Only devices that ``validation/devices.csv`` marks "fit" are read. On
+CPUs dense rows give all numbers but one; the share that sparse kernels reach is then the one under which speed-ups over
+dense are met best. Runs in minutes; needs SciPy.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from costmodel.fit.mobile_gpu import cross_check, fitted_gpu_rows
 from costmodel.fit.mobile_gpu_parts import gpu_rows
 from costmodel.fit.mobile_gpu_solve import solve_gpus
 from costmodel.fit.rows import dense_rows
+from costmodel.fit.server_gpu import fit_server_gpu
 from costmodel.fit.solve import solve
 from costmodel.fit.sparse import sparse_shares
 from costmodel.fit.table import fitted_rows, write_fitted
@@ -55,6 +56,7 @@ def fit_mobile_gpu(folder: Folder, out: Path | None, evaluations: int, day: str)
 FITS: tuple[tuple[str, Callable[[Folder, Path | None, int, str], None]], ...] = (
     ("cpu", fit_cpu),
     ("mobile_gpu", fit_mobile_gpu),
+    ("server_gpu", fit_server_gpu),
 )
 
 

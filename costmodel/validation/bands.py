@@ -88,7 +88,7 @@ def banded(result: LayerResult, dtype: str, threads: int, bands: Sequence[Band] 
         latency_low_s=result.latency_s * band.ratio_low,
         latency_high_s=result.latency_s * band.ratio_high,
         validated=band.text,
-        extrapolated=bool(left),
+        extrapolated=result.extrapolated or bool(left),
         reason="; ".join(part for part in (result.reason, note) if part),
     )
 
