@@ -18,6 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.measured import MeasuredKernel, check_terms
 from costmodel.spec import BlockKernel, DepthwiseKernel, EngineKernel, Kernel, RooflineDevice, RowKernel, TileKernel
+from costmodel.spmv import CsrVectorKernel, GemvKernel, WarpRowKernel
 from patterns.names import nearest
 from simulator.device_file import load_device
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
@@ -30,6 +31,9 @@ KERNEL_TYPES: dict[str, type[Kernel]] = {
     "block": BlockKernel,
     "engine": EngineKernel,
     "measured": MeasuredKernel,
+    "gemv": GemvKernel,
+    "warp_row": WarpRowKernel,
+    "csr_vector": CsrVectorKernel,
 }
 
 

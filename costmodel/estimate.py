@@ -14,7 +14,7 @@ from costmodel.fpga import engine_cost
 from costmodel.measured import MeasuredKernel, measured_cost, outside
 from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
-from costmodel.selection import choose, dense_kernel
+from costmodel.selection import called, choose, dense_kernel
 from costmodel.sparse import block_cost, row_cost
 from costmodel.spec import (
     VALUE_BYTES,
@@ -28,6 +28,8 @@ from costmodel.spec import (
     TileKernel,
     WinogradKernel,
 )
+from costmodel.spmv import CsrVectorKernel, GemvKernel, VectorKernel, WarpRowKernel, csr_vector_cost, gemv_cost, warp_row_cost
+from costmodel.spmv_rows import rows_of
 from costmodel.vector import estimate_vector
 from costmodel.winograd import useful_macs, winograd_cost, winograd_size
 from patterns.base import Pattern
@@ -51,18 +53,19 @@ def estimate(
     dtype: str = "fp16",
     threads: int = 1,
     encoding: str | None = None,
+    kernel: str | None = None,
 ) -> LayerResult:
     """Return what ``trace`` costs on ``device``.
 
     ``threads``: units of a CPU; other devices always use all. ``encoding``: instead of the pattern's own, where a
-    kernel of the device reads it.
+    kernel of the device reads it. ``kernel``: the device's kernel to run it on, even on a mask that keeps everything.
     Raises DeviceError for a dtype, a thread count or an encoding that the device does not have.
     """
     run, note = _run(device, dtype, threads)
     layer = trace.layer
     match layer:
         case MatrixLayer():
-            result = _matrix(trace, layer, run, encoding)
+            result = _matrix(trace, layer, run, encoding, kernel)
         case ProductLayer():
             result = _product(layer, run)
         case VectorLayer():
@@ -95,11 +98,16 @@ def _run(device: RooflineDevice, dtype: str, threads: int) -> tuple[Run, str]:
     return Run(device=device, dtype=dtype, units=threads), ""
 
 
-def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | None) -> LayerResult:
+def _matrix(
+    trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | None, named: str | None
+) -> LayerResult:
     dtype = run.dtype
     problem = problem_of(layer, VALUE_BYTES[dtype])
     dense = dense_kernel(layer, run.device, dtype)
-    kernel, reason = choose(trace, layer, run.device, dtype, encoding)
+    if named is None:
+        kernel, reason = choose(trace, layer, run.device, dtype, encoding)
+    else:
+        kernel, reason = called(named, trace, layer, run.device, dtype), ""
     cost = _cost(trace, layer, problem, kernel, run)
     if kernel is not dense:
         other = _cost(trace, layer, problem, dense, run)
@@ -130,6 +138,8 @@ def _dense_cost(layer: MatrixLayer | ProductLayer, problem: Problem, kernel: Ker
             return engine_cost(problem, kernel, run, size, lanes)
         case MeasuredKernel():
             return measured_cost(problem, kernel, run, size)
+        case GemvKernel():
+            return gemv_cost(problem, kernel, run, size)
         case WinogradKernel():
             taken = winograd_size(layer, kernel)
             if taken is None or isinstance(layer, ProductLayer):
@@ -143,6 +153,8 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
     mask = trace.mask
     if not kernel.serves or mask is None:
         return _dense_cost(layer, problem, kernel, run)
+    if isinstance(kernel, WarpRowKernel):
+        return warp_row_cost(problem, kernel, run, rows_of(mask, kernel.run_bits))
     size = _encoded_size(trace, layer, problem, kernel)
     match kernel:
         case TileKernel():
@@ -158,6 +170,8 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
             return engine_cost(problem, kernel, run, size, _lanes(trace.pattern, kernel))
         case MeasuredKernel():
             return measured_cost(problem, kernel, run, size)
+        case CsrVectorKernel():
+            return csr_vector_cost(problem, kernel, run, size, rows_of(mask))
         case _:
             raise AssertionError(f"kernel {kernel.name} of {run.device.name} is no sparse kernel")
 
@@ -241,12 +255,26 @@ def _result(
         kernel=cost.kernel.name,
         reason=reason,
     )
-    return _with_band(result, cost.kernel, problem) if isinstance(cost.kernel, MeasuredKernel) else result
+    match cost.kernel:
+        case MeasuredKernel():
+            return _with_band(result, cost.kernel, problem)
+        case VectorKernel():
+            return _flagged(result, outside(cost.kernel.ranges, problem, result.density))
+        case _:
+            return result
+
+
+def _flagged(result: LayerResult, left: str) -> LayerResult:
+    """Return ``result`` as extrapolated where it ``left`` what was measured."""
+    if not left:
+        return result
+    reason = "; ".join(part for part in (result.reason, f"outside what was measured: {left}") if part)
+    return replace(result, extrapolated=True, reason=reason)
 
 
 def _with_band(result: LayerResult, kernel: MeasuredKernel, problem: Problem) -> LayerResult:
     """Return ``result`` with the error that its kernel's calibration found on shapes that it did not fit."""
-    left = outside(kernel, problem, result.density)
+    left = outside(kernel.ranges, problem, result.density)
     note = f"outside what was calibrated: {left}" if left else ""
     return replace(
         result,

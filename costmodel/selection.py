@@ -7,6 +7,7 @@ dense mask never meets a sparse kernel. Leaves out: runtimes that measure and pi
 from __future__ import annotations
 
 from costmodel.measured import MeasuredKernel
+from costmodel.problem import problem_of
 from costmodel.spec import (
     BlockKernel,
     DepthwiseKernel,
@@ -18,6 +19,7 @@ from costmodel.spec import (
     TileKernel,
     WinogradKernel,
 )
+from costmodel.spmv import GemvKernel, VectorKernel
 from costmodel.winograd import winograd_size
 from patterns.base import Pattern
 from patterns.block import Block
@@ -43,7 +45,29 @@ def dense_kernel(layer: MatrixLayer | ProductLayer, device: RooflineDevice, dtyp
 
 
 def _takes(kernel: Kernel, layer: MatrixLayer | ProductLayer) -> bool:
-    return not isinstance(kernel, WinogradKernel) or winograd_size(layer, kernel) is not None
+    match kernel:
+        case WinogradKernel():
+            return winograd_size(layer, kernel) is not None
+        case GemvKernel():
+            return _vectors(layer) == 1
+        case _:
+            return True
+
+
+def _vectors(layer: MatrixLayer | ProductLayer) -> int:
+    """Return how many right-hand vectors a step of ``layer`` has."""
+    return problem_of(layer, 1).positions
+
+
+def called(name: str, trace: LayerTrace, layer: MatrixLayer, device: RooflineDevice, dtype: Dtype) -> Kernel:
+    """Return the device's kernel ``name``. Raises DeviceError where it has none, or that one cannot run ``trace``."""
+    kernel = next((one for one in device.kernels if one.name == name), None)
+    if kernel is None:
+        raise DeviceError(f"kernel is {name!r}, and {device.name} has {', '.join(one.name for one in device.kernels)}")
+    stands = obstacle(kernel, trace, layer, dtype)
+    if stands is not None:
+        raise DeviceError(f"layer {layer.name}: kernel {name} of {device.name} {stands}")
+    return kernel
 
 
 def choose(
@@ -90,6 +114,8 @@ def obstacle(kernel: Kernel, trace: LayerTrace, layer: MatrixLayer, dtype: Dtype
     if kernel.pointwise and (window.kernel != (1, 1) or window.stride != (1, 1)):
         kh, kw = window.kernel
         return f"takes 1x1 windows of stride 1 and not {kh}x{kw} of stride {max(window.stride)}"
+    if isinstance(kernel, VectorKernel) and _vectors(layer) > 1:
+        return f"takes one vector and not {_vectors(layer)} positions"
     return _pattern_obstacle(kernel, trace)
 
 
