@@ -15,6 +15,7 @@ from costmodel.measured import MeasuredKernel, measured_cost, outside
 from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
 from costmodel.selection import called, choose, dense_kernel
+from costmodel.server_gpu_tiles import GpuTileKernel, gpu_tile_cost
 from costmodel.sparse import block_cost, row_cost
 from costmodel.spec import (
     VALUE_BYTES,
@@ -28,7 +29,15 @@ from costmodel.spec import (
     TileKernel,
     WinogradKernel,
 )
-from costmodel.spmv import CsrVectorKernel, GemvKernel, VectorKernel, WarpRowKernel, csr_vector_cost, gemv_cost, warp_row_cost
+from costmodel.spmv import (
+    CsrVectorKernel,
+    GemvKernel,
+    VectorKernel,
+    WarpRowKernel,
+    csr_vector_cost,
+    gemv_cost,
+    warp_row_cost,
+)
 from costmodel.spmv_rows import rows_of
 from costmodel.vector import estimate_vector
 from costmodel.winograd import useful_macs, winograd_cost, winograd_size
@@ -98,9 +107,7 @@ def _run(device: RooflineDevice, dtype: str, threads: int) -> tuple[Run, str]:
     return Run(device=device, dtype=dtype, units=threads), ""
 
 
-def _matrix(
-    trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | None, named: str | None
-) -> LayerResult:
+def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | None, named: str | None) -> LayerResult:
     dtype = run.dtype
     problem = problem_of(layer, VALUE_BYTES[dtype])
     dense = dense_kernel(layer, run.device, dtype)
@@ -140,6 +147,8 @@ def _dense_cost(layer: MatrixLayer | ProductLayer, problem: Problem, kernel: Ker
             return measured_cost(problem, kernel, run, size)
         case GemvKernel():
             return gemv_cost(problem, kernel, run, size)
+        case GpuTileKernel():
+            return gpu_tile_cost(layer, problem, kernel, run, size)
         case WinogradKernel():
             taken = winograd_size(layer, kernel)
             if taken is None or isinstance(layer, ProductLayer):
@@ -159,6 +168,8 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
     match kernel:
         case TileKernel():
             return tile_cost(problem, kernel, run, size)
+        case GpuTileKernel():
+            return gpu_tile_cost(layer, problem, kernel, run, size)
         case RowKernel():
             return row_cost(problem, kernel, run, size, mask)
         case BlockKernel():
@@ -181,7 +192,7 @@ def _stored_pattern(pattern: Pattern, kernel: Kernel) -> Pattern:
     match kernel:
         case RowKernel(row_block=rows) if rows > 1:
             return Block(height=rows, width=1)
-        case TileKernel(kept=(kept, of)) if kept < of:
+        case TileKernel(kept=(kept, of)) | GpuTileKernel(kept=(kept, of)) if kept < of:
             return NOfM(n=kept, m=of)
         case _:
             return pattern

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from costmodel.measured import MeasuredKernel
 from costmodel.problem import problem_of
+from costmodel.server_gpu_tiles import GpuTileKernel
 from costmodel.spec import (
     BlockKernel,
     DepthwiseKernel,
@@ -125,7 +126,7 @@ def _pattern_obstacle(kernel: Kernel, trace: LayerTrace) -> str | None:
         case RowKernel(row_block=rows) if rows > 1:
             if not isinstance(pattern, Block) or pattern.height % rows:
                 return f"takes blocks of a multiple of {rows} rows"
-        case TileKernel(kept=(kept, of)) if kept < of:
+        case TileKernel(kept=(kept, of)) | GpuTileKernel(kept=(kept, of)) if kept < of:
             return _n_of_m_obstacle(kept, of, trace)
         case BlockKernel(smallest_block=least):
             if not isinstance(pattern, Block) or min(pattern.height, pattern.width) < least:

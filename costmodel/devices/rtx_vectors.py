@@ -12,7 +12,9 @@ from costmodel.devices.rtx_3090 import RTX_3090
 from costmodel.devices.vector_kernels import Facts, with_vector_kernels
 from costmodel.spec import RooflineDevice
 
-_GA102 = "NVIDIA Ampere GA102 whitepaper: L1 of a SM 219 GB/s on RTX 3080 (128 B x 1710 MHz), 116 GB/s on RTX 2080 Super"
+_GA102 = (
+    "NVIDIA Ampere GA102 whitepaper: L1 of a SM 219 GB/s on RTX 3080 (128 B x 1710 MHz), 116 GB/s on RTX 2080 Super"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

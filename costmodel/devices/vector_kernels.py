@@ -152,7 +152,9 @@ def with_vector_kernels(
         own = [number for number in table if number.kernel == kernel_name]
         chosen.append(with_numbers(start[kernel_name], {number.parameter: number.value for number in own}))
         path = f"kernels.{kernel_name}"
-        sources[path] = f"its loops: {_MACKO_CODE}" if kernel_name == "macko-spmv" else "assumed: its loops are not public"
+        sources[path] = (
+            f"its loops: {_MACKO_CODE}" if kernel_name == "macko-spmv" else "assumed: its loops are not public"
+        )
         sources[f"{path}.ranges"] = "validation/macko_spmv.csv: what was measured"
         sources[f"{path}.efficiency"] = "assumed: arithmetic never binds"
         sources[f"{path}.dram_bytes_per_s"] = facts.dram_source

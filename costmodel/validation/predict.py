@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from costmodel.estimate import estimate
+from costmodel.selection import family
 from costmodel.spec import RooflineDevice
 from costmodel.validation.bands import family_of
 from costmodel.validation.measurement import Measurement, ValidationError
@@ -127,8 +128,19 @@ def _result(predictor: Predictor, row: Measurement, layer: Layer, rule: Pattern,
         mask = drawn_mask(layer, rule, density, predictor.seed) if isinstance(layer, MatrixLayer) else None
         trace = LayerTrace(layer=layer, pattern=rule, mask=mask)
         threads = row.key.threads if predictor.device.static_threads else 1
-        predictor.results[key] = estimate(trace, predictor.device, dtype=row.key.dtype, threads=threads)
+        predictor.results[key] = estimate(
+            trace, predictor.device, dtype=row.key.dtype, threads=threads, kernel=_named(predictor, trace, density)
+        )
     return predictor.results[key]
+
+
+def _named(predictor: Predictor, trace: LayerTrace, density: float) -> str | None:
+    """Return the kernel that was timed where a sparse one ran on weights that are all kept; no device chooses it."""
+    layer = trace.layer
+    if density < 1 or not isinstance(layer, MatrixLayer) or isinstance(trace.pattern, Dense):
+        return None
+    rule = family(trace.pattern)
+    return next((kernel.name for kernel in predictor.device.kernels if rule in kernel.serves), None)
 
 
 def drawn_mask(layer: MatrixLayer, rule: Pattern, density: float, seed: int) -> Mask:

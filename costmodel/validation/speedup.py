@@ -1,16 +1,19 @@
 """Sparse over dense: ratios of one runtime on one processor, threads and data type, never across runtimes.
 
+A library without a dense product is compared with the one that runs beside it (``DENSE_RUNTIME``), in the same benchmark.
 Dense Winograd in fp16 of one library over sparse products in fp32 of another is no ratio that pruning made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from costmodel.validation.folder import Use
 from costmodel.validation.measurement import Key, Measurement
 from costmodel.validation.predict import Prediction
+
+DENSE_RUNTIME: Mapping[str, str] = {"cusparse": "cublas", "macko": "cublas"}  # libraries that have no dense product
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,4 +76,5 @@ def speed_ups(points: Sequence[tuple[str, Use, Measurement, Prediction]]) -> tup
 
 
 def _pair(device: str, row: Measurement) -> tuple[object, ...]:
-    return (device, row.table, row.machine, row.key, row.net, row.batch)
+    key = replace(row.key, runtime=DENSE_RUNTIME.get(row.key.runtime, row.key.runtime))
+    return (device, row.table, row.machine, key, row.net, row.batch)
