@@ -67,8 +67,7 @@ def makespan(seconds, units, free):
     last = 0.0
     for block in range(seconds.size):
         end = free[0] + seconds[block]
-        if end > last:
-            last = end
+        last = max(last, end)
         at = 0
         while True:
             child = 2 * at + 1

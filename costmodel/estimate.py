@@ -14,7 +14,7 @@ from costmodel.fpga import engine_cost
 from costmodel.measured import MeasuredKernel, measured_cost, outside
 from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
-from costmodel.selection import called, choose, dense_kernel
+from costmodel.selection import choose, dense_kernel
 from costmodel.server_gpu_tiles import GpuTileKernel, gpu_tile_cost
 from costmodel.sparse import block_cost, row_cost
 from costmodel.spec import (
@@ -29,16 +29,8 @@ from costmodel.spec import (
     TileKernel,
     WinogradKernel,
 )
-from costmodel.spmv import (
-    CsrVectorKernel,
-    GemvKernel,
-    VectorKernel,
-    WarpRowKernel,
-    csr_vector_cost,
-    gemv_cost,
-    warp_row_cost,
-)
-from costmodel.spmv_rows import rows_of
+from costmodel.spmv import GemvKernel, VectorKernel, gemv_cost, sparse_vector_cost
+from costmodel.spmv_rows import Rows, rows_of
 from costmodel.vector import estimate_vector
 from costmodel.winograd import useful_macs, winograd_cost, winograd_size
 from patterns.base import Pattern
@@ -62,19 +54,18 @@ def estimate(
     dtype: str = "fp16",
     threads: int = 1,
     encoding: str | None = None,
-    kernel: str | None = None,
 ) -> LayerResult:
     """Return what ``trace`` costs on ``device``.
 
     ``threads``: units of a CPU; other devices always use all. ``encoding``: instead of the pattern's own, where a
-    kernel of the device reads it. ``kernel``: the device's kernel to run it on, even on a mask that keeps everything.
+    kernel of the device reads it.
     Raises DeviceError for a dtype, a thread count or an encoding that the device does not have.
     """
     run, note = _run(device, dtype, threads)
     layer = trace.layer
     match layer:
         case MatrixLayer():
-            result = _matrix(trace, layer, run, encoding, kernel)
+            result = _matrix(trace, layer, run, encoding)
         case ProductLayer():
             result = _product(layer, run)
         case VectorLayer():
@@ -94,6 +85,22 @@ def dense_cost(layer: MatrixLayer | ProductLayer, device: RooflineDevice, *, dty
     return _dense_cost(layer, problem_of(layer, VALUE_BYTES[dtype]), dense_kernel(layer, device, dtype), run)
 
 
+def estimate_rows(
+    layer: MatrixLayer, rows: Rows, kernel: VectorKernel, device: RooflineDevice, *, dtype: str
+) -> LayerResult:
+    """Return what ``layer`` times one vector costs on the sparse ``kernel`` of ``device``, from the rows of its mask.
+
+    As ``estimate`` where that chooses the kernel, and also for rows that keep everything, which it would run dense.
+    Raises DeviceError for a dtype that the device does not have.
+    """
+    run, _ = _run(device, dtype, 1)
+    problem = problem_of(layer, VALUE_BYTES[run.dtype])
+    cost = sparse_vector_cost(problem, kernel, run, rows)
+    kept = int(rows.kept.sum())
+    density = kept / (rows.kept.size * rows.columns)
+    return _result(layer, problem, cost, run, effectual=kept * layer.p, density=density, reason="")
+
+
 def _run(device: RooflineDevice, dtype: str, threads: int) -> tuple[Run, str]:
     if dtype not in device.dtypes:
         raise DeviceError(f"dtype is {dtype!r}, and {device.name} has {', '.join(device.dtypes)}")
@@ -107,14 +114,11 @@ def _run(device: RooflineDevice, dtype: str, threads: int) -> tuple[Run, str]:
     return Run(device=device, dtype=dtype, units=threads), ""
 
 
-def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | None, named: str | None) -> LayerResult:
+def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | None) -> LayerResult:
     dtype = run.dtype
     problem = problem_of(layer, VALUE_BYTES[dtype])
     dense = dense_kernel(layer, run.device, dtype)
-    if named is None:
-        kernel, reason = choose(trace, layer, run.device, dtype, encoding)
-    else:
-        kernel, reason = called(named, trace, layer, run.device, dtype), ""
+    kernel, reason = choose(trace, layer, run.device, dtype, encoding)
     cost = _cost(trace, layer, problem, kernel, run)
     if kernel is not dense:
         other = _cost(trace, layer, problem, dense, run)
@@ -162,8 +166,8 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
     mask = trace.mask
     if not kernel.serves or mask is None:
         return _dense_cost(layer, problem, kernel, run)
-    if isinstance(kernel, WarpRowKernel):
-        return warp_row_cost(problem, kernel, run, rows_of(mask, kernel.run_bits))
+    if isinstance(kernel, VectorKernel):
+        return sparse_vector_cost(problem, kernel, run, rows_of(mask))
     size = _encoded_size(trace, layer, problem, kernel)
     match kernel:
         case TileKernel():
@@ -181,8 +185,6 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
             return engine_cost(problem, kernel, run, size, _lanes(trace.pattern, kernel))
         case MeasuredKernel():
             return measured_cost(problem, kernel, run, size)
-        case CsrVectorKernel():
-            return csr_vector_cost(problem, kernel, run, size, rows_of(mask))
         case _:
             raise AssertionError(f"kernel {kernel.name} of {run.device.name} is no sparse kernel")
 

@@ -60,15 +60,12 @@ def _vectors(layer: MatrixLayer | ProductLayer) -> int:
     return problem_of(layer, 1).positions
 
 
-def called(name: str, trace: LayerTrace, layer: MatrixLayer, device: RooflineDevice, dtype: Dtype) -> Kernel:
-    """Return the device's kernel ``name``. Raises DeviceError where it has none, or that one cannot run ``trace``."""
-    kernel = next((one for one in device.kernels if one.name == name), None)
-    if kernel is None:
-        raise DeviceError(f"kernel is {name!r}, and {device.name} has {', '.join(one.name for one in device.kernels)}")
-    stands = obstacle(kernel, trace, layer, dtype)
-    if stands is not None:
-        raise DeviceError(f"layer {layer.name}: kernel {name} of {device.name} {stands}")
-    return kernel
+def vector_kernel(layer: MatrixLayer, rule: Pattern, device: RooflineDevice, dtype: Dtype) -> VectorKernel | None:
+    """Return the kernel that runs ``layer`` times one vector under ``rule``, where it reads no more than its rows."""
+    kernel = next((one for one in device.kernels if family(rule) in one.serves), None)
+    if not isinstance(kernel, VectorKernel) or dtype not in kernel.dtypes or layer.kind not in kernel.kinds:
+        return None
+    return kernel if _vectors(layer) == 1 else None
 
 
 def choose(

@@ -1,8 +1,8 @@
 """Products with one vector on a GPU: dense, MACKO-like and CSR. What a decoder's layers are, token by token.
 
 Weights are read once from the main memory (a recurrence that the last cache holds reads them there from its second
-step on), at a share of what it achieves; reading and computing overlap, but not
-wholly: together they take (reading^n + computing^n)^(1/n). What the mask decides:
+step on), at a share of its data sheet's rate. Reading and computing overlap, but not wholly: together they take
+(reading^n + computing^n)^(1/n). What the mask decides:
 
 - ``WarpRowKernel``: a warp walks a row, ``slots_per_lane`` slots a lane at a time. A block of rows lies on a unit until
   its last row is done, and takes the longest of: the cache lines that its gathers touch, its instructions, and the
@@ -60,14 +60,13 @@ class WarpRowKernel(VectorKernel):
     """A warp to a row of runs; ``rows_per_block`` rows to a block, ``blocks_per_unit`` blocks on a unit at a time.
 
     ``cache_bytes_per_cycle``: of a unit's first cache; ``line_cost_bytes``: what each line that a gather touches takes
-    of them; ``slot_instructions``: of a lane; ``pass_s``: load, decode and gather of one pass, one after the other; ``block_s``: pointers, first loads and
-    the final sum of a block.
+    of them; ``slot_instructions``: of a lane; ``pass_s``: load, decode and gather of one pass, one after the other;
+    ``block_s``: pointers, first loads and the final sum of a block.
     """
 
     slots_per_lane: int = 8
     rows_per_block: int = 32
     blocks_per_unit: int = 1
-    run_bits: int = 4
     cache_bytes_per_cycle: int
     line_cost_bytes: float
     slot_instructions: float
@@ -112,16 +111,39 @@ def warp_row_cost(problem: Problem, kernel: WarpRowKernel, run: Run, rows: Rows)
         f"{starts.size} blocks of {kernel.rows_per_block} rows on {places} places, "
         f"last one ends at {share:.2f} of an even share"
     )
-    size = macko_size(rows, problem.value_bytes, kernel.run_bits)
+    size = macko_size(rows, problem.value_bytes)
     return _cost(problem, kernel, run, size, bounds, size.slots, mapping)
 
 
-def csr_vector_cost(problem: Problem, kernel: CsrVectorKernel, run: Run, size: EncodedSize, rows: Rows) -> Cost:
+def csr_vector_cost(problem: Problem, kernel: CsrVectorKernel, run: Run, rows: Rows) -> Cost:
     """Return the cost of CSR weights times one vector."""
     squares = float(np.square(rows.kept, dtype=np.float64).sum())
     bounds = {"compute": squares * kernel.row_square_s}
     mapping = f"longest row {int(rows.kept.max(initial=0))} of {rows.columns} weights"
-    return _cost(problem, kernel, run, size, bounds, int(rows.kept.sum()), mapping)
+    size = csr_size(problem, kernel, rows)
+    return _cost(problem, kernel, run, size, bounds, size.slots, mapping)
+
+
+def csr_size(problem: Problem, kernel: CsrVectorKernel, rows: Rows) -> EncodedSize:
+    """Return the bytes of CSR (DESIGN section 4), a matrix for each group, from the counts alone."""
+    kept = int(rows.kept.sum())
+    pointers = rows.kept.size + problem.groups
+    return EncodedSize(
+        weight_bytes=kept * problem.value_bytes,
+        index_bytes=kept * kernel.index_bytes + pointers * kernel.pointer_bytes,
+        slots=kept,
+    )
+
+
+def sparse_vector_cost(problem: Problem, kernel: VectorKernel, run: Run, rows: Rows) -> Cost:
+    """Return the cost of ``rows`` on either sparse kernel."""
+    match kernel:
+        case WarpRowKernel():
+            return warp_row_cost(problem, kernel, run, rows)
+        case CsrVectorKernel():
+            return csr_vector_cost(problem, kernel, run, rows)
+        case _:
+            raise AssertionError(f"kernel {kernel.name} of {run.device.name} is no sparse kernel")
 
 
 def _cost(

@@ -19,6 +19,7 @@ from patterns.encodings.base import EncodedSize
 Counts = npt.NDArray[np.int64]
 Shares = npt.NDArray[np.float64]
 RUN_BITS = 4  # of MACKO: vlejd/macko_spmv media/README.md, "deltas can be stored using 4-bit integers"
+LONGEST_RUN = (1 << RUN_BITS) - 1
 PADDED_SLOTS = 8  # arrays end on a whole load of a lane: src/macko_spmv/cuda/cpu_compressor.cuh, padded size
 POINTER_BYTES = 4  # src/macko_spmv/cuda/cpu_compressor.cuh: an int for each row and one more
 _WORD = 8
@@ -33,25 +34,24 @@ class Rows:
     slots: Counts
 
 
-def rows_of(mask: Mask, run_bits: int = RUN_BITS) -> Rows:
-    """Count the rows of ``mask`` [groups, m, k]; runs of at most 2^run_bits - 1 zeros."""
+def rows_of(mask: Mask) -> Rows:
+    """Count the rows of ``mask`` [groups, m, k]."""
     groups, m, k = mask.shape
     flat = np.ascontiguousarray(mask).reshape(groups * m, k)
     kept, slots = np.zeros(groups * m, dtype=np.int64), np.zeros(groups * m, dtype=np.int64)
-    longest = (1 << run_bits) - 1
-    if k % _WORD == 0 and longest >= _WORD:
-        _spmv_kernel.count_slots_by_words(flat.view(np.uint64), longest, kept, slots)
+    if k % _WORD == 0:
+        _spmv_kernel.count_slots_by_words(flat.view(np.uint64), LONGEST_RUN, kept, slots)
     else:
-        _spmv_kernel.count_slots(flat.view(np.uint8), longest, kept, slots)
+        _spmv_kernel.count_slots(flat.view(np.uint8), LONGEST_RUN, kept, slots)
     return Rows(columns=k, kept=kept, slots=slots)
 
 
-def macko_size(rows: Rows, value_bytes: int, run_bits: int = RUN_BITS) -> EncodedSize:
+def macko_size(rows: Rows, value_bytes: int) -> EncodedSize:
     """Return the bytes of MACKO's arrays: values and runs, padded to whole loads, and a pointer a row and one more."""
     stored = -(-int(rows.slots.sum()) // PADDED_SLOTS) * PADDED_SLOTS
     return EncodedSize(
         weight_bytes=stored * value_bytes,
-        index_bytes=stored * run_bits // 8 + (rows.slots.size + 1) * POINTER_BYTES,
+        index_bytes=stored * RUN_BITS // 8 + (rows.slots.size + 1) * POINTER_BYTES,
         slots=stored,
     )
 

@@ -18,20 +18,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
 
+from costmodel.dense import dense_size
 from costmodel.devices.rtx_vectors import VECTOR_GPUS, VectorGpu
 from costmodel.devices.vector_kernels import TABLE, Number, unfitted, with_numbers
-from costmodel.dense import dense_size
 from costmodel.fit.gpu_sparse_rows import Point, points_of, write_numbers
 from costmodel.fit.split import SEED, held_out
 from costmodel.roofline import Run
 from costmodel.spmv import (
-    CsrVectorKernel,
     GemvKernel,
     VectorKernel,
-    WarpRowKernel,
-    csr_vector_cost,
     gemv_cost,
-    warp_row_cost,
+    sparse_vector_cost,
 )
 from costmodel.validation.folder import open_folder
 
@@ -74,15 +71,9 @@ class Quality:
 def seconds(kernel: VectorKernel, gpu: VectorGpu, point: Point) -> float:
     """Return what ``kernel`` takes for ``point`` on ``gpu``."""
     run = Run(device=gpu.base, dtype=point.row.key.dtype, units=gpu.base.unit_count)
-    match kernel:
-        case GemvKernel():
-            return gemv_cost(point.problem, kernel, run, dense_size(point.problem)).latency_s
-        case WarpRowKernel():
-            return warp_row_cost(point.problem, kernel, run, point.rows).latency_s
-        case CsrVectorKernel():
-            return csr_vector_cost(point.problem, kernel, run, point.csr_size, point.rows).latency_s
-        case _:
-            raise AssertionError(f"kernel {kernel.name} is of no kind that is fitted here")
+    if isinstance(kernel, GemvKernel):
+        return gemv_cost(point.problem, kernel, run, dense_size(point.problem)).latency_s
+    return sparse_vector_cost(point.problem, kernel, run, point.rows).latency_s
 
 
 def log_errors(kernel: VectorKernel, gpu: VectorGpu, points: Sequence[Point]) -> Vector:

@@ -1,6 +1,6 @@
 """Sparse over dense: ratios of one runtime on one processor, threads and data type, never across runtimes.
 
-A library without a dense product is compared with the one that runs beside it (``DENSE_RUNTIME``), in the same benchmark.
+A library without a dense product is compared with the one that runs beside it in the benchmark (``DENSE_RUNTIME``).
 Dense Winograd in fp16 of one library over sparse products in fp32 of another is no ratio that pruning made.
 """
 
@@ -52,9 +52,11 @@ def speed_ups(points: Sequence[tuple[str, Use, Measurement, Prediction]]) -> tup
     for device, _, row, prediction in points:
         if row.pattern == "dense":
             dense.setdefault(_pair(device, row), (row, prediction))
+            dense.setdefault(_pair("", row), (row, prediction))
     found = []
     for device, use, row, prediction in points:
-        beside = dense.get(_pair(device, row))
+        other = "" if row.key.runtime in DENSE_RUNTIME else device  # its dense product may be another model's
+        beside = dense.get(_pair(device, row), dense.get(_pair(other, row)))
         if row.pattern == "dense" or beside is None:
             continue
         dense_row, dense_prediction = beside
