@@ -1,8 +1,9 @@
 """Reads and writes roofline devices as TOML: a ``base`` with overrides, or a full table. DESIGN section 7.
 
-A member of a list is called by its name, or by its place where it has none, as in ``[levels.l2]`` or ``[units.0]``. A
-number that a file changes has the file as its source, unless ``[sources]`` says better. Unknown keys are errors that
-name the nearest known one; so are missing fields of a full table. Left out: kernels added to a base.
+A member of a list is called by its name, or by its place where it has none, as in ``[levels.l2]`` or ``[units.0]``;
+kernels of one name, one for each data type, change together. A number that a file changes has the file as its source,
+unless ``[sources]`` says better. Unknown keys are errors that name the nearest known one; so are missing fields of a
+full table. Left out: kernels added to a base.
 """
 
 from __future__ import annotations
@@ -17,7 +18,17 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.measured import MeasuredKernel, check_terms
-from costmodel.spec import BlockKernel, DepthwiseKernel, EngineKernel, Kernel, RooflineDevice, RowKernel, TileKernel
+from costmodel.server_gpu_tiles import GpuTileKernel
+from costmodel.spec import (
+    BlockKernel,
+    DepthwiseKernel,
+    EngineKernel,
+    Kernel,
+    RooflineDevice,
+    RowKernel,
+    TileKernel,
+    WinogradKernel,
+)
 from costmodel.spmv import CsrVectorKernel, GemvKernel, WarpRowKernel
 from patterns.names import nearest
 from simulator.device_file import load_device
@@ -26,11 +37,13 @@ from simulator.spec import Device, DeviceError
 
 KERNEL_TYPES: dict[str, type[Kernel]] = {
     "tile": TileKernel,
+    "winograd": WinogradKernel,
     "depthwise": DepthwiseKernel,
     "row": RowKernel,
     "block": BlockKernel,
     "engine": EngineKernel,
     "measured": MeasuredKernel,
+    "gpu_tile": GpuTileKernel,
     "gemv": GemvKernel,
     "warp_row": WarpRowKernel,
     "csr_vector": CsrVectorKernel,
@@ -250,13 +263,15 @@ def _changes(spec: Any, data: Any, prefix: str, changed: list[str], fixed: tuple
 def _override_members(current: tuple[Any, ...], data: Any, name: str, changed: list[str]) -> tuple[Any, ...]:
     if not isinstance(data, dict):
         raise DeviceError(f"{name} is {data!r}, and must be a table of members by name")
-    members = {str(getattr(member, "name", at)): member for at, member in enumerate(current)}
-    for key, value in data.items():
-        if key not in members:
-            raise DeviceError(f"unknown key {name}.{key}; {nearest(key, list(members))}")
-        member = members[key]
-        members[key] = replace(member, **_changes(member, value, f"{name}.{key}.", changed, ("name",)))
-    return tuple(members.values())
+    names = [str(getattr(member, "name", at)) for at, member in enumerate(current)]
+    for key in data:
+        if key not in names:
+            raise DeviceError(f"unknown key {name}.{key}; {nearest(key, names)}")
+    # kernels of one name, one for each data type, all take the change
+    return tuple(
+        replace(member, **_changes(member, data[own], f"{name}.{own}.", changed, ("name",))) if own in data else member
+        for own, member in zip(names, current, strict=True)
+    )
 
 
 def _number_paths(value: Any, name: str) -> list[str]:

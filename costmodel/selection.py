@@ -80,7 +80,7 @@ def choose(
         raise DeviceError(f"encoding is {encoding!r}, and the kernels of {device.name} read {', '.join(known)}")
     dense = dense_kernel(layer, device, dtype)
     rule = family(trace.pattern)
-    if trace.mask is None or trace.mask.all():
+    if trace.all_kept:
         return dense, "the mask is dense" if encoding not in (None, "dense") else ""
     if encoding == "dense" or (encoding is None and rule == "dense"):
         return dense, ""

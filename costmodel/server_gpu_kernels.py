@@ -50,6 +50,31 @@ TENSOR_TILES = tuple(
         (32, 64, 128, 16, 32),
     )
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shapes:
+    """What a library has for one data type: tiles, cuts of K, and the columns and input channels that it pads to."""
+
+    tiles: tuple[GpuTile, ...]
+    split_k: tuple[int, ...]
+    k_tile: int
+    channel_tile: int
+
+
+CUDA_SHAPES: Mapping[Dtype, Shapes] = {
+    "fp32": Shapes(tiles=CUDA_TILES, split_k=(1, 2, 4, 8, 16), k_tile=8, channel_tile=1),
+    "fp16": Shapes(tiles=CUDA_TILES, split_k=(1, 2, 4, 8, 16), k_tile=8, channel_tile=2),
+    "int8": Shapes(tiles=CUDA_TILES, split_k=(1,), k_tile=32, channel_tile=4),
+}
+TENSOR_SHAPES: Mapping[Dtype, Shapes] = {
+    "fp16": Shapes(tiles=TENSOR_TILES, split_k=(1, 2, 4, 8, 16), k_tile=32, channel_tile=8),
+    "int8": Shapes(tiles=TENSOR_TILES, split_k=(1, 2, 4, 8, 16), k_tile=64, channel_tile=16),
+}
+OTHER_SHAPES: Mapping[tuple[str, Dtype], Shapes] = {
+    # one tile and 32 channels a tap: times of the fitted GPUs do not change below either
+    ("cudnn-6", "int8"): Shapes(tiles=CUDA_TILES[:1], split_k=(1,), k_tile=32, channel_tile=32),
+}
 PARAMETERS = ("efficiency", "latency_threads", "tile_loss", "l2_share", "memory_share", "launch_s", "split_s")
 REGISTERS, REGISTERS_A_THREAD = 65_536, 128  # of a multiprocessor; of a thread with an 8 x 8 register tile
 
@@ -104,6 +129,7 @@ def tile_kernel(
     """Return the kernel of ``library`` for one data type; fp16 on tensor cores has the plain name."""
     tensor = dtype in limits.tensor
     number = {name: row.value for name, row in numbers_of(library, dtype).items()}
+    shapes = OTHER_SHAPES.get((library, dtype)) or (TENSOR_SHAPES if tensor else CUDA_SHAPES)[dtype]
     sparse = role == "2:4"
     plain = tensor and dtype == "fp16"
     return GpuTileKernel(
@@ -116,10 +142,10 @@ def tile_kernel(
         unit="matrix",
         efficiency=number["efficiency"],
         memory_share=number["memory_share"],
-        tiles=TENSOR_TILES if tensor else CUDA_TILES,
-        k_tile={"fp32": 8, "fp16": 32, "int8": 64 if tensor else 32}[dtype] // (2 if sparse else 1),
-        channel_tile={"fp32": 1, "fp16": 8 if tensor else 2, "int8": 16 if tensor else 4}[dtype],
-        split_k=(1, 2, 4, 8, 16),
+        tiles=shapes.tiles,
+        k_tile=shapes.k_tile // (2 if sparse else 1),
+        channel_tile=shapes.channel_tile,
+        split_k=shapes.split_k,
         least_split_columns=256,
         kept=(2, 4) if sparse else (1, 1),
         resident_threads=REGISTERS // REGISTERS_A_THREAD,
@@ -129,6 +155,7 @@ def tile_kernel(
         l2_share=number["l2_share"],
         launch_s=number["launch_s"],
         split_s=number["split_s"],
+        output_copies=1 if sparse else 0,
     )
 
 
@@ -208,5 +235,10 @@ def kernel_sources(limits: Limits, kernels: tuple[Kernel, ...]) -> dict[str, str
             "tile shapes: cuBLAS and CUTLASS names of kernels; k_tile, channel_tile: granularity of the instruction; "
             "resident_threads: 65,536 registers over 128 a thread; split_k assumed"
         )
+        if kernel.output_copies:
+            found[f"kernels.{kernel.name}"] += (
+                "; output_copies: cuSPARSELt returns a linear layer's output transposed (pytorch issue 118282), "
+                "and a copy puts it right (torchao before pull request 4433); the rest as the dense kernel, assumed"
+            )
         found |= {f"kernels.{kernel.name}.{name}": row.source for name, row in numbers_of(library, dtype).items()}
     return found

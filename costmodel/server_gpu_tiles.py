@@ -44,7 +44,8 @@ class GpuTileKernel(Kernel):
     ``least_split_columns``. ``resident_threads``: of one multiprocessor, as registers allow; ``lanes``: its 32-bit
     lanes; ``latency_threads``: threads a lane at which half of the rate is reached. ``tile_loss``: how much more a
     small tile costs, as loads stand beside multiply-adds. ``l2_share``: of the L2 bandwidth. ``launch_s``,
-    ``split_s``: each launch, and the second kernel that adds the parts.
+    ``split_s``: each launch, and the second kernel that adds the parts. ``output_copies``: kernels after this one that
+    read and write its output again, where it comes out transposed or unfused.
     """
 
     tiles: tuple[GpuTile, ...]
@@ -60,6 +61,7 @@ class GpuTileKernel(Kernel):
     l2_share: float
     launch_s: float
     split_s: float
+    output_copies: int = 0
 
     def __post_init__(self) -> None:
         kept, of = self.kept
@@ -144,8 +146,16 @@ def _bounds_s(
         shared.name: steps * _shared_bytes(problem, kernel, grid) / shared.bytes_per_s(asking),
         l2.name: steps * _l2_bytes(problem, kernel, size, grid) / (l2.bytes_per_s(asking) * kernel.l2_share),
         dram.name: sum(moved) / (dram.bytes_per_s(asking) * kernel.memory_share),
-        "overhead": steps * launches,
+        "overhead": steps * (launches + kernel.output_copies * _copy_s(problem, kernel, run)),
     }
+
+
+def _copy_s(problem: Problem, kernel: GpuTileKernel, run: Run) -> float:
+    """Seconds of a kernel that reads and writes the output of a step."""
+    _, l2, dram = run.device.levels
+    moved = 2 * problem.output_bytes / problem.steps
+    level = l2 if problem.input_bytes + problem.output_bytes <= run.chip_bytes else dram
+    return kernel.launch_s + moved / level.bytes_per_s(run.units)
 
 
 def _block_cycles(kernel: GpuTileKernel, run: Run, grid: _Grid) -> float:

@@ -425,6 +425,10 @@ def validate(
     tables: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of measurements. Default: the repository's validation/.")
     ] = None,
+    measured: Annotated[
+        Path | None,
+        typer.Option(metavar="TABLE.csv", help="A table of simulate calibrate instead; --device may be a TOML file."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for tables and scatter plots.")] = None,
     json: Json = False,
     debug: Debug = False,
@@ -434,13 +438,17 @@ def validate(
     A line for each device, what it was measured on, and kernel family: median and 90th-percentile error, bias, rank
     correlation over nets, and the noise floor of the measurements. Devices that nothing was fitted to are marked.
     """
+    from gatherline.progress import terminal_progress
     from gatherline.report.files import check_target
     from gatherline.report.validation_table import print_validation
     from gatherline.validation import validation_report
 
+    if measured is not None:
+        _validate_measured(measured, device or [], {"family": family, "tables": tables, "out": out}, json=json)
+        return
     if out is not None:
         check_target(out)
-    report = validation_report(device or [], family or [], tables)
+    report = validation_report(device or [], family or [], tables, terminal_progress())
     if json:
         sys.stdout.write(report.to_json())
     else:
@@ -448,6 +456,21 @@ def validate(
     sys.stdout.flush()
     for path in report.write(out) if out is not None else []:
         print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
+
+
+def _validate_measured(table: Path, devices: Sequence[str], others: dict[str, object], *, json: bool) -> None:
+    from gatherline.measured_report import measured_report
+    from gatherline.report.measured_table import print_measured
+    from gatherline.request_error import RequestError
+
+    for name, value in others.items():
+        if value:
+            raise RequestError(f"--{name} is of published tables, and cannot stand beside --measured")
+    found = measured_report(table, devices)
+    if json:
+        sys.stdout.write(found.to_json())
+    else:
+        print_measured(found.rows, found.manifest, sys.stdout)
 
 
 @app.command("list")

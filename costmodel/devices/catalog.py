@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from costmodel.devices.a100 import A100
 from costmodel.devices.adreno_640 import ADRENO_640
 from costmodel.devices.cpus import CPU_DEVICES
-from costmodel.devices.rtx_vectors import VECTOR_DEVICES
+from costmodel.devices.server_gpus import SERVER_GPUS
 from costmodel.devices.zcu102 import ZCU102
 from costmodel.spec import RooflineDevice
 
-SERVER_GPUS: tuple[RooflineDevice, ...] = (A100, *VECTOR_DEVICES)
 ALL_DEVICES: tuple[RooflineDevice, ...] = (*CPU_DEVICES, ADRENO_640, *SERVER_GPUS, ZCU102)

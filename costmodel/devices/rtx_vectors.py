@@ -1,6 +1,6 @@
-"""RTX 2080 Super and RTX 3090 with products of one vector: under cuBLAS and cuSPARSE, and under cuBLAS and MACKO.
+"""GeForce RTX cards with products of one vector: under cuBLAS and cuSPARSE, and under cuBLAS and MACKO.
 
-The GPUs themselves are in ``rtx_2080_super.py`` and ``rtx_3090.py``. Leaves out: MACKO's other data types.
+The GPUs themselves are in ``rtx_2080_super.py``, ``rtx_3090.py`` and ``rtx_4090.py``. Leaves out: types but fp16.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from costmodel.devices.rtx_2080_super import RTX_2080_SUPER
 from costmodel.devices.rtx_3090 import RTX_3090
+from costmodel.devices.rtx_4090 import RTX_4090
 from costmodel.devices.vector_kernels import Facts, with_vector_kernels
 from costmodel.spec import RooflineDevice
 
@@ -45,6 +46,16 @@ VECTOR_GPUS = (
             cache_source=_GA102,
             dram_bytes_per_s=936_000_000_000,
             dram_source="kitguru.net RTX 4090 review, table of specifications: 936 GB/s",
+        ),
+    ),
+    VectorGpu(
+        soc="rtx-4090",
+        base=RTX_4090,
+        facts=Facts(
+            cache_bytes_per_cycle=128,
+            cache_source=f"assumed: as GA102 ({_GA102})",
+            dram_bytes_per_s=1_008_000_000_000,
+            dram_source="kitguru.net RTX 4090 review, table of specifications: 1008 GB/s",
         ),
     ),
 )

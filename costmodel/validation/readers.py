@@ -369,6 +369,7 @@ READERS: tuple[tuple[str, Callable[[Line], Iterator[Measurement]]], ...] = (
     ("deepbench_conv", _deepbench_conv),
     ("deepbench_sparse_gemm", _deepbench_sparse),
     ("macko_spmv", _macko),
+    ("macko_spmv_rtx_4090", _macko),
     ("torchao_vit", _torchao_vit),
     ("torchao", _torchao),
 )

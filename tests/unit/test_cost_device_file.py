@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from costmodel.devices.snapdragon_855 import SNAPDRAGON_855
 
 from costmodel.device_file import device_text, load_cost_device, load_target
 from costmodel.devices.a100 import A100
 from costmodel.devices.catalog import ALL_DEVICES
+from costmodel.devices.cpus import SNAPDRAGON_855
 from costmodel.spec import RooflineDevice, source_of
 from gatherline.request import device_named
 from simulator.devices.gs_tcm import GS_TCM
@@ -51,7 +51,9 @@ def test_members_of_lists_are_overridden_by_name_and_say_that_the_file_did_it(tm
     device = load(tmp_path, text)
     assert device.levels[2] == replace(SNAPDRAGON_855.levels[2], bytes=4 << 20)
     assert device.levels[:2] == SNAPDRAGON_855.levels[:2]
-    assert device.kernels[0] == replace(SNAPDRAGON_855.kernels[0], efficiency=0.5)
+    assert device.kernels == tuple(
+        replace(kernel, efficiency=0.5) if kernel.name == "gemm" else kernel for kernel in SNAPDRAGON_855.kernels
+    )
     assert device.units[0].clock_hz == 3 * 10**9
     assert dict(device.matrix_macs_per_cycle) == {**dict(SNAPDRAGON_855.matrix_macs_per_cycle), "fp32": 16}
     assert source_of(device, "levels.l3.bytes") == "a data sheet"

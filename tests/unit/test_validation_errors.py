@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from costmodel.devices.snapdragon_855 import SNAPDRAGON_855
 from scipy.stats import spearmanr
 
 from costmodel.devices.a100 import A100
+from costmodel.devices.cpus import SNAPDRAGON_855
 from costmodel.spec import RooflineDevice
 from costmodel.validation.bands import (
     LEAST_DEVICES,
@@ -194,7 +194,9 @@ def test_a_sparse_row_is_predicted_at_both_ends_of_its_density() -> None:
 def test_a_type_or_threads_that_the_device_has_not_are_said() -> None:
     predictor = Predictor(device=SNAPDRAGON_855, folder=FOLDER)
     assert obstacle(predictor, measured(1.0)) == ""
-    assert "has 4 cores" in obstacle(predictor, measured(1.0, key=replace(KEY, threads=8)))
+    cores = SNAPDRAGON_855.unit_count
+    assert obstacle(predictor, measured(1.0, key=replace(KEY, threads=cores))) == ""
+    assert f"has {cores} cores" in obstacle(predictor, measured(1.0, key=replace(KEY, threads=cores + 1)))
     no_int8 = Predictor(device=A100, folder=FOLDER)
     missing = {"fp32", "fp16", "int8", "int4"} - set(A100.dtypes)
     for dtype in missing:
