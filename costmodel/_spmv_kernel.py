@@ -33,9 +33,7 @@ def count_slots_by_words(words, longest, kept, slots):
     ones = np.uint64(0x0101010101010101)
     eight, lowest = np.uint64(8), np.uint64(0xFF)
     for row in range(rows):
-        run = 0
-        count = 0
-        inserted = 0
+        run, count, inserted = 0, np.int64(0), 0
         for at in range(per_row):
             word = words[row, at]
             if word == np.uint64(0):

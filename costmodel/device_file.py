@@ -29,7 +29,7 @@ from costmodel.spec import (
     TileKernel,
     WinogradKernel,
 )
-from costmodel.spmv import CsrVectorKernel, GemvKernel, WarpRowKernel
+from costmodel.spmv import CsrMatrixKernel, CsrVectorKernel, GemvKernel, WarpRowKernel
 from patterns.names import nearest
 from simulator.device_file import load_device
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
@@ -47,6 +47,7 @@ KERNEL_TYPES: dict[str, type[Kernel]] = {
     "gemv": GemvKernel,
     "warp_row": WarpRowKernel,
     "csr_vector": CsrVectorKernel,
+    "csr_matrix": CsrMatrixKernel,
 }
 
 

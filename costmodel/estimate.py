@@ -29,7 +29,7 @@ from costmodel.spec import (
     TileKernel,
     WinogradKernel,
 )
-from costmodel.spmv import GemvKernel, VectorKernel, gemv_cost, sparse_vector_cost
+from costmodel.spmv import GemvKernel, StreamKernel, gemv_cost, rows_cost
 from costmodel.spmv_rows import Rows, rows_of
 from costmodel.vector import estimate_vector
 from costmodel.winograd import useful_macs, winograd_cost, winograd_size
@@ -86,16 +86,16 @@ def dense_cost(layer: MatrixLayer | ProductLayer, device: RooflineDevice, *, dty
 
 
 def estimate_rows(
-    layer: MatrixLayer, rows: Rows, kernel: VectorKernel, device: RooflineDevice, *, dtype: str
+    layer: MatrixLayer, rows: Rows, kernel: StreamKernel, device: RooflineDevice, *, dtype: str
 ) -> LayerResult:
-    """Return what ``layer`` times one vector costs on the sparse ``kernel`` of ``device``, from the rows of its mask.
+    """Return what ``layer`` costs on the sparse ``kernel`` of ``device``, from the rows of its mask alone.
 
     As ``estimate`` where that chooses the kernel, and also for rows that keep everything, which it would run dense.
     Raises DeviceError for a dtype that the device does not have.
     """
     run, _ = _run(device, dtype, 1)
     problem = problem_of(layer, VALUE_BYTES[run.dtype])
-    cost = sparse_vector_cost(problem, kernel, run, rows)
+    cost = rows_cost(problem, kernel, run, rows)
     kept = int(rows.kept.sum())
     density = kept / (rows.kept.size * rows.columns)
     return _result(layer, problem, cost, run, effectual=kept * layer.p, density=density, reason="")
@@ -166,8 +166,8 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
     mask = trace.mask
     if not kernel.serves or mask is None:
         return _dense_cost(layer, problem, kernel, run)
-    if isinstance(kernel, VectorKernel):
-        return sparse_vector_cost(problem, kernel, run, rows_of(mask))
+    if isinstance(kernel, StreamKernel):
+        return rows_cost(problem, kernel, run, rows_of(mask))
     size = _encoded_size(trace, layer, problem, kernel)
     match kernel:
         case TileKernel():
@@ -271,7 +271,7 @@ def _result(
     match cost.kernel:
         case MeasuredKernel():
             return _with_band(result, cost.kernel, problem)
-        case VectorKernel():
+        case StreamKernel():
             return _flagged(result, outside(cost.kernel.ranges, problem, result.density))
         case _:
             return result

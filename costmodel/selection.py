@@ -20,7 +20,7 @@ from costmodel.spec import (
     TileKernel,
     WinogradKernel,
 )
-from costmodel.spmv import GemvKernel, VectorKernel
+from costmodel.spmv import GemvKernel, StreamKernel, VectorKernel
 from costmodel.winograd import winograd_size
 from patterns.base import Pattern
 from patterns.block import Block
@@ -60,12 +60,12 @@ def _vectors(layer: MatrixLayer | ProductLayer) -> int:
     return problem_of(layer, 1).positions
 
 
-def vector_kernel(layer: MatrixLayer, rule: Pattern, device: RooflineDevice, dtype: Dtype) -> VectorKernel | None:
-    """Return the kernel that runs ``layer`` times one vector under ``rule``, where it reads no more than its rows."""
+def rows_kernel(layer: MatrixLayer, rule: Pattern, device: RooflineDevice, dtype: str) -> StreamKernel | None:
+    """Return the kernel that runs ``layer`` under ``rule``, where all that it reads of a mask is the rows' counts."""
     kernel = next((one for one in device.kernels if family(rule) in one.serves), None)
-    if not isinstance(kernel, VectorKernel) or dtype not in kernel.dtypes or layer.kind not in kernel.kinds:
+    if not isinstance(kernel, StreamKernel) or dtype not in kernel.dtypes or layer.kind not in kernel.kinds:
         return None
-    return kernel if _vectors(layer) == 1 else None
+    return kernel if not isinstance(kernel, VectorKernel) or _vectors(layer) == 1 else None
 
 
 def choose(

@@ -1,4 +1,4 @@
-"""Products with one vector on a GPU: dense, MACKO-like and CSR. What a decoder's layers are, token by token.
+"""Products with one vector on a GPU, dense, MACKO-like and CSR (a decoder's layers, token by token), and CSR x matrix.
 
 Weights are read once from the main memory (a recurrence that the last cache holds reads them there from its second
 step on), at a share of its data sheet's rate. Reading and computing overlap, but not wholly: together they take
@@ -10,6 +10,8 @@ step on), at a share of its data sheet's rate. Reading and computing overlap, bu
   more weights than others cost what they cost.
 - ``CsrVectorKernel``: rows are cut among threads whose sums meet in the same output; they wait for each other, the
   more the longer the row, so that a row also costs its kept weights squared.
+- ``CsrMatrixKernel``: positions lie in columns, and each gather of a weight's row of them takes a whole sector for each
+  position. Kept weights of a row that fall into one sector share it.
 
 Leaves out: clocks that move with the load, rows at which memory channels collide, misses of the gathers in the first
 cache (the vector is small and lies in it), libraries' choices between kernels.
@@ -29,16 +31,18 @@ from costmodel.measured import Range
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run
 from costmodel.spec import Kernel
-from costmodel.spmv_rows import Rows, lines_of, macko_size
+from costmodel.spmv_rows import Rows, lines_of, macko_size, sectors_of
 from patterns.encodings.base import EncodedSize
 
 WARP = 32  # lanes of an NVIDIA warp
 LINE_BYTES = 128  # of the first cache of NVIDIA GPUs
+SECTOR_BYTES = 32  # the least that the caches of NVIDIA GPUs move
+VECTOR_FAMILIES: Mapping[str, str] = {"gemv": "dense_vector", "csr-spmv": "csr_vector"}  # apart from whole matrices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VectorKernel(Kernel):
-    """A product with one vector. ``start_s``: from the launch to the first byte and after the last, in place of the
+class StreamKernel(Kernel):
+    """A kernel that reads its weights once. ``start_s``: from the launch to the first byte and after the last, in place of the
     device's overhead; ``overlap``: n of the module's text; ``ranges``: what the measurements covered.
 
     ``dram_bytes_per_s``: of the data sheet; ``memory_share`` is of it, and not of what another program attained.
@@ -48,6 +52,11 @@ class VectorKernel(Kernel):
     start_s: float
     overlap: float = 8.0
     ranges: tuple[Range, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorKernel(StreamKernel):
+    """A product with one vector, and no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +88,16 @@ class CsrVectorKernel(VectorKernel):
     """CSR; ``row_square_s``: seconds of the chip for each kept weight of a row times all kept weights of that row."""
 
     row_square_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsrMatrixKernel(StreamKernel):
+    """CSR times a matrix stored by columns. ``near_cost_bytes``: of a unit's first level, for each sector gathered,
+    where that level holds all positions' operands; ``far_cost_bytes``: of the last level on the chip, where it does not.
+    """
+
+    near_cost_bytes: float
+    far_cost_bytes: float
 
 
 def gemv_cost(problem: Problem, kernel: GemvKernel, run: Run, size: EncodedSize) -> Cost:
@@ -124,7 +143,7 @@ def csr_vector_cost(problem: Problem, kernel: CsrVectorKernel, run: Run, rows: R
     return _cost(problem, kernel, run, size, bounds, size.slots, mapping)
 
 
-def csr_size(problem: Problem, kernel: CsrVectorKernel, rows: Rows) -> EncodedSize:
+def csr_size(problem: Problem, kernel: StreamKernel, rows: Rows) -> EncodedSize:
     """Return the bytes of CSR (DESIGN section 4), a matrix for each group, from the counts alone."""
     kept = int(rows.kept.sum())
     pointers = rows.kept.size + problem.groups
@@ -135,20 +154,34 @@ def csr_size(problem: Problem, kernel: CsrVectorKernel, rows: Rows) -> EncodedSi
     )
 
 
-def sparse_vector_cost(problem: Problem, kernel: VectorKernel, run: Run, rows: Rows) -> Cost:
-    """Return the cost of ``rows`` on either sparse kernel."""
+def csr_matrix_cost(problem: Problem, kernel: CsrMatrixKernel, run: Run, rows: Rows) -> Cost:
+    """Return the cost of CSR weights times any number of positions."""
+    levels = run.device.levels
+    near = problem.k * problem.positions * problem.value_bytes <= (levels[0].bytes or 0)
+    level, cost_bytes = (levels[0], kernel.near_cost_bytes) if near else (levels[-2], kernel.far_cost_bytes)
+    sectors = float(sectors_of(rows, problem.value_bytes, SECTOR_BYTES).sum()) * problem.positions
+    bounds = {"gather": sectors * cost_bytes / level.bytes_per_s(run.units)}
+    size = csr_size(problem, kernel, rows)
+    mapping = f"{sectors:.4g} sectors gathered from {level.name}"
+    return _cost(problem, kernel, run, size, bounds, size.slots * problem.positions, mapping)
+
+
+def rows_cost(problem: Problem, kernel: StreamKernel, run: Run, rows: Rows) -> Cost:
+    """Return the cost of ``rows`` on a sparse kernel."""
     match kernel:
         case WarpRowKernel():
             return warp_row_cost(problem, kernel, run, rows)
         case CsrVectorKernel():
             return csr_vector_cost(problem, kernel, run, rows)
+        case CsrMatrixKernel():
+            return csr_matrix_cost(problem, kernel, run, rows)
         case _:
             raise AssertionError(f"kernel {kernel.name} of {run.device.name} is no sparse kernel")
 
 
 def _cost(
     problem: Problem,
-    kernel: VectorKernel,
+    kernel: StreamKernel,
     run: Run,
     size: EncodedSize,
     bounds: Mapping[str, float],

@@ -72,6 +72,14 @@ def lines_of(rows: Rows, value_bytes: int, lanes: int, slots_per_lane: int, line
     return lines
 
 
+def sectors_of(rows: Rows, value_bytes: int, sector_bytes: int) -> Shares:
+    """Return the sectors that the kept weights of each row fall into, scattered evenly, [rows]."""
+    wide = sector_bytes // value_bytes
+    empty = (1 - rows.kept / rows.columns) ** wide
+    sectors: Shares = rows.columns / wide * (1 - empty)
+    return sectors
+
+
 def _gamma_below(shape: int, reach: Shares) -> Shares:
     """Return the chance that a gamma variable of whole ``shape`` and scale 1 stays below ``reach``."""
     term, total = np.ones_like(reach), np.zeros_like(reach)

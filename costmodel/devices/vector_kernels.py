@@ -13,7 +13,7 @@ from pathlib import Path
 
 from costmodel.measured import Range
 from costmodel.spec import RooflineDevice
-from costmodel.spmv import CsrVectorKernel, GemvKernel, VectorKernel, WarpRowKernel
+from costmodel.spmv import CsrMatrixKernel, CsrVectorKernel, GemvKernel, StreamKernel, WarpRowKernel
 from simulator.spec import DeviceError
 
 TABLE = Path(__file__).with_name("vector_kernels.csv")
@@ -24,6 +24,12 @@ MEASURED = (  # of validation/macko_spmv.csv: 31 shapes, 11 densities
     Range(name="m", least=3584, most=49152),
     Range(name="k", least=3584, most=49152),
     Range(name="density", least=0.05, most=1.0),
+)
+MEASURED_MATRIX = (  # of validation/deepbench_sparse_gemm.csv, GPUs
+    Range(name="m", least=7680, most=10752),
+    Range(name="k", least=2560, most=3584),
+    Range(name="positions", least=1, most=6000),
+    Range(name="density", least=0.05, most=0.1),
 )
 
 
@@ -68,7 +74,49 @@ class Facts:
     dram_source: str
 
 
-def unfitted(facts: Facts) -> dict[str, VectorKernel]:
+def unfitted_matrix(dram_bytes_per_s: int) -> CsrMatrixKernel:
+    """Return cuSPARSE's CSR times a matrix, its fitted numbers where a fit starts."""
+    return CsrMatrixKernel(
+        name="csrmm",
+        runtime="cuSPARSE 8.0",
+        encoding="csr",
+        serves=("unstructured", "filter_balanced"),
+        kinds=_LINEAR,
+        dtypes=("fp32",),
+        unit="vector",
+        efficiency=1.0,
+        memory_share=0.7,
+        index_bytes=4,
+        dram_bytes_per_s=dram_bytes_per_s,
+        start_s=1e-5,
+        overlap=1.0,
+        near_cost_bytes=64.0,
+        far_cost_bytes=32.0,
+        ranges=MEASURED_MATRIX,
+    )
+
+
+def with_csr_matrix(
+    base: RooflineDevice, *, dram_bytes_per_s: int, dram_source: str, fitted: Sequence[Number] | None = None
+) -> RooflineDevice:
+    """Return ``base`` with CSR times a matrix, as measured, before its own kernels. ``fitted``: as above."""
+    table = read_numbers() if fitted is None else fitted
+    kernel = unfitted_matrix(dram_bytes_per_s)
+    own = [number for number in table if number.kernel == kernel.name]
+    path = f"kernels.{kernel.name}"
+    sources = {
+        **base.sources,
+        path: "assumed: reading and gathering do not overlap; 4-byte indices and pointers",
+        f"{path}.ranges": "validation/deepbench_sparse_gemm.csv: what was measured",
+        f"{path}.efficiency": "assumed: arithmetic never binds",
+        f"{path}.dram_bytes_per_s": dram_source,
+        **{f"{path}.{number.parameter}": number.source for number in own},
+    }
+    fresh = with_numbers(kernel, {number.parameter: number.value for number in own})
+    return replace(base, kernels=(fresh, *base.kernels), sources=sources)
+
+
+def unfitted(facts: Facts) -> dict[str, StreamKernel]:
     """Return each kernel by name, its fitted numbers where a fit starts."""
     gemv = GemvKernel(
         name="gemv",
@@ -124,7 +172,7 @@ def unfitted(facts: Facts) -> dict[str, VectorKernel]:
     return {kernel.name: kernel for kernel in (gemv, macko, csr)}
 
 
-def with_numbers(kernel: VectorKernel, numbers: Mapping[str, float]) -> VectorKernel:
+def with_numbers(kernel: StreamKernel, numbers: Mapping[str, float]) -> StreamKernel:
     """Return ``kernel`` with ``numbers`` by field. Raises DeviceError for a field that it has not."""
     for name in numbers:
         if not isinstance(getattr(kernel, name, None), float):

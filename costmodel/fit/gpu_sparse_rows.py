@@ -1,4 +1,4 @@
-"""The measured products with one vector, with what the kernels' formulas need of each, and the fit as data."""
+"""The measured sparse products, with what the kernels' formulas need of each, and the fit as data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ from costmodel.validation.predict import SEED
 from costmodel.validation.readers import measurements
 from traces.layer import MatrixLayer
 
-KERNEL_OF = {"cublas": "gemv", "cusparse": "csr-spmv", "macko": "macko-spmv"}  # runtime of the table: kernel
+KERNEL_OF = {  # (table, runtime, sparse): kernel
+    (table, runtime, kernel != "gemv"): kernel
+    for table in ("macko_spmv", "macko_spmv_rtx_4090")
+    for runtime, kernel in (("cublas", "gemv"), ("cusparse", "csr-spmv"), ("macko", "macko-spmv"))
+} | {("deepbench_sparse_gemm", "deepbench", True): "csrmm"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,14 +42,15 @@ def points_of(folder: Folder, socs: Sequence[str]) -> dict[tuple[str, str], list
     kept = sift(measurements(folder), folder.path).kept
     found: dict[tuple[str, str], list[Point]] = defaultdict(list)
     for row in kept:
-        if row.key.soc not in socs or row.key.runtime not in KERNEL_OF:
+        kernel = KERNEL_OF.get((row.table, row.key.runtime, row.pattern != "dense"))
+        if row.key.soc not in socs or kernel is None:
             continue
         layer = layers_of(row.net, folder.path)[0]
         if not isinstance(layer, MatrixLayer):
             raise AssertionError(f"{row.where}: {row.net} is no matrix product")
         problem = problem_of(layer, VALUE_BYTES[row.key.dtype])
         point = Point(row=row, problem=problem, rows=drawn_rows(layer, row.density_low, SEED))
-        found[row.key.soc, KERNEL_OF[row.key.runtime]].append(point)
+        found[row.key.soc, kernel].append(point)
     return dict(found)
 
 

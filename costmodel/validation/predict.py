@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from costmodel.estimate import estimate, estimate_rows
-from costmodel.selection import vector_kernel
+from costmodel.selection import rows_kernel
 from costmodel.spec import RooflineDevice
 from costmodel.validation.bands import family_of
 from costmodel.validation.drawn import drawn_mask, drawn_rows
@@ -128,7 +128,7 @@ def _result(predictor: Predictor, row: Measurement, layer: Layer, rule: Pattern,
 def _estimated(predictor: Predictor, row: Measurement, layer: Layer, rule: Pattern, density: float) -> LayerResult:
     device, dtype = predictor.device, row.key.dtype
     if isinstance(layer, MatrixLayer) and isinstance(rule, Unstructured):
-        kernel = vector_kernel(layer, rule, device, dtype)
+        kernel = rows_kernel(layer, rule, device, dtype)
         if kernel is not None:  # as it was timed, on weights that are all kept too
             return estimate_rows(layer, drawn_rows(layer, density, predictor.seed), kernel, device, dtype=dtype)
     mask = drawn_mask(layer, rule, density, predictor.seed) if isinstance(layer, MatrixLayer) else None

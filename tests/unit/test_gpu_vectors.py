@@ -13,15 +13,18 @@ from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.devices.rtx_vectors import VECTOR_GPUS
 from costmodel.devices.vector_kernels import read_numbers, unfitted, with_numbers
 from costmodel.estimate import estimate, estimate_rows
-from costmodel.fit.gpu_sparse import RANGES, left_out, quality, seconds
+from costmodel.fit.gpu_sparse import RANGES, Subject, left_out, quality, seconds
 from costmodel.fit.gpu_sparse_rows import Point
 from costmodel.problem import problem_of
 from costmodel.spec import RooflineDevice
-from costmodel.spmv import CsrVectorKernel, GemvKernel, WarpRowKernel
+from costmodel.spmv import CsrMatrixKernel, CsrVectorKernel, GemvKernel, WarpRowKernel
 from costmodel.spmv_rows import LONGEST_RUN, Rows, lines_of, macko_size, rows_of
+from costmodel.validation.bands import family_of
 from costmodel.validation.drawn import drawn_mask, drawn_rows
-from costmodel.validation.folder import open_folder
+from costmodel.validation.folder import Use, open_folder
 from costmodel.validation.measurement import Key, Measurement
+from costmodel.validation.predict import Prediction
+from costmodel.validation.speedup import speed_ups
 from patterns.catalog import parse_pattern
 from patterns.encodings.base import ByteWidths, Widths
 from patterns.encodings.catalog import encoding
@@ -241,7 +244,7 @@ def test_the_written_numbers_are_all_of_them_and_from_the_gpu_that_the_draw_give
     assert {(number.kernel, number.parameter) for number in stored} == {
         (kernel, name) for kernel, names in RANGES.items() for name in names
     }
-    assert all(number.source.endswith(f"rows of {fitted}") for number in stored)
+    assert all(number.source.endswith(f"rows of {fitted}") for number in stored if number.kernel != "csrmm")
     uses = {use.soc: use.use for use in open_folder().devices if use.runtimes == ("macko",)}
     assert uses == {gpu.soc: "fit" if gpu.soc == fitted else "held_out" for gpu in VECTOR_GPUS}
 
@@ -249,12 +252,15 @@ def test_the_written_numbers_are_all_of_them_and_from_the_gpu_that_the_draw_give
 def test_a_kernel_that_predicts_what_was_measured_has_no_error() -> None:
     gpu, layer = VECTOR_GPUS[0], linear(4096, 4096)
     numbers = {number.parameter: number.value for number in read_numbers() if number.kernel == "macko-spmv"}
-    kernel = with_numbers(unfitted(gpu.facts)["macko-spmv"], numbers)
+    start = unfitted(gpu.facts)["macko-spmv"]
     key = Key(soc=gpu.soc, processor=gpu.soc, threads=1, dtype="fp16", runtime="macko")
     row = Measurement(table="t", line=2, machine="x", key=key, model="x", net="x", seconds=1.0)
     point = Point(row=row, problem=problem_of(layer, 2), rows=drawn_rows(layer, 0.3, 0))
-    exact = replace(point, row=replace(row, seconds=seconds(kernel, gpu, point)))
-    assert quality("macko-spmv", numbers, gpu, [exact, exact]).p90 == pytest.approx(0)
+    exact = replace(point, row=replace(row, seconds=seconds(with_numbers(start, numbers), gpu.base, point)))
+    slow = replace(point, row=replace(row, seconds=exact.row.seconds * 2))
+    for points, error in (((exact, exact), 0.0), ((slow,), 0.5)):
+        subject = Subject(soc=gpu.soc, base=gpu.base, start=start, points=points)
+        assert quality(subject, numbers).median == pytest.approx(error)
 
 
 def test_patterns_with_more_structure_run_on_their_own_kernels_not_on_rows_of_runs() -> None:
@@ -262,3 +268,54 @@ def test_patterns_with_more_structure_run_on_their_own_kernels_not_on_rows_of_ru
     mask[0, :32, :32] = False
     trace = LayerTrace(layer=linear(64, 64), pattern=parse_pattern("block:32x32"), mask=mask)
     assert estimate(trace, MACKO, dtype="fp16").kernel == "tensor-bsr"
+
+
+def test_csr_times_a_matrix_gathers_a_sector_for_each_position_unless_weights_share_it() -> None:
+    pascal = device("gtx-1080-ti")
+    kernel = kernel_of(pascal, "csrmm")
+    assert isinstance(kernel, CsrMatrixKernel)
+    few, full = rows([1] * 8000, 2560), rows([2560] * 8000, 2560)
+    for counted, sectors in ((few, 2560 / 8 * (1 - (1 - 1 / 2560) ** 8)), (full, 2560 / 8)):
+        found = estimate_rows(linear(8000, 2560, 1500), counted, kernel, pascal, dtype="fp32")
+        moved = sectors * 8000 * 1500 * kernel.far_cost_bytes
+        assert found.bounds_s["gather"] == pytest.approx(moved / pascal.levels[-2].total_bytes_per_s)
+        assert found.latency_s == pytest.approx(found.bounds_s["gather"] + found.bounds_s["dram"] + kernel.start_s)
+    near = estimate_rows(linear(8000, 2560, 4), few, kernel, pascal, dtype="fp32")
+    first = pascal.levels[0]
+    assert first.bytes is not None and 2560 * 4 * 4 <= first.bytes < 2560 * 1500 * 4
+    assert near.mapping.endswith(first.name)
+
+
+def test_csr_times_a_matrix_is_slower_than_dense_where_deepbench_has_it_so() -> None:
+    pascal = device("titan-xp")
+    trace = LayerTrace(layer=linear(7680, 2560, 1500), pattern=PATTERN, mask=mask_of(7680, 2560, 0.1))
+    found = estimate(trace, pascal, dtype="fp32")
+    assert found.kernel == "csrmm"
+    assert not found.extrapolated
+    assert "the dense kernel would take" in found.reason  # 47 ms against 5 ms were measured
+
+
+def test_a_product_with_one_vector_is_a_family_of_its_own_so_that_no_whole_matrix_gets_its_band() -> None:
+    full = np.ones((1, 4096, 4096), dtype=bool)
+    assert family_of(run(full)) == "dense_vector"
+    assert family_of(run(full, positions=8)) == "dense"
+    assert family_of(run(mask_of(4096, 4096, 0.1), CSR)) == "csr_vector"
+
+
+def test_a_sparse_library_without_a_dense_product_is_compared_with_the_one_beside_it_and_no_other_is() -> None:
+    def point(
+        runtime: str, pattern: str, measured: float, predicted: float
+    ) -> tuple[str, Use, Measurement, Prediction]:
+        key = Key(soc="gpu", processor="gpu", threads=1, dtype="fp16", runtime=runtime)
+        density = 1.0 if pattern == "dense" else 0.5
+        row = Measurement(
+            table="t", line=2, machine="x", key=key, model="x", net="gemm/8x1x8", seconds=measured,
+            pattern=pattern, density_low=density, density_high=density,
+        )  # fmt: skip
+        said = Prediction(low_s=predicted, high_s=predicted, family="x", macs_least=1, macs_most=1, density=density)
+        return f"gpu-{runtime}", "held_out", row, said
+
+    dense, macko = point("cublas", "dense", 4.0, 5.0), point("macko", "unstructured", 2.0, 2.0)
+    other = point("ncnn", "unstructured", 1.0, 1.0)
+    (ratio,) = speed_ups([dense, macko, other])
+    assert (ratio.device, ratio.measured, ratio.predicted) == ("gpu-macko", 4.0 / 2.0, 5.0 / 2.0)
