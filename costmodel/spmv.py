@@ -42,8 +42,8 @@ VECTOR_FAMILIES: Mapping[str, str] = {"gemv": "dense_vector", "csr-spmv": "csr_v
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamKernel(Kernel):
-    """A kernel that reads its weights once. ``start_s``: from the launch to the first byte and after the last, in place of the
-    device's overhead; ``overlap``: n of the module's text; ``ranges``: what the measurements covered.
+    """A kernel that reads its weights once. ``start_s``: from the launch to the first byte and after the last, in place
+    of the device's overhead; ``overlap``: n of the module's text; ``ranges``: what the measurements covered.
 
     ``dram_bytes_per_s``: of the data sheet; ``memory_share`` is of it, and not of what another program attained.
     """
@@ -68,6 +68,7 @@ class GemvKernel(VectorKernel):
 class WarpRowKernel(VectorKernel):
     """A warp to a row of runs; ``rows_per_block`` rows to a block, ``blocks_per_unit`` blocks on a unit at a time.
 
+    How far off it is: DEVIATIONS 41.
     ``cache_bytes_per_cycle``: of a unit's first cache; ``line_cost_bytes``: what each line that a gather touches takes
     of them; ``slot_instructions``: of a lane; ``pass_s``: load, decode and gather of one pass, one after the other;
     ``block_s``: pointers, first loads and the final sum of a block.
@@ -85,15 +86,18 @@ class WarpRowKernel(VectorKernel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsrVectorKernel(VectorKernel):
-    """CSR; ``row_square_s``: seconds of the chip for each kept weight of a row times all kept weights of that row."""
+    """CSR; ``row_square_s``: seconds of the chip for each kept weight of a row times all kept weights of that row.
+
+    It does not carry over from one GPU to another: DEVIATIONS 40.
+    """
 
     row_square_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsrMatrixKernel(StreamKernel):
-    """CSR times a matrix stored by columns. ``near_cost_bytes``: of a unit's first level, for each sector gathered,
-    where that level holds all positions' operands; ``far_cost_bytes``: of the last level on the chip, where it does not.
+    """CSR times a matrix stored by columns (DEVIATIONS 42). ``near_cost_bytes``: of the first level's rate, for each sector gathered,
+    where a unit's holds all positions' operands; ``far_cost_bytes``: of the last level's on the chip, elsewhere.
     """
 
     near_cost_bytes: float

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from costmodel import _spmv_kernel
 from costmodel.device_file import device_text, load_cost_device
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.devices.rtx_vectors import VECTOR_GPUS
@@ -31,6 +34,7 @@ from patterns.encodings.catalog import encoding
 from patterns.unstructured import Unstructured
 from simulator.result import LayerResult
 from simulator.spec import DeviceError
+from tests.reference.vector_products import last_end, stored_slots
 from traces.layer import MatrixLayer, Window
 from traces.trace import LayerTrace
 
@@ -83,6 +87,21 @@ def test_a_row_stores_its_weights_and_a_zero_for_each_sixteen_columns_of_a_gap(k
         gaps = np.diff(ends) - 1
         assert found.kept[at] == row.sum()
         assert found.slots[at] == row.sum() + sum(gap // 16 for gap in gaps)
+
+
+@given(st.integers(1, 40), st.floats(0, 1), st.integers(0, 99))
+def test_the_kernels_count_what_a_walk_along_the_row_counts(columns: int, density: float, seed: int) -> None:
+    mask = np.random.default_rng(seed).random((1, 3, columns)) < density
+    expected = [stored_slots(row.tolist(), LONGEST_RUN) for row in mask[0]]
+    assert rows_of(mask).slots.tolist() == expected
+    wide = np.repeat(mask, 8, axis=2)  # whole words of eight columns
+    assert rows_of(wide).slots.tolist() == [stored_slots(row.tolist(), LONGEST_RUN) for row in wide[0]]
+
+
+@given(st.lists(st.floats(0, 10), max_size=30), st.integers(1, 9))
+def test_blocks_end_when_each_goes_to_the_unit_that_is_free_first(seconds: list[float], units: int) -> None:
+    found = _spmv_kernel.makespan(np.array(seconds, dtype=np.float64), units, np.zeros(units))
+    assert found == pytest.approx(last_end(seconds, units))
 
 
 def test_the_bytes_are_those_of_runs_of_four_bits_and_a_pointer_a_row() -> None:
@@ -282,7 +301,7 @@ def test_csr_times_a_matrix_gathers_a_sector_for_each_position_unless_weights_sh
         assert found.latency_s == pytest.approx(found.bounds_s["gather"] + found.bounds_s["dram"] + kernel.start_s)
     near = estimate_rows(linear(8000, 2560, 4), few, kernel, pascal, dtype="fp32")
     first = pascal.levels[0]
-    assert first.bytes is not None and 2560 * 4 * 4 <= first.bytes < 2560 * 1500 * 4
+    assert 2560 * 4 * 4 <= (first.bytes or 0) < 2560 * 1500 * 4
     assert near.mapping.endswith(first.name)
 
 
