@@ -37,13 +37,13 @@ from simulator.spec import Device, DeviceError
 
 KERNEL_TYPES: dict[str, type[Kernel]] = {
     "tile": TileKernel,
+    "gpu_tile": GpuTileKernel,
     "winograd": WinogradKernel,
     "depthwise": DepthwiseKernel,
     "row": RowKernel,
     "block": BlockKernel,
     "engine": EngineKernel,
     "measured": MeasuredKernel,
-    "gpu_tile": GpuTileKernel,
     "gemv": GemvKernel,
     "warp_row": WarpRowKernel,
     "csr_vector": CsrVectorKernel,

@@ -15,7 +15,7 @@ from costmodel.measured import MeasuredKernel, measured_cost, outside
 from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
 from costmodel.selection import choose, dense_kernel
-from costmodel.server_gpu_tiles import GpuTileKernel, gpu_tile_cost
+from costmodel.server_gpu_tiles import GpuTileKernel, beyond_calibration, gpu_tile_cost
 from costmodel.sparse import block_cost, row_cost
 from costmodel.spec import (
     VALUE_BYTES,
@@ -271,18 +271,24 @@ def _result(
     match cost.kernel:
         case MeasuredKernel():
             return _with_band(result, cost.kernel, problem)
+        case GpuTileKernel():
+            return _with_range(result, beyond_calibration(cost.kernel, layer.macs))
         case StreamKernel():
-            return _flagged(result, outside(cost.kernel.ranges, problem, result.density))
+            return _with_range(result, _left(cost.kernel, problem, result.density))
         case _:
             return result
 
 
-def _flagged(result: LayerResult, left: str) -> LayerResult:
-    """Return ``result`` as extrapolated where it ``left`` what was measured."""
-    if not left:
+def _left(kernel: StreamKernel, problem: Problem, density: float | None) -> str:
+    left = outside(kernel.ranges, problem, density)
+    return f"outside what was measured: {left}" if left else ""
+
+
+def _with_range(result: LayerResult, note: str) -> LayerResult:
+    """Return ``result``, flagged where ``note`` says that it lies beyond what its kernel was fitted to."""
+    if not note:
         return result
-    reason = "; ".join(part for part in (result.reason, f"outside what was measured: {left}") if part)
-    return replace(result, extrapolated=True, reason=reason)
+    return replace(result, extrapolated=True, reason="; ".join(part for part in (result.reason, note) if part))
 
 
 def _with_band(result: LayerResult, kernel: MeasuredKernel, problem: Problem) -> LayerResult:

@@ -96,7 +96,8 @@ def choose(
             return kernel, ""
     if not candidates:
         return dense, f"{device.name} has no kernel for {rule}: dense kernel, zeros computed"
-    nearest = next((at for at in reversed(range(len(candidates))) if layer.kind in candidates[at].kinds), 0)
+    near = [at for at, one in enumerate(candidates) if layer.kind in one.kinds and dtype in one.dtypes]
+    nearest = near[-1] if near else 0
     why = f"{candidates[nearest].name} {obstacles[nearest]}"
     spelling = trace.pattern.spelling
     return dense, f"{device.name} has no kernel for {spelling} here ({why}): dense kernel, zeros computed"

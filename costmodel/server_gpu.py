@@ -27,6 +27,7 @@ class Sourced(NamedTuple):
     source: str
 
 
+NO_CLUSTERS = Sourced(1, "thread blocks share no loads before Hopper")
 Rates = tuple[tuple[Dtype, Sourced], ...]
 Libraries = tuple[tuple[Dtype, str], ...]
 
@@ -37,7 +38,7 @@ class ServerGpu:
 
     ``gemm_libraries`` and ``conv_libraries``: whose fitted numbers hold, by data type. ``dram_bytes_per_s``: of the
     data sheet; ``dram_attained``: the share of it that a streaming kernel reaches. ``two_of_four``: data types in
-    which the tensor cores skip the zeros of 2:4.
+    which the tensor cores skip the zeros of 2:4. ``cluster``: thread blocks that share each load of an operand.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ServerGpu:
     l2_bytes_per_s: Sourced
     dram_bytes_per_s: Sourced
     dram_attained: Sourced
+    cluster: Sourced = NO_CLUSTERS
 
     def __post_init__(self) -> None:
         for name, number in self.numbers().items():
@@ -97,6 +99,8 @@ def server_gpu(gpu: ServerGpu) -> RooflineDevice:
         lanes=cuda["fp32"],
         tensor=frozenset(tensor),
         two_of_four=gpu.two_of_four,
+        cluster=round(gpu.cluster.value),
+        cluster_source=gpu.cluster.source,
         dtypes=tuple(cuda),
     )
     kernels = kernels_of(limits)

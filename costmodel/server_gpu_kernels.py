@@ -2,7 +2,8 @@
 
 What a library reaches is one set of numbers for each (library, data type), fitted or assumed
 (``costmodel/runtimes/server_gpu.csv``); tile shapes are common to all. Leaves out: kernels that fuse more than an
-activation, and a library's choice between layouts.
+activation, a library's choice between layouts, and what convolutions reach in fp32 and fp16: they take GEMM's numbers
+(DEVIATIONS 34). No number of 2:4 was fitted (DEVIATIONS 6); dense numbers are a V100's (DEVIATIONS 7, 31).
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ OTHER_SHAPES: Mapping[tuple[str, Dtype], Shapes] = {
     ("cudnn-6", "int8"): Shapes(tiles=CUDA_TILES[:1], split_k=(1,), k_tile=32, channel_tile=32),
 }
 PARAMETERS = ("efficiency", "latency_threads", "tile_loss", "l2_share", "memory_share", "launch_s", "split_s")
+RANGE_OF_FIT = ("macs_least", "macs_most")
 REGISTERS, REGISTERS_A_THREAD = 65_536, 128  # of a multiprocessor; of a thread with an 8 x 8 register tile
 
 
@@ -88,6 +90,8 @@ class Limits:
     lanes: int
     tensor: frozenset[Dtype]
     two_of_four: tuple[Dtype, ...]
+    cluster: int
+    cluster_source: str
     dtypes: tuple[Dtype, ...]
 
     @property
@@ -99,7 +103,7 @@ class Limits:
 def numbers_of(library: str, dtype: str, path: Path = FITTED) -> dict[str, Fitted]:
     """Return the numbers of ``library`` in ``dtype``. Raises DeviceError for one that is not there."""
     found = {row.parameter: row for row in load_fitted(path) if (row.runtime, row.dtype) == (library, dtype)}
-    for name in PARAMETERS:
+    for name in (*PARAMETERS, *RANGE_OF_FIT):
         if name not in found:
             raise DeviceError(f"{path}: library {library}, {dtype}: {name} is missing, and a GPU names this library")
     return found
@@ -134,7 +138,7 @@ def tile_kernel(
     plain = tensor and dtype == "fp16"
     return GpuTileKernel(
         name=f"{'tensor' if tensor else 'cuda'}-{role}" + ("" if plain else f"-{dtype}"),
-        runtime="cuSPARSELt, TensorRT" if sparse else library,
+        runtime="cuSPARSELt as torchao calls it" if sparse else library,
         encoding="n_of_m" if sparse else "dense",
         serves=("n_of_m", "n_of_m_both") if sparse else (),
         kinds=kinds,
@@ -155,7 +159,9 @@ def tile_kernel(
         l2_share=number["l2_share"],
         launch_s=number["launch_s"],
         split_s=number["split_s"],
+        calibrated_macs=(round(number["macs_least"]), round(number["macs_most"])),
         output_copies=1 if sparse else 0,
+        cluster=limits.cluster if tensor else 1,
     )
 
 
@@ -240,5 +246,8 @@ def kernel_sources(limits: Limits, kernels: tuple[Kernel, ...]) -> dict[str, str
                 "; output_copies: cuSPARSELt returns a linear layer's output transposed (pytorch issue 118282), "
                 "and a copy puts it right (torchao before pull request 4433); the rest as the dense kernel, assumed"
             )
-        found |= {f"kernels.{kernel.name}.{name}": row.source for name, row in numbers_of(library, dtype).items()}
+        own = numbers_of(library, dtype)
+        found |= {f"kernels.{kernel.name}.{name}": own[name].source for name in PARAMETERS}
+        found[f"kernels.{kernel.name}.cluster"] = limits.cluster_source
+        found[f"kernels.{kernel.name}.calibrated_macs"] = own["macs_least"].source
     return found

@@ -5,7 +5,7 @@ with one block more than the others sets the time (wave quantisation); while few
 is not hidden. A block streams its operands from L2, whose bandwidth and the main memory's depend on how many
 multiprocessors ask. N:M with hardware skips multiply-adds and half of the weights, and nothing of the dense operand,
 the tiles, the launches. The fastest candidate runs: libraries choose by heuristics that are not modelled. Leaves out:
-transposed operands (DEVIATIONS 15), Winograd and FFT, clocks under a power limit.
+transposed operands (DEVIATIONS 30), Winograd and FFT, clocks under a power limit.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class GpuTileKernel(Kernel):
     lanes; ``latency_threads``: threads a lane at which half of the rate is reached. ``tile_loss``: how much more a
     small tile costs, as loads stand beside multiply-adds. ``l2_share``: of the L2 bandwidth. ``launch_s``,
     ``split_s``: each launch, and the second kernel that adds the parts. ``output_copies``: kernels after this one that
-    read and write its output again, where it comes out transposed or unfused.
+    read and write its output again, where it comes out transposed or unfused. ``calibrated_macs``: multiply-adds of
+    the smallest and the largest product that its numbers were fitted to. ``cluster``: thread blocks below each other
+    that share each load of their dense operand.
     """
 
     tiles: tuple[GpuTile, ...]
@@ -61,17 +63,23 @@ class GpuTileKernel(Kernel):
     l2_share: float
     launch_s: float
     split_s: float
+    calibrated_macs: tuple[int, int]
     output_copies: int = 0
+    cluster: int = 1
 
     def __post_init__(self) -> None:
         kept, of = self.kept
+        where = f"kernels.{self.name}"
         if not 0 < kept <= of:
-            raise DeviceError(f"kernel {self.name}: kept is {kept}:{of}, and must keep 1 to all")
+            raise DeviceError(f"{where}.kept is {kept}:{of}, and must keep 1 to all")
         for name in ("efficiency", "memory_share", "l2_share"):
-            if not getattr(self, name) > 0:
-                raise DeviceError(f"kernel {self.name}: {name} is {getattr(self, name)}, and must be above 0")
-        if self.efficiency > 1:
-            raise DeviceError(f"kernel {self.name}: efficiency is {self.efficiency}, and must be at most 1")
+            if not 0 < getattr(self, name) <= 1:
+                raise DeviceError(f"{where}.{name} is {getattr(self, name)}, and must be above 0 and at most 1")
+        for name in ("k_tile", "channel_tile", "least_split_columns", "resident_threads", "lanes", "cluster"):
+            if getattr(self, name) < 1:
+                raise DeviceError(f"{where}.{name} is {getattr(self, name)}, and must be at least 1")
+        if not self.tiles or not self.split_k:
+            raise DeviceError(f"{where} must have a tile and a cut of K (1 is one)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +90,14 @@ class _Grid:
     parts: int
     columns: int
     blocks: int
+
+
+def beyond_calibration(kernel: GpuTileKernel, macs: int) -> str:
+    """Return how ``macs`` multiply-adds lie outside what the kernel's numbers were fitted to, "" where they do not."""
+    least, most = kernel.calibrated_macs
+    if least <= macs <= most:
+        return ""
+    return f"outside what the kernel was fitted to: {macs:.3g} multiply-adds, fitted from {least:.3g} to {most:.3g}"
 
 
 def gpu_columns(layer: MatrixLayer | ProductLayer, kernel: GpuTileKernel) -> int:
@@ -184,7 +200,8 @@ def _l2_bytes(problem: Problem, kernel: GpuTileKernel, size: EncodedSize, grid: 
     tile, value_bytes = grid.tile, problem.value_bytes
     overhead = size.index_bytes / size.weight_bytes if size.weight_bytes else 0.0
     left = tile.rows * grid.columns * value_bytes * (1 + overhead)
-    right = tile.positions * grid.columns * of / kept * value_bytes
+    sharing = min(kernel.cluster, ceil(problem.m / tile.rows))
+    right = tile.positions * grid.columns * of / kept * value_bytes / sharing
     outputs = problem.groups * problem.m * problem.positions
     sums = 2 * SUM_BYTES * grid.parts * outputs if grid.parts > 1 else 0
     return grid.blocks * (left + right) + outputs * value_bytes + sums

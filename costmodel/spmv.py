@@ -96,8 +96,8 @@ class CsrVectorKernel(VectorKernel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsrMatrixKernel(StreamKernel):
-    """CSR times a matrix stored by columns (DEVIATIONS 42). ``near_cost_bytes``: of the first level's rate, for each sector gathered,
-    where a unit's holds all positions' operands; ``far_cost_bytes``: of the last level's on the chip, elsewhere.
+    """CSR times a matrix stored by columns (DEVIATIONS 42). ``near_cost_bytes``: of the first level's rate, for each
+    sector gathered, where a unit's holds all positions' operands; ``far_cost_bytes``: of the last one's on the chip.
     """
 
     near_cost_bytes: float

@@ -2,7 +2,7 @@
 
 A row of runs stores each kept weight with the zeros before it; a run longer than its field holds gets a stored zero
 for each whole field of columns, at the end of a row too (``macko_size``). Everything is counted in the mask itself.
-Leaves out: where in a row the weights lie, beyond its runs (``lines_of`` takes a row's slots as evenly scattered; DEVIATIONS 43).
+Leaves out: where in a row the weights lie, beyond its runs (``lines_of`` takes its slots as scattered: DEVIATIONS 43).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from costmodel.area import Area
 from costmodel.area import area as area_of
 from costmodel.tables.catalog import DEFAULT_TECHNOLOGY, technology_named
 from gatherline import pipeline
+from gatherline.advice.tolerance import TOLERANCE
 from gatherline.energy_report import energy_report
 from gatherline.inspection import Inspection
 from gatherline.pipeline_types import Report
@@ -20,6 +21,7 @@ from gatherline.request import RunRequest, cycle_device, lower
 from traces.layer import ModelError, Network
 
 if TYPE_CHECKING:
+    from gatherline.advice.break_even import BreakEvenReport
     from gatherline.validation import ValidationReport
 
 
@@ -147,6 +149,26 @@ def validate(
     from gatherline.validation import validation_report
 
     return validation_report(devices, families, None if tables is None else Path(tables))
+
+
+def break_even(
+    model: Any,
+    devices: Sequence[str],
+    *,
+    patterns: Sequence[str] = (),
+    tolerance: float = TOLERANCE,
+    example_inputs: tuple[Any, ...] | None = None,
+    **options: Any,
+) -> BreakEvenReport:
+    """Return below which density each pattern beats dense, for each layer and the whole network, on each device.
+
+    ``options`` are the other fields of ``RunRequest``, but no sparsities. Raises what ``run`` raises.
+    """
+    from gatherline.advice.break_even import BreakEvenRequest
+    from gatherline.advice.break_even import break_even as solve
+
+    request = BreakEvenRequest(run=_request(model, patterns, (), devices, options), tolerance=tolerance)
+    return solve(request, network=_network(model, example_inputs))
 
 
 def inspect(model: str | Path, **options: Any) -> Inspection:

@@ -80,7 +80,7 @@ def _run_level(
 ) -> list[dict[str, object]]:
     def on_devices(trace: LayerTrace) -> tuple[str, list[LayerOutcome]]:
         programs: Programs = {}
-        found = [outcome(trace, _run_layer(request, trace, device, programs)) for device in devices]
+        found = [outcome(trace, run_layer(request, trace, device, programs)) for device in devices]
         return trace.layer.name, found
 
     by_layer: list[list[LayerOutcome]] = []
@@ -96,7 +96,8 @@ def _run_level(
     return rows
 
 
-def _run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs: Programs) -> LayerResult:
+def run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs: Programs) -> LayerResult:
+    """Return what a layer takes on a device, with its error band. ``programs``: shared by devices of one geometry."""
     try:
         asked = _encoding(request, trace, device)
         if isinstance(device, Device):

@@ -11,7 +11,7 @@ GTX_1080_TI = server_gpu(
         sms=Sourced(28, "vortez.net GTX 1080 Ti: 28 SMs"),
         clock_hz=Sourced(
             1_740_000_000,
-            "vortez.net: boost 1582 MHz x 1.1 (assumed: GeForce cards exceed it)",
+            "vortez.net: boost 1582 MHz x 1.1 (assumed: GeForce cards exceed it, DEVIATIONS 32)",
         ),
         cuda_macs=(
             ("fp32", Sourced(128, "128 CUDA cores a SM: 3584 of 28 (vortez.net GTX 1080 Ti)")),

@@ -1,4 +1,7 @@
-"""The GPU of the Jetson AGX Orin 64 GB (GA10B, Ampere); its CPU is the device ``jetson-agx-orin``."""
+"""The GPU of the Jetson AGX Orin 64 GB (GA10B, Ampere); its CPU is the device ``jetson-agx-orin``.
+
+No dense product of it was compared (DEVIATIONS 31).
+"""
 
 from costmodel.server_gpu import ServerGpu, Sourced, server_gpu
 

@@ -10,7 +10,7 @@ T4 = server_gpu(
         summary="NVIDIA T4: tensor cores without 2:4, block-sparse, CSR on CUDA cores",
         gemm_libraries=(("fp32", "cublas-10.1"), ("fp16", "cublas-10.1"), ("int8", "cublas-10.1")),
         sms=Sourced(40, f"{_PAGE}: 40 SMs"),
-        clock_hz=Sourced(1_590_000_000, f"{_PAGE}: boost 1590 MHz (under load 70 W allow less, DEVIATIONS 16)"),
+        clock_hz=Sourced(1_590_000_000, f"{_PAGE}: boost 1590 MHz (under load 70 W allow less, DEVIATIONS 31)"),
         cuda_macs=(
             ("fp32", Sourced(64, f"{_PAGE}: 8.141 TFLOPS = 2 x 40 x 64 x 1.59 GHz")),
             ("fp16", Sourced(128, "fpsbench.com RTX 2080 Max-Q (TU104): FP16 at twice the rate of FP32")),

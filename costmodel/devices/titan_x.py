@@ -10,7 +10,7 @@ TITAN_X = server_gpu(
         sms=Sourced(24, "hothardware.com Titan X: 24 SMs"),
         clock_hz=Sourced(
             1_183_000_000,
-            "hothardware.com: boost 1075 MHz x 1.1 (assumed: GeForce cards exceed it)",
+            "hothardware.com: boost 1075 MHz x 1.1 (assumed: GeForce cards exceed it, DEVIATIONS 32)",
         ),
         cuda_macs=(("fp32", Sourced(128, "128 CUDA cores a SM: 3072 of 24 (hothardware.com Titan X)")),),
         shared_bytes=Sourced(98_304, "assumed: 96 KB a SM"),

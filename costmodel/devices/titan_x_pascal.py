@@ -11,7 +11,7 @@ TITAN_X_PASCAL = server_gpu(
         sms=Sourced(28, "gamersnexus.net Titan X Pascal: 28 SMs"),
         clock_hz=Sourced(
             1_684_000_000,
-            "tomshardware.com: boost 1531 MHz x 1.1 (assumed: GeForce cards exceed it)",
+            "tomshardware.com: boost 1531 MHz x 1.1 (assumed: GeForce cards exceed it, DEVIATIONS 32)",
         ),
         cuda_macs=(
             ("fp32", Sourced(128, "128 CUDA cores a SM: 3584 of 28 (vortez.net GTX 1080 Ti)")),

@@ -11,7 +11,7 @@ TITAN_XP = server_gpu(
         sms=Sourced(30, "gamerevolution.com Titan Xp: 30 SMs"),
         clock_hz=Sourced(
             1_740_000_000,
-            "gamerevolution.com: boost 1582 MHz x 1.1 (assumed: GeForce cards exceed it)",
+            "gamerevolution.com: boost 1582 MHz x 1.1 (assumed: GeForce cards exceed it, DEVIATIONS 32)",
         ),
         cuda_macs=(
             ("fp32", Sourced(128, "128 CUDA cores a SM: 3584 of 28 (vortez.net GTX 1080 Ti)")),

@@ -105,16 +105,6 @@ def test_a_matrix_product_restreams_two_macs_over_the_root_of_the_cache() -> Non
     assert restream_bytes(1024**3, 2, 2 * 64 * 64) == 2 * 1024**3 * 2 // 64
 
 
-def test_tiles_run_in_waves_over_the_multiprocessors() -> None:
-    tiles = 109  # of 256 x 128: one more than the 108 multiprocessors
-    layer = linear(256, 1024, 128 * tiles)
-    one_wave = estimate(trace(linear(256, 1024, 128 * 108), Dense()), A100)
-    result = estimate(trace(layer, Dense()), A100)
-    rate = 1024 * 1.41e9 * kernel_named(A100, "tensor-gemm").efficiency
-    assert one_wave.bounds_s["compute"] == pytest.approx(256 * 128 * 1024 / rate)
-    assert result.bounds_s["compute"] > one_wave.bounds_s["compute"] * 109 / 108
-
-
 def test_serial_steps_read_held_weights_from_dram_once_and_start_once_on_a_cpu() -> None:
     steps = Window(in_hw=(1, 30), out_hw=(1, 30))
     layer = MatrixLayer(name="hh", kind="lstm_hidden", m=512, k=128, window=steps, serial=True)
