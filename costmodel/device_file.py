@@ -34,6 +34,7 @@ from costmodel.spec import (
     TileKernel,
     WinogradKernel,
 )
+from costmodel.spmv import CsrMatrixKernel, CsrVectorKernel, GemvKernel, WarpRowKernel
 from patterns.names import nearest
 from simulator.device_file import load_device
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
@@ -49,6 +50,10 @@ KERNEL_TYPES: dict[str, type[Kernel]] = {
     "block": BlockKernel,
     "engine": EngineKernel,
     "measured": MeasuredKernel,
+    "gemv": GemvKernel,
+    "warp_row": WarpRowKernel,
+    "csr_vector": CsrVectorKernel,
+    "csr_matrix": CsrMatrixKernel,
 }
 _OF_A_ROOFLINE = frozenset(part.name for part in fields(RooflineDevice)) - {"name", "summary", "sources"}
 

@@ -31,6 +31,8 @@ from costmodel.spec import (
     TileKernel,
     WinogradKernel,
 )
+from costmodel.spmv import GemvKernel, StreamKernel, gemv_cost, rows_cost
+from costmodel.spmv_rows import Rows, rows_of
 from costmodel.vector import estimate_vector
 from costmodel.winograd import useful_macs, winograd_cost, winograd_size
 from patterns.base import Pattern
@@ -83,6 +85,22 @@ def dense_cost(layer: MatrixLayer | ProductLayer, device: RooflineDevice, *, dty
     return _dense_cost(layer, problem_of(layer, VALUE_BYTES[dtype]), dense_kernel(layer, device, dtype), run)
 
 
+def estimate_rows(
+    layer: MatrixLayer, rows: Rows, kernel: StreamKernel, device: RooflineDevice, *, dtype: str
+) -> LayerResult:
+    """Return what ``layer`` costs on the sparse ``kernel`` of ``device``, from the rows of its mask alone.
+
+    As ``estimate`` where that chooses the kernel, and also for rows that keep everything, which it would run dense.
+    Raises DeviceError for a dtype that the device does not have.
+    """
+    run, _ = _run(device, dtype, 1)
+    problem = problem_of(layer, VALUE_BYTES[run.dtype])
+    cost = rows_cost(problem, kernel, run, rows)
+    kept = int(rows.kept.sum())
+    density = kept / (rows.kept.size * rows.columns)
+    return _result(layer, problem, cost, run, effectual=kept * layer.p, density=density, reason="")
+
+
 def _run(device: RooflineDevice, dtype: str, threads: int) -> tuple[Run, str]:
     if dtype not in device.dtypes:
         raise DeviceError(f"dtype is {dtype!r}, and {device.name} has {', '.join(device.dtypes)}")
@@ -133,6 +151,8 @@ def _dense_cost(layer: MatrixLayer | ProductLayer, problem: Problem, kernel: Ker
             return engine_cost(problem, kernel, run, size)
         case MeasuredKernel():
             return measured_cost(problem, kernel, run, size)
+        case GemvKernel():
+            return gemv_cost(problem, kernel, run, size)
         case GpuTileKernel():
             return gpu_tile_cost(layer, problem, kernel, run, size)
         case WinogradKernel():
@@ -148,6 +168,8 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
     mask = trace.mask
     if not kernel.serves or mask is None:
         return _dense_cost(layer, problem, kernel, run)
+    if isinstance(kernel, StreamKernel):
+        return rows_cost(problem, kernel, run, rows_of(mask))
     size = _encoded_size(trace, layer, problem, kernel, run.device)
     match kernel:
         case TileKernel():
@@ -244,9 +266,20 @@ def _result(
         reason=reason,
         fabric=cost.fabric,
     )
-    if isinstance(cost.kernel, GpuTileKernel):
-        return _with_range(result, beyond_calibration(cost.kernel, layer.macs))
-    return _with_band(result, cost.kernel, problem) if isinstance(cost.kernel, MeasuredKernel) else result
+    match cost.kernel:
+        case MeasuredKernel():
+            return _with_band(result, cost.kernel, problem)
+        case GpuTileKernel():
+            return _with_range(result, beyond_calibration(cost.kernel, layer.macs))
+        case StreamKernel():
+            return _with_range(result, _left(cost.kernel, problem, result.density))
+        case _:
+            return result
+
+
+def _left(kernel: StreamKernel, problem: Problem, density: float | None) -> str:
+    left = outside(kernel.ranges, problem, density)
+    return f"outside what was measured: {left}" if left else ""
 
 
 def _with_range(result: LayerResult, note: str) -> LayerResult:
@@ -258,7 +291,7 @@ def _with_range(result: LayerResult, note: str) -> LayerResult:
 
 def _with_band(result: LayerResult, kernel: MeasuredKernel, problem: Problem) -> LayerResult:
     """Return ``result`` with the error that its kernel's calibration found on shapes that it did not fit."""
-    left = outside(kernel, problem, result.density)
+    left = outside(kernel.ranges, problem, result.density)
     note = f"outside what was calibrated: {left}" if left else ""
     return replace(
         result,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from costmodel.fpga import widths
 from costmodel.fpga_choice import engine_obstacle
 from costmodel.measured import MeasuredKernel
+from costmodel.problem import problem_of
 from costmodel.server_gpu_tiles import GpuTileKernel
 from costmodel.spec import (
     BlockKernel,
@@ -21,6 +22,7 @@ from costmodel.spec import (
     TileKernel,
     WinogradKernel,
 )
+from costmodel.spmv import GemvKernel, StreamKernel, VectorKernel
 from costmodel.winograd import winograd_size
 from patterns.base import Pattern
 from patterns.block import Block
@@ -48,7 +50,26 @@ def dense_kernel(layer: MatrixLayer | ProductLayer, device: RooflineDevice, dtyp
 def _takes(kernel: Kernel, layer: MatrixLayer | ProductLayer) -> bool:
     if kernel.pointwise and (isinstance(layer, ProductLayer) or not _is_pointwise(layer)):
         return False
-    return not isinstance(kernel, WinogradKernel) or winograd_size(layer, kernel) is not None
+    match kernel:
+        case WinogradKernel():
+            return winograd_size(layer, kernel) is not None
+        case GemvKernel():
+            return _vectors(layer) == 1
+        case _:
+            return True
+
+
+def _vectors(layer: MatrixLayer | ProductLayer) -> int:
+    """Return how many right-hand vectors a step of ``layer`` has."""
+    return problem_of(layer, 1).positions
+
+
+def rows_kernel(layer: MatrixLayer, rule: Pattern, device: RooflineDevice, dtype: str) -> StreamKernel | None:
+    """Return the kernel that runs ``layer`` under ``rule``, where all that it reads of a mask is the rows' counts."""
+    kernel = next((one for one in device.kernels if family(rule) in one.serves), None)
+    if not isinstance(kernel, StreamKernel) or dtype not in kernel.dtypes or layer.kind not in kernel.kinds:
+        return None
+    return kernel if not isinstance(kernel, VectorKernel) or _vectors(layer) == 1 else None
 
 
 def _is_pointwise(layer: MatrixLayer) -> bool:
@@ -101,6 +122,8 @@ def obstacle(kernel: Kernel, trace: LayerTrace, layer: MatrixLayer, dtype: Dtype
     if kernel.pointwise and not _is_pointwise(layer):
         kh, kw = layer.window.kernel
         return f"takes 1x1 windows of stride 1 and not {kh}x{kw} of stride {max(layer.window.stride)}"
+    if isinstance(kernel, VectorKernel) and _vectors(layer) > 1:
+        return f"takes one vector and not {_vectors(layer)} positions"
     return _pattern_obstacle(kernel, trace)
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from costmodel.devices.a100 import A100
-from costmodel.devices.gtx_1080_ti import GTX_1080_TI
 from costmodel.devices.h100 import H100
 from costmodel.devices.h200 import H200
 from costmodel.devices.jetson_agx_orin_gpu import JETSON_AGX_ORIN_GPU
 from costmodel.devices.m40 import M40
 from costmodel.devices.p100 import P100
-from costmodel.devices.rtx_2080_super import RTX_2080_SUPER
-from costmodel.devices.rtx_3090 import RTX_3090
+from costmodel.devices.pascal_csr import PASCAL_DEVICES
+from costmodel.devices.rtx_vectors import VECTOR_DEVICES
 from costmodel.devices.t4 import T4
 from costmodel.devices.titan_x import TITAN_X
-from costmodel.devices.titan_x_pascal import TITAN_X_PASCAL
-from costmodel.devices.titan_xp import TITAN_XP
 from costmodel.devices.v100 import V100
 from costmodel.spec import RooflineDevice
 
@@ -22,14 +19,11 @@ SERVER_GPUS: tuple[RooflineDevice, ...] = (
     M40,
     TITAN_X,
     P100,
-    GTX_1080_TI,
-    TITAN_X_PASCAL,
-    TITAN_XP,
+    *PASCAL_DEVICES,
     V100,
     T4,
-    RTX_2080_SUPER,
+    *VECTOR_DEVICES,
     A100,
-    RTX_3090,
     JETSON_AGX_ORIN_GPU,
     H100,
     H200,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib.resources import files
 
+from costmodel.spmv import VECTOR_FAMILIES
 from costmodel.validation.measurement import ValidationError
 from simulator.result import LayerResult
 
@@ -64,8 +65,11 @@ class Band:
 
 
 def family_of(result: LayerResult) -> str:
-    """Return the kernel family of a layer: how its weights are stored; "dense" for layers without weights."""
-    return result.encoding or "dense"
+    """Return the kernel family of a layer: how its weights are stored; "dense" for layers without weights.
+
+    Products with one vector on a GPU are families of their own: a band of theirs says nothing of whole matrices.
+    """
+    return VECTOR_FAMILIES.get(result.kernel, result.encoding or "dense")
 
 
 def banded(result: LayerResult, dtype: str, threads: int, bands: Sequence[Band] | None = None) -> LayerResult:

@@ -325,7 +325,7 @@ def _macko(line: Line) -> Iterator[Measurement]:
         net=f"gemm/{shape}",
         seconds=line.seconds(column) if timed else math.inf,
         asides=frozenset() if timed else frozenset({"no_time"}),
-        pattern=pattern if density < 1 else "dense",
+        pattern=pattern,  # a sparse kernel on weights that are all kept is still sparse
         density_low=density,
         density_high=density,
     )
@@ -401,6 +401,7 @@ READERS: tuple[tuple[str, Callable[[Line], Iterator[Measurement]]], ...] = (
     ("deepbench_conv", _deepbench_conv),
     ("deepbench_sparse_gemm", _deepbench_sparse),
     ("macko_spmv", _macko),
+    ("macko_spmv_rtx_4090", _macko),
     ("torchao_vit", _torchao_vit),
     ("torchao", _torchao),
     ("zcu102_dpu", _zcu102_dpu),

@@ -23,11 +23,12 @@ from costmodel.validation.bands import (
     stored_bands,
 )
 from costmodel.validation.compare import Point, errors_of
+from costmodel.validation.drawn import drawn_mask
 from costmodel.validation.floor import floor_of, floors
 from costmodel.validation.folder import FOLDER, Use
 from costmodel.validation.measurement import Key, Measurement, ValidationError
 from costmodel.validation.metrics import anchored_error, errors, ranks, spearman, weighted_quantile
-from costmodel.validation.predict import Prediction, Predictor, drawn_mask, obstacle, predict
+from costmodel.validation.predict import Prediction, Predictor, obstacle, predict
 from costmodel.validation.speedup import speed_ups
 from costmodel.validation.store_bands import bands_of
 from patterns.catalog import parse_pattern
