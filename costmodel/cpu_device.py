@@ -227,6 +227,9 @@ def _kernel(runtime: Runtime, table: Mapping[str, Any], dtype: Dtype, numbers: _
                 position_block=table["position_block"],
                 mix=InstructionMix(**table["mix"]),
                 split=table["split"],
+                lines_ahead=table.get("lines_ahead", 0),
+                pipelined=table.get("pipelined", False),
+                load_chain=table.get("load_chain", 1),
             )
         case _:
             raise DeviceError(

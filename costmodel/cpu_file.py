@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import csv
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -70,7 +70,10 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Soc:
-    """Clusters, the fastest first, the shared cache behind the cores' own, and the memory."""
+    """Clusters, the fastest first, the shared cache behind the cores' own, and the memory.
+
+    ``cluster``: the one that threads start on, where the file itself is the device (``costmodel.soc_file``).
+    """
 
     name: str
     summary: str
@@ -81,6 +84,7 @@ class Soc:
     core_bytes_per_s: int
     total_bytes_per_s: int
     sources: Mapping[str, str]
+    cluster: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +151,7 @@ def load_soc(path: Path) -> Soc:
         core_bytes_per_s=table.whole("core_bytes_per_s"),
         total_bytes_per_s=table.whole("total_bytes_per_s"),
         sources=table.sources(),
+        cluster=table.place("cluster") if table.has("cluster") else 0,
     )
     if soc.core_bytes_per_s > soc.total_bytes_per_s:
         raise DeviceError(f"{path}: core_bytes_per_s is {soc.core_bytes_per_s}, and must be at most total_bytes_per_s")
@@ -190,7 +195,7 @@ def load_fitted(path: Path = FOLDER / "runtimes" / "fitted.csv") -> tuple[Fitted
     """Return the rows of a table of fitted numbers. Raises DeviceError for a row without value or source."""
     rows = []
     with path.open(encoding="utf-8", newline="") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
+        for line, row in table_lines(path, file, [part.name for part in fields(Fitted)]):
             try:
                 value = float(row["value"])
             except (KeyError, TypeError, ValueError):
@@ -210,6 +215,17 @@ def load_fitted(path: Path = FOLDER / "runtimes" / "fitted.csv") -> tuple[Fitted
                 )
             )
     return tuple(rows)
+
+
+def table_lines(path: Path, file: Iterable[str], columns: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the number and the fields of each line. Raises DeviceError for other columns, and for a torn line."""
+    reader = csv.DictReader(file)
+    if list(reader.fieldnames or ()) != columns:
+        raise DeviceError(f"{path}: line 1: columns are {reader.fieldnames}, and must be {', '.join(columns)}")
+    for row in reader:
+        if None in row or None in row.values():
+            raise DeviceError(f"{path}: line {reader.line_num}: must have {len(columns)} fields: {', '.join(columns)}")
+        yield reader.line_num, row
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -264,6 +280,12 @@ class _Table:
         value = int(self._take(key, int, "a whole number above 0"))
         if value < 1:
             raise DeviceError(f"{self._path}: {self._prefix}{key} is {value}, and must be a whole number above 0")
+        return value
+
+    def place(self, key: str) -> int:
+        value = int(self._take(key, int, "a whole number from 0"))
+        if value < 0:
+            raise DeviceError(f"{self._path}: {self._prefix}{key} is {value}, and must be a whole number from 0")
         return value
 
     def number(self, key: str) -> float:

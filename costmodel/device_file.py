@@ -1,8 +1,10 @@
-"""Reads and writes roofline devices as TOML: a ``base`` with overrides, or a full table. DESIGN section 7.
+"""Reads and writes roofline devices as TOML: a ``base`` with overrides, a full table, or a SoC. DESIGN section 7.
 
 A member of a list is called by its name, or by its place where it has none, as in ``[levels.l2]`` or ``[units.0]``. A
 number that a file changes has the file as its source, unless ``[sources]`` says better. Unknown keys are errors that
-name the nearest known one; so are missing fields of a full table. Left out: kernels added to a base.
+name the nearest known one; so are missing fields of a full table. A change to a kernel is one to all kernels of its
+name, which differ in data type. A file with ``clusters`` is a SoC (``costmodel.soc_file``). Left out: kernels added to
+a base.
 """
 
 from __future__ import annotations
@@ -15,9 +17,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from costmodel.device_rules import check_rules
 from costmodel.devices.catalog import ALL_DEVICES
-from costmodel.measured import MeasuredKernel, check_terms
-from costmodel.spec import BlockKernel, DepthwiseKernel, EngineKernel, Kernel, RooflineDevice, RowKernel, TileKernel
+from costmodel.gpu_device import load_gpu_device
+from costmodel.gpu_kernel import ThreadKernel
+from costmodel.measured import MeasuredKernel
+from costmodel.server_gpu_tiles import GpuTileKernel
+from costmodel.soc_file import load_soc_device
+from costmodel.spec import (
+    BlockKernel,
+    DepthwiseKernel,
+    EngineKernel,
+    Kernel,
+    RooflineDevice,
+    RowKernel,
+    TileKernel,
+    WinogradKernel,
+)
+from costmodel.spmv import CsrMatrixKernel, CsrVectorKernel, GemvKernel, WarpRowKernel
 from patterns.names import nearest
 from simulator.device_file import load_device
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
@@ -25,27 +42,43 @@ from simulator.spec import Device, DeviceError
 
 KERNEL_TYPES: dict[str, type[Kernel]] = {
     "tile": TileKernel,
+    "thread": ThreadKernel,
+    "gpu_tile": GpuTileKernel,
+    "winograd": WinogradKernel,
     "depthwise": DepthwiseKernel,
     "row": RowKernel,
     "block": BlockKernel,
     "engine": EngineKernel,
     "measured": MeasuredKernel,
+    "gemv": GemvKernel,
+    "warp_row": WarpRowKernel,
+    "csr_vector": CsrVectorKernel,
+    "csr_matrix": CsrMatrixKernel,
 }
+_OF_A_ROOFLINE = frozenset(part.name for part in fields(RooflineDevice)) - {"name", "summary", "sources"}
 
 
 def load_target(path: Path) -> Device | RooflineDevice:
-    """Return the device in ``path``: of a cost model where its base is one or it has no base, else a cycle-level one.
+    """Return the device in ``path``: what its base is, or a whole roofline, or a SoC or a mobile GPU with a runtime.
 
     Raises DeviceError, naming file, field, value and rule.
     """
     data = _read(path)
     base = data.get("base")
+    if "clusters" in data:
+        return _checked(path, load_soc_device(path))
+    if "half" in data:
+        return _checked(path, load_gpu_device(path))
     presets = [device.name for device in ALL_DEVICES]
     cycle = [device.name for device in CYCLE_DEVICES]
     if isinstance(base, str) and base not in (*presets, *cycle):
         raise DeviceError(f"{path}: base is {base!r}, and must name a preset; {nearest(base, [*cycle, *presets])}")
-    if base in presets or (base is None and "kernels" in data):
+    if base in presets or (base is None and _OF_A_ROOFLINE & set(data)):
         return load_cost_device(path)
+    if base is None:
+        raise DeviceError(
+            f"{path}: base is missing, and the file has neither kernels (a roofline) nor clusters (a SoC)"
+        )
     return load_device(path)
 
 
@@ -66,10 +99,9 @@ def load_cost_device(path: Path) -> RooflineDevice:
             raise DeviceError(
                 f"base is {base_name!r}, and must name a preset; {nearest(str(base_name), list(presets))}"
             )
-        _check(device)
     except DeviceError as error:
         raise DeviceError(f"{path}: {error}") from None
-    return device
+    return _checked(path, device)
 
 
 def device_text(device: RooflineDevice, comment: str = "") -> str:
@@ -88,37 +120,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise DeviceError(f"{path}: not a readable TOML file: {error}") from None
 
 
-def _check(device: RooflineDevice) -> None:
-    """Raise DeviceError for numbers that no device can have; the device itself checks the rest."""
-    if not device.units or not device.matrix_macs_per_cycle or not device.kernels:
-        raise DeviceError("units, matrix_macs_per_cycle and kernels must each have a member")
-    positive = {f"units.{at}.{name}": getattr(unit, name) for at, unit in enumerate(device.units)
-                for name in ("count", "clock_hz")}  # fmt: skip
-    for level in device.levels:
-        positive[f"levels.{level.name}.unit_bytes_per_s"] = level.unit_bytes_per_s
-        positive[f"levels.{level.name}.total_bytes_per_s"] = level.total_bytes_per_s
-        if level.bytes is not None:
-            positive[f"levels.{level.name}.bytes"] = level.bytes
-    for table in ("matrix_macs_per_cycle", "vector_macs_per_cycle"):
-        positive |= {f"{table}.{dtype}": rate for dtype, rate in getattr(device, table)}
-    for kernel in device.kernels:
-        positive[f"kernels.{kernel.name}.efficiency"] = kernel.efficiency
-        positive[f"kernels.{kernel.name}.memory_share"] = kernel.memory_share
-        missing = [dtype for dtype in kernel.dtypes if dtype not in device.dtypes]
-        if missing:
-            raise DeviceError(
-                f"kernels.{kernel.name}.dtypes has {missing[0]}, and matrix_macs_per_cycle has none for it"
-            )
-        if isinstance(kernel, MeasuredKernel):
-            check_terms(kernel, device.levels)
-    positive["vector_efficiency"] = device.vector_efficiency
-    for name, value in positive.items():
-        if not 0 < value < float("inf"):
-            raise DeviceError(f"{name} is {value}, and must be above 0")
-        if name.endswith(("efficiency", "memory_share")) and value > 1:
-            raise DeviceError(f"{name} is {value}, and must be at most 1")
-    if {dtype for dtype, _ in device.vector_macs_per_cycle} != set(device.dtypes):
-        raise DeviceError("vector_macs_per_cycle and matrix_macs_per_cycle must have the same data types")
+def _checked(path: Path, device: RooflineDevice) -> RooflineDevice:
+    """Return ``device``. Raises DeviceError, naming the file, for numbers that no device can have."""
+    try:
+        check_rules(device)
+    except DeviceError as error:
+        raise DeviceError(f"{path}: {error}") from None
+    return device
 
 
 @cache
@@ -246,18 +254,24 @@ def _changes(spec: Any, data: Any, prefix: str, changed: list[str], fixed: tuple
 def _override_members(current: tuple[Any, ...], data: Any, name: str, changed: list[str]) -> tuple[Any, ...]:
     if not isinstance(data, dict):
         raise DeviceError(f"{name} is {data!r}, and must be a table of members by name")
-    members = {str(getattr(member, "name", at)): member for at, member in enumerate(current)}
-    for key, value in data.items():
-        if key not in members:
-            raise DeviceError(f"unknown key {name}.{key}; {nearest(key, list(members))}")
-        member = members[key]
-        members[key] = replace(member, **_changes(member, value, f"{name}.{key}.", changed, ("name",)))
-    return tuple(members.values())
+    names = [str(getattr(member, "name", at)) for at, member in enumerate(current)]
+    for key in data:
+        if key not in names:
+            raise DeviceError(f"unknown key {name}.{key}; {nearest(key, names)}")
+    # kernels of one name, one for each data type, all take the change
+    return tuple(
+        replace(member, **_changes(member, data[own], f"{name}.{own}.", changed, ("name",))) if own in data else member
+        for own, member in zip(names, current, strict=True)
+    )
 
 
 def _number_paths(value: Any, name: str) -> list[str]:
     if isinstance(value, tuple):
         return [path for at, one in enumerate(value) for path in _number_paths(one, f"{name}.{at}")]
+    if is_dataclass(value):  # a part that the base lacks
+        return [
+            path for part in fields(value) for path in _number_paths(getattr(value, part.name), f"{name}.{part.name}")
+        ]
     return [name] if isinstance(value, int | float) and not isinstance(value, bool) else []
 
 

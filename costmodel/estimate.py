@@ -11,10 +11,13 @@ from typing import assert_never
 
 from costmodel.dense import dense_size, depthwise_cost, tile_cost
 from costmodel.fpga import engine_cost
+from costmodel.fpga_choice import gather_banks
+from costmodel.gpu_kernel import ThreadKernel, thread_cost
 from costmodel.measured import MeasuredKernel, measured_cost, outside
 from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
 from costmodel.selection import choose, dense_kernel
+from costmodel.server_gpu_tiles import GpuTileKernel, beyond_calibration, gpu_tile_cost
 from costmodel.sparse import block_cost, row_cost
 from costmodel.spec import (
     VALUE_BYTES,
@@ -28,14 +31,14 @@ from costmodel.spec import (
     TileKernel,
     WinogradKernel,
 )
+from costmodel.spmv import GemvKernel, StreamKernel, gemv_cost, rows_cost
+from costmodel.spmv_rows import Rows, rows_of
 from costmodel.vector import estimate_vector
 from costmodel.winograd import useful_macs, winograd_cost, winograd_size
 from patterns.base import Pattern
 from patterns.block import Block
 from patterns.encodings.base import ByteWidths, EncodedSize
 from patterns.encodings.catalog import encoding as encoding_called
-from patterns.gs import GatherScatter
-from patterns.gs_scatter import GatherScatterPermuted
 from patterns.n_of_m import NOfM
 from simulator.result import Counters, LayerResult
 from simulator.spec import DeviceError
@@ -82,6 +85,22 @@ def dense_cost(layer: MatrixLayer | ProductLayer, device: RooflineDevice, *, dty
     return _dense_cost(layer, problem_of(layer, VALUE_BYTES[dtype]), dense_kernel(layer, device, dtype), run)
 
 
+def estimate_rows(
+    layer: MatrixLayer, rows: Rows, kernel: StreamKernel, device: RooflineDevice, *, dtype: str
+) -> LayerResult:
+    """Return what ``layer`` costs on the sparse ``kernel`` of ``device``, from the rows of its mask alone.
+
+    As ``estimate`` where that chooses the kernel, and also for rows that keep everything, which it would run dense.
+    Raises DeviceError for a dtype that the device does not have.
+    """
+    run, _ = _run(device, dtype, 1)
+    problem = problem_of(layer, VALUE_BYTES[run.dtype])
+    cost = rows_cost(problem, kernel, run, rows)
+    kept = int(rows.kept.sum())
+    density = kept / (rows.kept.size * rows.columns)
+    return _result(layer, problem, cost, run, effectual=kept * layer.p, density=density, reason="")
+
+
 def _run(device: RooflineDevice, dtype: str, threads: int) -> tuple[Run, str]:
     if dtype not in device.dtypes:
         raise DeviceError(f"dtype is {dtype!r}, and {device.name} has {', '.join(device.dtypes)}")
@@ -124,12 +143,18 @@ def _dense_cost(layer: MatrixLayer | ProductLayer, problem: Problem, kernel: Ker
     match kernel:
         case TileKernel():
             return tile_cost(problem, kernel, run, size)
+        case ThreadKernel():
+            return thread_cost(problem, kernel, run, size)
         case DepthwiseKernel():
             return depthwise_cost(problem, kernel, run, size)
-        case EngineKernel(lanes=lanes):
-            return engine_cost(problem, kernel, run, size, lanes)
+        case EngineKernel():
+            return engine_cost(problem, kernel, run, size)
         case MeasuredKernel():
             return measured_cost(problem, kernel, run, size)
+        case GemvKernel():
+            return gemv_cost(problem, kernel, run, size)
+        case GpuTileKernel():
+            return gpu_tile_cost(layer, problem, kernel, run, size)
         case WinogradKernel():
             taken = winograd_size(layer, kernel)
             if taken is None or isinstance(layer, ProductLayer):
@@ -143,10 +168,14 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
     mask = trace.mask
     if not kernel.serves or mask is None:
         return _dense_cost(layer, problem, kernel, run)
-    size = _encoded_size(trace, layer, problem, kernel)
+    if isinstance(kernel, StreamKernel):
+        return rows_cost(problem, kernel, run, rows_of(mask))
+    size = _encoded_size(trace, layer, problem, kernel, run.device)
     match kernel:
         case TileKernel():
             return tile_cost(problem, kernel, run, size)
+        case GpuTileKernel():
+            return gpu_tile_cost(layer, problem, kernel, run, size)
         case RowKernel():
             return row_cost(problem, kernel, run, size, mask)
         case BlockKernel():
@@ -155,7 +184,7 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
                 raise AssertionError(f"kernel {kernel.name} was chosen for {pattern.spelling}")
             return block_cost(problem, kernel, run, size, mask, (pattern.height, pattern.width))
         case EngineKernel():
-            return engine_cost(problem, kernel, run, size, _lanes(trace.pattern, kernel))
+            return engine_cost(problem, kernel, run, size, trace.pattern)
         case MeasuredKernel():
             return measured_cost(problem, kernel, run, size)
         case _:
@@ -167,26 +196,21 @@ def _stored_pattern(pattern: Pattern, kernel: Kernel) -> Pattern:
     match kernel:
         case RowKernel(row_block=rows) if rows > 1:
             return Block(height=rows, width=1)
-        case TileKernel(kept=(kept, of)) if kept < of:
+        case TileKernel(kept=(kept, of)) | GpuTileKernel(kept=(kept, of)) if kept < of:
             return NOfM(n=kept, m=of)
         case _:
             return pattern
 
 
-def _lanes(pattern: Pattern, kernel: EngineKernel) -> int:
-    """Lanes of the engine: a gather engine is built with the pattern's own B."""
-    if kernel.encoding in ("gs", "packed") and isinstance(pattern, GatherScatter | GatherScatterPermuted):
-        return pattern.banks
-    return kernel.lanes
-
-
-def _encoded_size(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kernel) -> EncodedSize:
+def _encoded_size(
+    trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kernel, device: RooflineDevice
+) -> EncodedSize:
     if trace.mask is None:
         raise AssertionError(f"layer {layer.name} has no mask to encode")
     pattern = _stored_pattern(trace.pattern.stored_as(layer.k), kernel)
     widths = ByteWidths(value=problem.value_bytes, index=kernel.index_bytes, pointer=kernel.pointer_bytes)
     store = encoding_called(kernel.encoding)
-    banks = column_banks(layer, _lanes(pattern, kernel)) if isinstance(kernel, EngineKernel) else None
+    banks = column_banks(layer, gather_banks(device, kernel, pattern)) if isinstance(kernel, EngineKernel) else None
     sizes = [
         store.size(matrix, pattern, widths, None if banks is None else banks[group])
         for group, matrix in enumerate(trace.mask)
@@ -240,13 +264,34 @@ def _result(
         encoding=cost.kernel.encoding,
         kernel=cost.kernel.name,
         reason=reason,
+        fabric=cost.fabric,
     )
-    return _with_band(result, cost.kernel, problem) if isinstance(cost.kernel, MeasuredKernel) else result
+    match cost.kernel:
+        case MeasuredKernel():
+            return _with_band(result, cost.kernel, problem)
+        case GpuTileKernel():
+            return _with_range(result, beyond_calibration(cost.kernel, layer.macs))
+        case StreamKernel():
+            return _with_range(result, _left(cost.kernel, problem, result.density))
+        case _:
+            return result
+
+
+def _left(kernel: StreamKernel, problem: Problem, density: float | None) -> str:
+    left = outside(kernel.ranges, problem, density)
+    return f"outside what was measured: {left}" if left else ""
+
+
+def _with_range(result: LayerResult, note: str) -> LayerResult:
+    """Return ``result``, flagged where ``note`` says that it lies beyond what its kernel was fitted to."""
+    if not note:
+        return result
+    return replace(result, extrapolated=True, reason="; ".join(part for part in (result.reason, note) if part))
 
 
 def _with_band(result: LayerResult, kernel: MeasuredKernel, problem: Problem) -> LayerResult:
     """Return ``result`` with the error that its kernel's calibration found on shapes that it did not fit."""
-    left = outside(kernel, problem, result.density)
+    left = outside(kernel.ranges, problem, result.density)
     note = f"outside what was calibrated: {left}" if left else ""
     return replace(
         result,

@@ -173,11 +173,11 @@ def measured_cost(problem: Problem, kernel: MeasuredKernel, run: Run, size: Enco
     )
 
 
-def outside(kernel: MeasuredKernel, problem: Problem, density: float | None) -> str:
-    """Return which count of a product lies outside what was calibrated, "" for none."""
+def outside(ranges: Sequence[Range], problem: Problem, density: float | None) -> str:
+    """Return which count of a product lies outside ``ranges``, what was measured; "" for none."""
     values = {"m": problem.m, "k": problem.k, "positions": problem.positions, "density": density}
     found = []
-    for one in kernel.ranges:
+    for one in ranges:
         value = values.get(one.name)
         if value is not None and not one.least <= value <= one.most:
             found.append(f"{one.name} {value:.4g} is outside {one.least:.4g} to {one.most:.4g}")

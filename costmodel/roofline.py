@@ -15,6 +15,7 @@ from math import ceil, isqrt
 from costmodel.problem import Problem
 from costmodel.spec import Dtype, Kernel, RooflineDevice
 from patterns.encodings.base import EncodedSize
+from simulator.result import FabricUse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,9 @@ class Run:
 
     @property
     def clock_hz(self) -> float:
+        built = self.device.fabric.engine if self.device.fabric else None
+        if built is not None and built.clock_hz is not None:
+            return float(built.clock_hz)
         lost = (self.units - 1) * (self.device.thread_loss or 0.0) if self.device.static_threads else 0.0
         return min(self.device.paces_hz(self.units)) / (1 + lost)
 
@@ -52,6 +56,7 @@ class Cost:
     dram_read_bytes: int
     dram_write_bytes: int
     mapping: str
+    fabric: FabricUse | None = None
 
     @property
     def latency_s(self) -> float:

@@ -6,7 +6,11 @@ dense mask never meets a sparse kernel. Leaves out: runtimes that measure and pi
 
 from __future__ import annotations
 
+from costmodel.fpga import widths
+from costmodel.fpga_choice import engine_obstacle
 from costmodel.measured import MeasuredKernel
+from costmodel.problem import problem_of
+from costmodel.server_gpu_tiles import GpuTileKernel
 from costmodel.spec import (
     BlockKernel,
     DepthwiseKernel,
@@ -18,6 +22,7 @@ from costmodel.spec import (
     TileKernel,
     WinogradKernel,
 )
+from costmodel.spmv import GemvKernel, StreamKernel, VectorKernel
 from costmodel.winograd import winograd_size
 from patterns.base import Pattern
 from patterns.block import Block
@@ -43,7 +48,32 @@ def dense_kernel(layer: MatrixLayer | ProductLayer, device: RooflineDevice, dtyp
 
 
 def _takes(kernel: Kernel, layer: MatrixLayer | ProductLayer) -> bool:
-    return not isinstance(kernel, WinogradKernel) or winograd_size(layer, kernel) is not None
+    if kernel.pointwise and (isinstance(layer, ProductLayer) or not _is_pointwise(layer)):
+        return False
+    match kernel:
+        case WinogradKernel():
+            return winograd_size(layer, kernel) is not None
+        case GemvKernel():
+            return _vectors(layer) == 1
+        case _:
+            return True
+
+
+def _vectors(layer: MatrixLayer | ProductLayer) -> int:
+    """Return how many right-hand vectors a step of ``layer`` has."""
+    return problem_of(layer, 1).positions
+
+
+def rows_kernel(layer: MatrixLayer, rule: Pattern, device: RooflineDevice, dtype: str) -> StreamKernel | None:
+    """Return the kernel that runs ``layer`` under ``rule``, where all that it reads of a mask is the rows' counts."""
+    kernel = next((one for one in device.kernels if family(rule) in one.serves), None)
+    if not isinstance(kernel, StreamKernel) or dtype not in kernel.dtypes or layer.kind not in kernel.kinds:
+        return None
+    return kernel if not isinstance(kernel, VectorKernel) or _vectors(layer) == 1 else None
+
+
+def _is_pointwise(layer: MatrixLayer) -> bool:
+    return layer.window.kernel == (1, 1) and layer.window.stride == (1, 1)
 
 
 def choose(
@@ -58,7 +88,7 @@ def choose(
         raise DeviceError(f"encoding is {encoding!r}, and the kernels of {device.name} read {', '.join(known)}")
     dense = dense_kernel(layer, device, dtype)
     rule = family(trace.pattern)
-    if trace.mask is None or trace.mask.all():
+    if trace.all_kept:
         return dense, "the mask is dense" if encoding not in (None, "dense") else ""
     if encoding == "dense" or (encoding is None and rule == "dense"):
         return dense, ""
@@ -68,13 +98,16 @@ def choose(
         candidates = [kernel for kernel in device.kernels if rule in kernel.serves]
     else:
         candidates = [kernel for kernel in device.kernels if kernel.serves and kernel.encoding == encoding]
-    obstacles = [obstacle(kernel, trace, layer, dtype) for kernel in candidates]
+    obstacles = [
+        engine_obstacle(kernel, trace.pattern, device) or obstacle(kernel, trace, layer, dtype) for kernel in candidates
+    ]
     for kernel, stands in zip(candidates, obstacles, strict=True):
         if stands is None:
             return kernel, ""
     if not candidates:
         return dense, f"{device.name} has no kernel for {rule}: dense kernel, zeros computed"
-    nearest = next((at for at in reversed(range(len(candidates))) if layer.kind in candidates[at].kinds), 0)
+    near = [at for at, one in enumerate(candidates) if layer.kind in one.kinds and dtype in one.dtypes]
+    nearest = near[-1] if near else 0
     why = f"{candidates[nearest].name} {obstacles[nearest]}"
     spelling = trace.pattern.spelling
     return dense, f"{device.name} has no kernel for {spelling} here ({why}): dense kernel, zeros computed"
@@ -86,10 +119,11 @@ def obstacle(kernel: Kernel, trace: LayerTrace, layer: MatrixLayer, dtype: Dtype
         return f"has {', '.join(kernel.dtypes)} and not {dtype}"
     if layer.kind not in kernel.kinds:
         return f"takes {', '.join(kernel.kinds)} and not {layer.kind}"
-    window = layer.window
-    if kernel.pointwise and (window.kernel != (1, 1) or window.stride != (1, 1)):
-        kh, kw = window.kernel
-        return f"takes 1x1 windows of stride 1 and not {kh}x{kw} of stride {max(window.stride)}"
+    if kernel.pointwise and not _is_pointwise(layer):
+        kh, kw = layer.window.kernel
+        return f"takes 1x1 windows of stride 1 and not {kh}x{kw} of stride {max(layer.window.stride)}"
+    if isinstance(kernel, VectorKernel) and _vectors(layer) > 1:
+        return f"takes one vector and not {_vectors(layer)} positions"
     return _pattern_obstacle(kernel, trace)
 
 
@@ -99,14 +133,14 @@ def _pattern_obstacle(kernel: Kernel, trace: LayerTrace) -> str | None:
         case RowKernel(row_block=rows) if rows > 1:
             if not isinstance(pattern, Block) or pattern.height % rows:
                 return f"takes blocks of a multiple of {rows} rows"
-        case TileKernel(kept=(kept, of)) if kept < of:
+        case TileKernel(kept=(kept, of)) | GpuTileKernel(kept=(kept, of)) if kept < of:
             return _n_of_m_obstacle(kept, of, trace)
         case BlockKernel(smallest_block=least):
             if not isinstance(pattern, Block) or min(pattern.height, pattern.width) < least:
                 return f"takes blocks of at least {least}x{least}"
         case EngineKernel(encoding="bsr", lanes=lanes):
-            if not isinstance(pattern, Block) or pattern.height * pattern.width % lanes:
-                return f"takes blocks of a multiple of {lanes} weights"
+            if not isinstance(pattern, Block) or not widths(kernel, pattern):
+                return f"takes blocks of a multiple of {min(lanes)} weights"
         case EngineKernel(encoding="n_of_m") if not isinstance(pattern, NOfM):
             return "takes n_of_m masks"
         case EngineKernel(encoding="gs") if not isinstance(pattern, GatherScatter | GatherScatterPermuted):

@@ -1,14 +1,15 @@
 """Sparse kernels on processors: rows of kept columns (CSR and its row blocks), and blocks on a matrix unit.
 
 Row kernels count instructions: for each kept column and block of positions the loads of weight, index and activations,
-the multiply-adds and the index decode; the load pipes, the arithmetic pipes and the decoder are three bounds, and a
-core in order also waits for each index and for each line that its first cache does not hold. What the real mask
-decides: kept columns per row block, hence padding, bytes and imbalance. Leaves out: cache conflicts between gathered
-rows, and reuse of a gathered column between rows beyond ``row_block``.
+prefetches, the multiply-adds and the index decode; the load pipes, the arithmetic pipes and the decoder are three
+bounds. A core in order does not overlap them: see ``_column_cycles``. What the real mask decides: kept columns per row
+block, hence padding, bytes and imbalance. Leaves out (DEVIATIONS 3): cache conflicts between gathered rows, misses of
+the TLB, and reuse of a gathered column between rows beyond ``row_block``.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
@@ -16,12 +17,17 @@ import numpy.typing as npt
 
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run, level_bounds_s, main_memory_bytes, overhead_s
-from costmodel.spec import BlockKernel, RowKernel
+from costmodel.spec import VALUE_BYTES, BlockKernel, Pipes, RowKernel
 from patterns.base import Mask
 from patterns.encodings.base import EncodedSize
 
 Counts = npt.NDArray[np.int64]
 LINE_BYTES = 64  # of every cache modelled
+# llvm AArch64SchedA53.td: accumulator forwarding makes a chain of FMLA 4; AArch64SchedA57.td 5
+MULTIPLY_CHAIN_CYCLES = 4
+ADD_CHAIN_CYCLES = 1  # of whole numbers, assumed
+HALF_BYTES = 8  # a load pipe that takes a vector in two cycles takes half of one in one
+MISPREDICT_CYCLES = 10  # llvm AArch64SchedA53.td 9, AArch64SchedNeoverseN1.td 11
 
 
 def block_row_counts(mask: Mask, rows: int, columns: int) -> Counts:
@@ -68,61 +74,151 @@ def largest_share(counts: Counts, blocks: int, units: int, split: str) -> float:
 
 def row_cost(problem: Problem, kernel: RowKernel, run: Run, size: EncodedSize, mask: Mask) -> Cost:
     """Return the cost of ``mask`` [groups, m, k] on a row kernel. The device must have pipes."""
-    pipes = run.device.pipes
-    if pipes is None:
-        raise AssertionError(f"device {run.device.name} has the row kernel {kernel.name} and no pipes")
     counts = block_row_counts(mask, kernel.row_block, 1)
-    columns, row_blocks = int(counts.sum()), counts.size
-    lanes = pipes.vector_bytes // problem.value_bytes
-    mix, rows = kernel.mix, kernel.row_block
+    columns = int(counts.sum())
     blocks = position_blocks(problem.positions, kernel.position_block)
-    vectors = sum(count * ceil(extent / lanes) for count, extent in blocks)
     passes = sum(count for count, _ in blocks)
-    multiplies = columns * rows * vectors
-    loads = columns * (vectors + passes * (mix.weight_loads + mix.index_loads))
-    others = columns * passes * mix.integer_operations + row_blocks * rows * vectors * mix.epilogue
     share = largest_share(counts, passes, run.units, kernel.split)
-    cycle_s = problem.steps * share / (run.clock_hz * kernel.efficiency)
-    gathers = columns * sum(count * max(kernel.sector_bytes, extent * problem.value_bytes) for count, extent in blocks)
     gather_level = _gather_level(problem, kernel, run)
-    stalls = columns * _stall_cycles(problem, blocks, run, gather_level)
-    level_bytes, read, written = _row_bytes(problem, run, size, passes, gathers, gather_level)
+    inner = [_column_cycles(problem, kernel, run, extent, gather_level) for _, extent in blocks]
+    ends = [_row_end_cycles(problem, kernel, run, extent) for _, extent in blocks]
+    cycle_s = problem.steps * share / (run.clock_hz * kernel.efficiency)
     bounds = {
-        "compute": cycle_s * multiplies * lanes / run.macs_per_cycle(kernel),
-        "gather": cycle_s * (loads / pipes.loads_per_cycle + stalls),
-        "issue": cycle_s * (multiplies + loads + others) / pipes.instructions_per_cycle,
+        name: cycle_s
+        * sum(
+            count * (columns * getattr(cycles, name) + counts.size * getattr(end, name))
+            for (count, _), cycles, end in zip(blocks, inner, ends, strict=True)
+        )
+        for name in ("compute", "gather", "issue")
     }
+    gathers = columns * sum(count * _gather_bytes(problem, kernel, extent) for count, extent in blocks)
+    level_bytes, read, written = _row_bytes(problem, run, size, passes, gathers, gather_level)
     bounds |= level_bounds_s(run, kernel, level_bytes)
     bounds["overhead"] = overhead_s(run, problem)
+    lanes = _lanes(problem, run)
+    issued = columns * kernel.row_block * sum(count * ceil(extent / lanes) for count, extent in blocks) * lanes
     return Cost(
         kernel=kernel,
         size=size,
-        macs_issued=problem.steps * multiplies * lanes,
+        macs_issued=problem.steps * issued,
         bounds_s=bounds,
         dram_read_bytes=read,
         dram_write_bytes=written,
-        mapping=f"{rows} rows x {kernel.position_block} positions, {passes} position blocks on {run.units} units, "
-        f"largest share {share * run.units:.2f} of an even one",
+        mapping=f"{kernel.row_block} rows x {kernel.position_block} positions, {passes} position blocks on "
+        f"{run.units} units, largest share {share * run.units:.2f} of an even one",
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cycles:
+    """Cycles of one piece of a kernel by what may bind it: arithmetic, loads and waiting for them, issue slots."""
+
+    compute: float
+    gather: float
+    issue: float
+
+
+def _pipes(run: Run) -> Pipes:
+    if run.device.pipes is None:
+        raise AssertionError(f"device {run.device.name} has row kernels and no pipes")
+    return run.device.pipes
+
+
+def _lanes(problem: Problem, run: Run) -> int:
+    return _pipes(run).vector_bytes // problem.value_bytes
+
+
+def _column_cycles(problem: Problem, kernel: RowKernel, run: Run, extent: int, gather_level: int) -> _Cycles:
+    """Cycles of the inner loop: one kept column of a row block for ``extent`` positions.
+
+    A core that reorders overlaps all of it; an accumulator is added to once a column, so a column takes at least the
+    chain of one multiply-add. A core in order issues no multiply-add beside a vector load, so the two add up; it waits
+    for loads that no earlier column covers, and for lines from beyond its first cache: the first of them for the whole
+    latency, the rest as that level delivers them.
+    Reference: Tencent/ncnn docs/developer-guide/arm-a53-a55-dual-issue.md @61c33311: a 128-bit load is not issued
+    beside a multiply-add, which waits two cycles; 64-bit integer loads and pointer updates are.
+    """
+    pipes, mix = _pipes(run), kernel.mix
+    vectors = ceil(extent / _lanes(problem, run))
+    multiplies = kernel.row_block * vectors * mix.multiply_operations
+    arithmetic = multiplies * _operation_cycles(problem, kernel, run)
+    narrow_rate = max(pipes.loads_per_cycle, 1)
+    wide = vectors / (narrow_rate if extent * problem.value_bytes <= HALF_BYTES else pipes.loads_per_cycle)
+    weights = mix.weight_loads / narrow_rate
+    loads = wide + weights + (mix.index_loads + mix.prefetches) / narrow_rate
+    slots = multiplies + vectors + mix.weight_loads + mix.index_loads + mix.prefetches + mix.integer_operations
+    issue = slots / pipes.instructions_per_cycle
+    chain = _chain_cycles(run)
+    if pipes.load_to_use is None:
+        return _Cycles(compute=max(arithmetic, chain), gather=loads, issue=issue)
+    covered = kernel.pipelined and extent == kernel.position_block
+    waited: float = 0 if covered else kernel.load_chain * pipes.load_to_use
+    if gather_level:
+        waited += _miss_cycles(problem, kernel, run, extent)
+    serial = max(arithmetic + weights + wide, loads) + waited
+    return _Cycles(compute=max(arithmetic, chain), gather=max(serial, chain), issue=issue)
+
+
+def _chain_cycles(run: Run) -> int:
+    """Cycles from one addition to a sum to the next."""
+    if not run.device.static_threads:
+        return 0  # other warps fill a GPU's waits
+    return ADD_CHAIN_CYCLES if run.dtype == "int8" else MULTIPLY_CHAIN_CYCLES
+
+
+def _operation_cycles(problem: Problem, kernel: RowKernel, run: Run) -> float:
+    """Cycles of one vector instruction of the inner loop: a multiply-add, or any where several make one."""
+    if kernel.mix.multiply_operations == 1:
+        return _lanes(problem, run) / run.macs_per_cycle(kernel)
+    widest = dict(run.device.vector_macs_per_cycle)["fp32"]
+    return _pipes(run).vector_bytes / VALUE_BYTES["fp32"] / widest
+
+
+def _miss_cycles(problem: Problem, kernel: RowKernel, run: Run, extent: int) -> float:
+    """Cycles that a core in order waits for the lines of one gather from beyond its first cache."""
+    lines = _lines(problem, kernel, extent)
+    line_cycles = LINE_BYTES / run.device.levels[1].bytes_per_s(1) * run.clock_hz
+    return (_pipes(run).miss_to_use or 0) + (lines - 1) * line_cycles
+
+
+def _row_end_cycles(problem: Problem, kernel: RowKernel, run: Run, extent: int) -> _Cycles:
+    """Cycles around the inner loop, for one row block and ``extent`` positions: sums begun, clamped and stored.
+
+    A CPU mispredicts the loop's exit, as rows differ in how many columns they keep.
+    """
+    pipes = _pipes(run)
+    operations = kernel.row_block * ceil(extent / _lanes(problem, run)) * kernel.mix.epilogue
+    flushed = MISPREDICT_CYCLES if run.device.static_threads else 0
+    if pipes.load_to_use is None:
+        return _Cycles(compute=flushed, gather=flushed, issue=flushed + operations / pipes.instructions_per_cycle)
+    return _Cycles(compute=flushed, gather=flushed + operations, issue=flushed + operations)  # a vector one a cycle
+
+
+def _lines(problem: Problem, kernel: RowKernel, extent: int) -> int:
+    ahead = kernel.lines_ahead if extent == kernel.position_block else 0
+    return ceil(extent * problem.value_bytes / LINE_BYTES) + ahead
+
+
+def _gather_bytes(problem: Problem, kernel: RowKernel, extent: int) -> int:
+    """Bytes that a gather of ``extent`` positions takes from the level that serves it: whole lines, or sectors."""
+    if kernel.gather_level is not None:
+        return max(kernel.sector_bytes, extent * problem.value_bytes)
+    return _lines(problem, kernel, extent) * LINE_BYTES
+
+
 def _gather_level(problem: Problem, kernel: RowKernel, run: Run) -> int:
-    """Index of the level that serves gathers: the innermost that holds K x a block of positions."""
+    """Index of the level that serves gathers: the innermost that holds what a block of positions reads.
+
+    Blocks of several positions read an operand whose channels lie apart: whole lines of each, unless the channels are
+    so short that they share them. One position at a time reads an operand whose columns lie side by side.
+    """
     if kernel.gather_level is not None:
         return kernel.gather_level
-    working_set = problem.k * min(kernel.position_block, problem.positions) * problem.value_bytes
+    extent = min(kernel.position_block, problem.positions)
+    column_bytes = min(_lines(problem, kernel, extent) * LINE_BYTES, problem.positions * problem.value_bytes)
+    working_set = problem.k * (problem.value_bytes if kernel.position_block == 1 else column_bytes)
     levels = run.device.levels
     return next((at for at, level in enumerate(levels) if working_set <= (level.bytes or working_set)), 0)
-
-
-def _stall_cycles(problem: Problem, blocks: list[tuple[int, int]], run: Run, gather_level: int) -> int:
-    """Cycles that a core in order waits for each kept column: its index, then lines from beyond the first level."""
-    pipes = run.device.pipes
-    if pipes is None or pipes.load_to_use is None:
-        return 0
-    lines = sum(count * ceil(extent * problem.value_bytes / LINE_BYTES) for count, extent in blocks)
-    waited = lines * (pipes.miss_to_use or 0) if gather_level else 0
-    return sum(count for count, _ in blocks) * pipes.load_to_use + waited
 
 
 def _row_bytes(

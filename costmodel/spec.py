@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, get_args
 
+from costmodel.fabric import Fabric
 from simulator.spec import DeviceError
 
 Dtype = Literal["fp32", "fp16", "int8"]
 DeviceKind = Literal["mobile_cpu", "cpu", "mobile_gpu", "server_gpu", "fpga"]
 VALUE_BYTES: dict[str, int] = {"fp32": 4, "fp16": 2, "int8": 1}
+Addressing = Literal["aligned", "window", "any"]
 PER_DTYPE = tuple[tuple[Dtype, int], ...]  # a mapping that can be hashed
 
 
@@ -138,6 +140,7 @@ class WinogradKernel(Kernel):
     """3 x 3 convolutions of stride 1 as (outputs + 2)^2 small products of transformed operands.
 
     ``sizes``: the first that takes the layer. ``least_channels``: in or out, below which it does not run.
+    ``launches``: transforms and products that are kernels of their own, each with a launch (GPUs).
     ``transform_efficiency``: share of the vector rate that the transforms reach.
     """
 
@@ -146,6 +149,7 @@ class WinogradKernel(Kernel):
     register_rows: int
     register_positions: int
     transform_efficiency: float
+    launches: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,13 +164,17 @@ class InstructionMix:
     """Instructions of a row kernel beside the multiply-adds and the activation loads, one of each a vector.
 
     For each kept column of a row block and each position block: ``weight_loads``, ``index_loads`` and
-    ``integer_operations`` (index decode, address, loop). For each row and vector of positions: ``epilogue``.
+    ``integer_operations`` (index decode, address, loop) and ``prefetches``. For each row and vector of positions:
+    ``epilogue``; and where a multiply-add takes several, as where int8 products are widened and then added,
+    ``multiply_operations`` instead of one at the rate of the data type.
     """
 
     weight_loads: int
     index_loads: int
     integer_operations: int
     epilogue: int
+    prefetches: int = 0
+    multiply_operations: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +185,9 @@ class RowKernel(Kernel):
     ``position_block``: positions at a time; a rest runs in halves of it. ``split``: how units share the work:
     "positions" (whole blocks, static), "rows" (contiguous and static), "dynamic" (row by row as units become free).
     ``gather_level``: index of the memory level that serves gathers, None: the innermost that holds K x block;
-    ``sector_bytes``: the least that level moves for one gather.
+    ``sector_bytes``: the least that level moves for one gather. ``lines_ahead``: lines behind a gathered block that
+    prefetches bring in. ``pipelined``: whole blocks load the next column while this one is multiplied; ``load_chain``:
+    otherwise, how many loads of a column wait one for another before its multiply-add (index, then activation: 2).
     """
 
     row_block: int
@@ -186,6 +196,9 @@ class RowKernel(Kernel):
     split: Literal["positions", "rows", "dynamic"]
     gather_level: int | None = None
     sector_bytes: int = 1
+    lines_ahead: int = 0
+    pipelined: bool = False
+    load_chain: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,26 +211,14 @@ class BlockKernel(Kernel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineKernel(Kernel):
-    """An engine built from FPGA fabric: ``rows`` x ``lanes`` columns x as many positions as the fabric allows.
+    """A datapath that can be built from FPGA fabric; how large is chosen (``costmodel/fpga.py``).
 
-    With one row it is a gather engine: a lane reads any of ``lanes`` banks, groups of slots go in one a cycle, and for
-    ``gs`` the engine is built with the pattern's own B.
+    ``lanes``: the widths it can have; for ``gs`` the pattern's own B instead. ``addressing``: what activations a lane
+    reaches: "aligned": those of its own column (dense, blocks), "window": one of M (N:M), "any": of any bank.
     """
 
-    rows: int
-    lanes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fabric:
-    """What an FPGA has and which share of it an engine may take. BRAM36 words are ``bram_word_bytes`` wide."""
-
-    dsp: int
-    bram36: int
-    bram_word_bytes: int
-    dsp_share: float
-    bram_share: float
-    dsp_per_mac: PER_DTYPE
+    lanes: tuple[int, ...]
+    addressing: Addressing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +254,7 @@ class RooflineDevice:
             raise DeviceError(f"device {self.name}: kind is {self.kind!r}, and must be one of {get_args(DeviceKind)}")
         if len(self.levels) < 2 or self.levels[-1].bytes is not None or any(x.bytes is None for x in self.levels[:-1]):
             raise DeviceError(f"device {self.name}: levels must end with the main memory, and no other level is one")
+        self._check_fabric()
         found = numbers(self)
         for path, value in found.items():
             if value < 0:
@@ -262,6 +264,29 @@ class RooflineDevice:
         for path in self.sources:
             if not any(number == path or number.startswith(path + ".") for number in found):
                 raise DeviceError(f"device {self.name}: sources names {path}, and the device has no such number")
+
+    def _check_fabric(self) -> None:
+        if self.fabric is None:
+            if self.kind == "fpga" or any(isinstance(kernel, EngineKernel) for kernel in self.kernels):
+                raise DeviceError(f"device {self.name}: fabric is missing, and engines are built from one")
+            return
+        missing = self.fabric.missing(self.dtypes)
+        if missing is not None:
+            raise DeviceError(f"device {self.name}: {missing} is missing, and matrix_macs_per_cycle has its data type")
+        free = {
+            dtype: self.fabric.budget.dsp - self.fabric.dsps_of_macs(dtype, rate, 1)
+            for dtype, rate in self.vector_macs_per_cycle
+        }
+        most = {dtype: self.fabric.macs_of_dsps(dtype, max(free.get(dtype, 0), 0)) for dtype in self.dtypes}
+        if dict(self.matrix_macs_per_cycle) != most:
+            rule = f"must be {most}, what the DSPs do beside the vector unit"
+            raise DeviceError(
+                f"device {self.name}: matrix_macs_per_cycle is {dict(self.matrix_macs_per_cycle)}, and {rule}"
+            )
+        if self.levels[-2].bytes != self.fabric.chip_bytes:
+            where = f"levels.{self.levels[-2].name}.bytes is {self.levels[-2].bytes}"
+            rule = f"must be {self.fabric.chip_bytes}, what the memories of the budget hold"
+            raise DeviceError(f"device {self.name}: {where}, and {rule}")
 
     @property
     def dtypes(self) -> tuple[Dtype, ...]:

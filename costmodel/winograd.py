@@ -103,7 +103,7 @@ def winograd_cost(layer: MatrixLayer, problem: Problem, kernel: WinogradKernel, 
     )
     bounds = {"compute": cycles / (run.clock_hz * run.units)}
     bounds |= level_bounds_s(run, kernel, (*held, read + written))
-    bounds["overhead"] = overhead_s(run, problem)
+    bounds["overhead"] = overhead_s(run, problem) + (kernel.launches - 1) * run.device.step_overhead_s
     return Cost(
         kernel=kernel,
         size=size,

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from costmodel.estimate import estimate as estimate
     from gatherline.api import area as area
+    from gatherline.api import break_even as break_even
+    from gatherline.api import device_text as device_text
     from gatherline.api import energy as energy
     from gatherline.api import inspect as inspect
     from gatherline.api import load as load
@@ -36,6 +38,8 @@ _HOME = {
     "LayerTrace": "traces.trace",
     "Network": "traces.layer",
     "area": "gatherline.api",
+    "break_even": "gatherline.api",
+    "device_text": "gatherline.api",
     "encoding": "patterns.encodings.catalog",
     "energy": "gatherline.api",
     "estimate": "costmodel.estimate",

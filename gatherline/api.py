@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.area import Area
 from costmodel.area import area as area_of
+from costmodel.device_file import device_text as roofline_text
+from costmodel.spec import RooflineDevice
 from costmodel.tables.catalog import DEFAULT_TECHNOLOGY, technology_named
 from gatherline import pipeline
+from gatherline.advice.tolerance import TOLERANCE
 from gatherline.energy_report import energy_report
 from gatherline.inspection import Inspection
 from gatherline.pipeline_types import Report
-from gatherline.request import RunRequest, cycle_device, lower
+from gatherline.request import RunRequest, cycle_device, device_named, lower
+from simulator.spec import DeviceError
 from traces.layer import ModelError, Network
 
 if TYPE_CHECKING:
+    from gatherline.advice.break_even import BreakEvenReport
     from gatherline.validation import ValidationReport
 
 
@@ -106,6 +111,14 @@ def area(device: str, technology: str = DEFAULT_TECHNOLOGY.name) -> Area:
     return area_of(cycle_device(device), technology_named(technology))
 
 
+def device_text(device: str) -> str:
+    """Return a roofline, a preset or of a TOML file, as the whole table of a file. Raises DeviceError."""
+    found = device_named(device)
+    if not isinstance(found, RooflineDevice):
+        raise DeviceError(f"device {found.name} is a cycle-level device, whose files have a base and what differs")
+    return roofline_text(found)
+
+
 def timeline(
     directory: str | Path, device: str | None = None, out: str | Path | None = None, layer: str | None = None
 ) -> Path:
@@ -147,6 +160,26 @@ def validate(
     from gatherline.validation import validation_report
 
     return validation_report(devices, families, None if tables is None else Path(tables))
+
+
+def break_even(
+    model: Any,
+    devices: Sequence[str],
+    *,
+    patterns: Sequence[str] = (),
+    tolerance: float = TOLERANCE,
+    example_inputs: tuple[Any, ...] | None = None,
+    **options: Any,
+) -> BreakEvenReport:
+    """Return below which density each pattern beats dense, for each layer and the whole network, on each device.
+
+    ``options`` are the other fields of ``RunRequest``, but no sparsities. Raises what ``run`` raises.
+    """
+    from gatherline.advice.break_even import BreakEvenRequest
+    from gatherline.advice.break_even import break_even as solve
+
+    request = BreakEvenRequest(run=_request(model, patterns, (), devices, options), tolerance=tolerance)
+    return solve(request, network=_network(model, example_inputs))
 
 
 def inspect(model: str | Path, **options: Any) -> Inspection:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from gatherline.advice.tolerance import TOLERANCE
 from gatherline.options import (
     Arch,
     ArgumentError,
@@ -49,6 +50,7 @@ from gatherline.options import (
 )
 
 if TYPE_CHECKING:
+    from gatherline.advice.break_even import BreakEvenReport
     from gatherline.pipeline_types import Report
     from gatherline.request import RunRequest
 
@@ -425,6 +427,10 @@ def validate(
     tables: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of measurements. Default: the repository's validation/.")
     ] = None,
+    measured: Annotated[
+        Path | None,
+        typer.Option(metavar="TABLE.csv", help="A table of simulate calibrate instead; --device may be a TOML file."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for tables and scatter plots.")] = None,
     json: Json = False,
     debug: Debug = False,
@@ -434,13 +440,17 @@ def validate(
     A line for each device, what it was measured on, and kernel family: median and 90th-percentile error, bias, rank
     correlation over nets, and the noise floor of the measurements. Devices that nothing was fitted to are marked.
     """
+    from gatherline.progress import terminal_progress
     from gatherline.report.files import check_target
     from gatherline.report.validation_table import print_validation
     from gatherline.validation import validation_report
 
+    if measured is not None:
+        _validate_measured(measured, device or [], {"family": family, "tables": tables, "out": out}, json=json)
+        return
     if out is not None:
         check_target(out)
-    report = validation_report(device or [], family or [], tables)
+    report = validation_report(device or [], family or [], tables, terminal_progress())
     if json:
         sys.stdout.write(report.to_json())
     else:
@@ -448,6 +458,70 @@ def validate(
     sys.stdout.flush()
     for path in report.write(out) if out is not None else []:
         print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
+
+
+def _validate_measured(table: Path, devices: Sequence[str], others: dict[str, object], *, json: bool) -> None:
+    from gatherline.measured_report import measured_report
+    from gatherline.report.measured_table import print_measured
+    from gatherline.request_error import RequestError
+
+    for name, value in others.items():
+        if value:
+            raise RequestError(f"--{name} is of published tables, and cannot stand beside --measured")
+    found = measured_report(table, devices)
+    if json:
+        sys.stdout.write(found.to_json())
+    else:
+        print_measured(found.rows, found.manifest, sys.stdout)
+
+
+@app.command()
+def advise(
+    model: Model,
+    device: Annotated[list[str], typer.Option("--device", metavar="D", help="Name, or path of a .toml file; repeats.")],
+    arch: Arch = None,
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option("--pattern", metavar="P", help="As in gs:16,1; repeats. Default: one of each family."),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(metavar="T", help="How near the densities beside a crossing are, a share of the weights.")
+    ] = TOLERANCE,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for break-even.csv, break-even.json and plots.")
+    ] = None,
+    json: Json = False,
+    seed: Seed = 0,
+    batch: Batch = None,
+    input_shape: InputShape = None,
+    dtype: Dtype = "fp16",
+    threads: Threads = 1,
+    encoding: EncodingText = None,
+    prune_all: PruneAll = False,
+    strict: Strict = False,
+    debug: Debug = False,
+) -> None:
+    """Tell below which density each pattern beats dense.
+
+    For the network and for each layer, with masks of the model's own weights, against the device's own dense kernels.
+    """
+    request = _request(
+        model, arch, pattern or [], [], device, seed, batch, input_shape, dtype, threads, encoding, Order.PACKED,
+        Match.DENSITY, prune_all, "uniform", None, strict,
+    )  # fmt: skip
+    from gatherline.advice.break_even import AdviceInterrupted, BreakEvenRequest, break_even
+    from gatherline.progress import terminal_progress
+    from gatherline.report.files import check_target
+
+    asked = BreakEvenRequest(run=request, tolerance=tolerance)
+    if out is not None:
+        check_target(out)
+    try:
+        report = break_even(asked, terminal_progress())
+    except AdviceInterrupted as stopped:
+        _publish_break_even(stopped.report, out, json)  # what is done is kept
+        raise
+    _publish_break_even(report, out, json)
 
 
 @app.command("list")
@@ -520,6 +594,18 @@ def _publish(report: Report, out: Path | None, json: bool) -> None:
         print(f"simulate: note: {out} also holds pictures of an earlier run: {', '.join(older)}", file=sys.stderr)
 
 
+def _publish_break_even(report: BreakEvenReport, out: Path | None, json: bool) -> None:
+    from gatherline.report.break_even_table import print_break_even
+
+    if json:
+        sys.stdout.write(report.to_json())
+    else:
+        print_break_even(report.rows, report.manifest, sys.stdout)
+    sys.stdout.flush()
+    for path in report.write(out) if out is not None else []:
+        print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit. ``arguments`` defaults to those of the process."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -569,7 +655,7 @@ def _fail(error: Exception, given: Sequence[str]) -> NoReturn:
 def _input_errors() -> tuple[type[Exception], ...]:
     from costmodel.technology import TechnologyError
     from costmodel.validation.measurement import ValidationError
-    from gatherline.request import RequestError
+    from gatherline.request_error import RequestError
     from patterns.base import PatternError
     from patterns.encodings.base import EncodingError
     from simulator.parallel import ThreadCountError

@@ -18,6 +18,7 @@ from costmodel.tables.catalog import DEFAULT_TECHNOLOGY, technology_named
 from costmodel.validation.bands import banded
 from gatherline.best_encoding import chosen_encoding
 from gatherline.digest import device_digest
+from gatherline.fpga_engine import built_for
 from gatherline.inspect_request import Questions
 from gatherline.inspection import Inspection, inspect_network
 from gatherline.knobs import readable, without_effect
@@ -78,9 +79,11 @@ def run(request: RunRequest, progress: Progress | None = None, *, network: Netwo
 def _run_level(
     request: RunRequest, traced: TracedNetwork, level: Level, devices: Sequence[Target], shown: Progress
 ) -> list[dict[str, object]]:
+    devices = [built_for(device, traced.network, level, request) for device in devices]
+
     def on_devices(trace: LayerTrace) -> tuple[str, list[LayerOutcome]]:
         programs: Programs = {}
-        found = [outcome(trace, _run_layer(request, trace, device, programs)) for device in devices]
+        found = [outcome(trace, run_layer(request, trace, device, programs)) for device in devices]
         return trace.layer.name, found
 
     by_layer: list[list[LayerOutcome]] = []
@@ -96,7 +99,8 @@ def _run_level(
     return rows
 
 
-def _run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs: Programs) -> LayerResult:
+def run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs: Programs) -> LayerResult:
+    """Return what a layer takes on a device, with its error band. ``programs``: shared by devices of one geometry."""
     try:
         asked = _encoding(request, trace, device)
         if isinstance(device, Device):

@@ -9,7 +9,9 @@ from costmodel.spec import RooflineDevice
 from costmodel.tables.catalog import DEFAULT_TECHNOLOGY
 from costmodel.technology import Technology
 from gatherline.energy_columns import energy_columns
+from gatherline.fpga_engine import fabric_columns
 from gatherline.report.columns import TOTAL, Row, complete_row
+from gatherline.total_band import extrapolated_note, total_band
 from simulator.result import CAUSES, LayerResult
 from simulator.spec import Device, DeviceError
 from traces.trace import LayerTrace
@@ -107,6 +109,7 @@ def layer_row(facts: RunFacts, layer: LayerOutcome) -> Row:
         "extrapolated": result.extrapolated,
         "reason": result.reason or None,
         "layer_pattern": layer.pattern,
+        **fabric_columns([result]),
         **_sums([result]),
         **energy_columns([result.counters], facts.device, facts.technology),
     }
@@ -165,12 +168,13 @@ def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
     reasons = [f"not counted, unsupported: {', '.join(facts.unsupported)}"] if facts.unsupported else []
     busy = sum(result.utilization * result.latency_s for result in results)
     encodings = dict.fromkeys(layer.result.encoding for layer in layers if layer.result.encoding)
-    low = [result.latency_low_s for result in results]
-    high = [result.latency_high_s for result in results]
+    band = total_band(results)
+    reasons += [note for note in (band.note, extrapolated_note(results)) if note]
     row: dict[str, object] = {
         **_shared(facts),
         **sums,
         **energy_columns([result.counters for result in results], facts.device, facts.technology),
+        **fabric_columns(results),
         "layer": TOTAL,
         "kind": TOTAL,
         "density": sum(layer.kept for layer in layers) / weights_dense if weights_dense else None,
@@ -178,9 +182,9 @@ def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
         "bound": max(bounds, key=lambda cause: bounds[cause]) if bounds else None,
         "utilization": min(1.0, busy / latency_s) if latency_s else 0.0,
         "encoding": ", ".join(encodings) or None,
-        "latency_low_s": None if None in low else sum(value for value in low if value is not None),
-        "latency_high_s": None if None in high else sum(value for value in high if value is not None),
-        "validated": "; ".join(dict.fromkeys(result.validated for result in results)),
+        "latency_low_s": band.low_s,
+        "latency_high_s": band.high_s,
+        "validated": band.validated,
         "extrapolated": any(result.extrapolated for result in results),
         "reason": "; ".join(reasons) or None,
         "peak_memory_bytes": weights + facts.activation_peak_bytes + buffers,

@@ -6,7 +6,7 @@ A row for each device, key and kernel family; the points behind them go into fil
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from costmodel.validation.floor import Floor
 from costmodel.validation.folder import FOLDER, Folder, open_folder
 from costmodel.validation.predict import SEED
 from costmodel.validation.speedup import SpeedUp
+from costmodel.validation.summary import summaries
 from gatherline.digest import device_digest
+from gatherline.progress import Progress, SilentProgress
 from gatherline.report.files import report_json
 from gatherline.report.validation_files import write_validation
 from patterns.names import nearest
@@ -47,7 +49,10 @@ class ValidationReport:
 
 
 def validation_report(
-    devices: Sequence[str] = (), families: Sequence[str] = (), tables: Path | None = None
+    devices: Sequence[str] = (),
+    families: Sequence[str] = (),
+    tables: Path | None = None,
+    progress: Progress | None = None,
 ) -> ValidationReport:
     """Compare devices (all of them by default) with the measurements in ``tables`` (the repository's by default).
 
@@ -55,11 +60,16 @@ def validation_report(
     """
     chosen = _devices(devices)
     folder = open_folder(tables or FOLDER)
-    found = validate(folder, chosen, families)
+    shown = progress or SilentProgress()
+    shown.start(len(chosen), "validate")
+    try:
+        found = validate(folder, chosen, families, shown.step)
+    finally:
+        shown.stop()
     return ValidationReport(
         manifest=_manifest(found, folder, chosen),
         rows=[_row(line) for line in found.lines],
-        points=[_point(point) for point in found.points],
+        points=point_rows(found),
         speed_ups=[_speed_up(ratio) for ratio in found.speed_ups],
     )
 
@@ -78,11 +88,12 @@ def _manifest(found: Validation, folder: Folder, devices: Sequence[RooflineDevic
         "version": version("gatherline"),
         "seed": SEED,
         "rows_read": found.rows,
-        "rows_used": len(found.points),
+        "rows_used": found.rows_used,
         "left_out": [
             {"rule": rule.name, "rows": found.left_out[rule.name], "reason": rule.reason} for rule in EXCLUSIONS
         ],
         "unpredicted": found.unpredicted,
+        "summary": [asdict(summary) for summary in summaries(found.points, found.lines)],
         "floors": [_floor(floor) for floor in found.floors],
         "bands": [{"device_kind": band.device_kind, "text": band.text} for band in bands],
         "band_rule": RULE,
@@ -137,10 +148,16 @@ def _floor(floor: Floor) -> Row:
     }
 
 
+def point_rows(found: Validation) -> list[Row]:
+    """Return every measurement beside its prediction, in order."""
+    return [_point(point) for point in found.points]
+
+
 def _point(point: Point) -> Row:
     row = point.measured
     return {
         "device": point.device.name,
+        "device_kind": point.device.kind,
         "use": point.use,
         "family": point.prediction.family,
         "soc": row.key.soc,

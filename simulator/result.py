@@ -67,6 +67,17 @@ class Cycles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FabricUse:
+    """What the engine that ran a layer takes of an FPGA, and the clock it runs at."""
+
+    dsp: int
+    bram36: int
+    uram: int
+    lut: int
+    clock_hz: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LayerResult:
     """One layer on one device. ``bounds_s``: the time each bound alone would take; ``bound`` names the largest."""
 
@@ -94,6 +105,7 @@ class LayerResult:
     validated: str = "not validated"
     extrapolated: bool = False
     reason: str = ""
+    fabric: FabricUse | None = None  # None: not an engine of an FPGA
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.utilization <= 1.0:

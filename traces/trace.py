@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class LayerTrace:
     weights_before: int | None = None
     macs_before: int | None = None
     reason: str = ""
+    kept: int = field(init=False)  # weights kept, counted once
 
     def __post_init__(self) -> None:
         if isinstance(self.layer, MatrixLayer):
@@ -33,11 +34,12 @@ class LayerTrace:
             if self.mask is None or self.mask.shape != shape:
                 got = None if self.mask is None else self.mask.shape
                 raise ValueError(f"layer {self.layer.name}: mask has shape {got}, and must have {shape}")
+        object.__setattr__(self, "kept", _kept(self.mask))
 
     @property
-    def kept(self) -> int:
-        """Weights kept."""
-        return 0 if self.mask is None else int(np.count_nonzero(self.mask))
+    def all_kept(self) -> bool:
+        """Whether every weight is kept; True without weights."""
+        return self.mask is None or self.kept == self.mask.size
 
     @property
     def density(self) -> float | None:
@@ -57,3 +59,11 @@ class LayerTrace:
         if self.macs_before is not None:
             return self.macs_before
         return self.layer.macs if isinstance(self.layer, MatrixLayer | ProductLayer) else 0
+
+
+def _kept(mask: Mask | None) -> int:
+    if mask is None:
+        return 0
+    if not any(mask.strides):  # one value spread over the shape, as dense masks of large layers are
+        return mask.size * int(mask.flat[0]) if mask.size else 0
+    return int(np.count_nonzero(mask))

@@ -65,7 +65,7 @@ def compare(table: Table, device: RooflineDevice) -> list[FamilyErrors]:
         groups.setdefault((one.row.family, one.row.kernel, one.row.dtype), []).append(one)
     if not groups:
         raise CalibrationError(
-            f"table: holds no product of a processor like {device.name}, and only products are predicted"
+            f"it holds no product of a processor like {device.name}, and only products are predicted"
         )
     return [_errors(key, found) for key, found in groups.items()]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from costmodel.cpu_device import cpu_device
+from costmodel.cpu_file import table_lines
 from costmodel.spec import RooflineDevice
 from simulator.spec import DeviceError
 
@@ -27,9 +27,9 @@ def listed(path: Path = TABLE) -> tuple[Listed, ...]:
     """Return the lines of the table. Raises DeviceError, naming the line, for one that cannot be used."""
     found = []
     with path.open(encoding="utf-8", newline="") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
-            if None in row.values() or not (row["cluster"] or "").isdecimal():
-                raise DeviceError(f"{path}: line {line}: must name device, soc, cluster (a number) and runtime")
+        for line, row in table_lines(path, file, ["device", "soc", "cluster", "runtime"]):
+            if not row["cluster"].isdecimal():
+                raise DeviceError(f"{path}: line {line}: cluster is {row['cluster']!r}, and must be a number from 0")
             found.append(
                 Listed(device=row["device"], soc=row["soc"], cluster=int(row["cluster"]), runtime=row["runtime"])
             )
@@ -40,7 +40,12 @@ def listed(path: Path = TABLE) -> tuple[Listed, ...]:
     return tuple(found)
 
 
-CPU_DEVICES: tuple[RooflineDevice, ...] = tuple(
-    cpu_device(entry.device, entry.soc, entry.runtime, entry.cluster) for entry in listed()
-)
+def _device(entry: Listed) -> RooflineDevice:
+    try:
+        return cpu_device(entry.device, entry.soc, entry.runtime, entry.cluster)
+    except DeviceError as error:
+        raise DeviceError(f"{TABLE.name}: device {entry.device}: {error}") from None
+
+
+CPU_DEVICES: tuple[RooflineDevice, ...] = tuple(_device(entry) for entry in listed())
 SNAPDRAGON_855 = next(device for device in CPU_DEVICES if device.name == "snapdragon-855")

@@ -1,7 +1,7 @@
-"""The share that sparse kernels reach, from speed-ups over dense of fitted devices alone.
+"""The share that sparse kernels reach, from sparse rows of fitted devices alone.
 
-One number for each runtime and data type, found on a grid: the one whose speed-ups are nearest to the measured ones,
-each within its stated interval of sparsity.
+One number for each runtime, found on a grid: the one whose sparse times, and speed-ups over dense where the same
+machine ran both, are nearest to the measured ones, each within its stated interval of sparsity.
 """
 
 from __future__ import annotations
@@ -38,15 +38,19 @@ def sparse_shares(folder: Folder, fitted: Sequence[Fitted], day: str) -> list[Fi
         pruned = {row.net for row in own if row.pattern != "dense"}
         paired = [row for row in own if row.net in pruned]
         for share in GRID if pruned else ():
-            for error in _errors(folder, device_with(entry, fitted, share), paired):
-                errors[entry.runtime][share].append(error)
-                socs[entry.runtime].add(entry.soc)
+            errors[entry.runtime][share] += _errors(folder, device_with(entry, fitted, share), paired)
+            socs[entry.runtime].update(row.key.soc for row in paired)
     result = []
     for runtime, shares in errors.items():
         best = min(shares, key=lambda share: (float(np.mean(shares[share])), share))
         count = len(shares[best])
-        source = f"fitted: python -m costmodel.fit, {day}, {count} speed-ups of {', '.join(sorted(socs[runtime]))}"
+        source = f"fitted: python -m costmodel.fit, {day}, {count} sparse times and speed-ups of "
+        source += ", ".join(sorted(socs[runtime]))
         result.append(Fitted(runtime=runtime, core="", dtype="", parameter="spmm", value=best, source=source))
+    if result:
+        mean = float(np.exp(np.mean([np.log(row.value) for row in result])))
+        source = f"assumed: geometric mean of the fits of {', '.join(sorted(errors))}, {day}"
+        result.append(Fitted(runtime="", core="", dtype="", parameter="spmm", value=mean, source=source))
     return result
 
 
@@ -55,10 +59,12 @@ def _of(row: Measurement, use: DeviceUse) -> bool:
 
 
 def _errors(folder: Folder, device: RooflineDevice, rows: Sequence[Measurement]) -> list[float]:
-    """Return |log(predicted / measured)| of each speed-up that ``rows`` hold."""
+    """Return |log(predicted / measured)| of each sparse time and each speed-up that ``rows`` hold."""
     predictor = Predictor(device=device, folder=folder.path)
     points = [(device.name, _FIT, row, predict(predictor, row)) for row in rows if not obstacle(predictor, row)]
-    return [abs(float(np.log(found.predicted / found.measured))) for found in speed_ups(points)]
+    times = [(found.nearest_s(row.seconds), row.seconds) for _, _, row, found in points if row.pattern != "dense"]
+    ratios = [(found.predicted, found.measured) for found in speed_ups(points)]
+    return [abs(float(np.log(predicted / measured))) for predicted, measured in (*times, *ratios)]
 
 
 def _sparse_runtimes() -> list[Listed]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib.resources import files
 
+from costmodel.spmv import VECTOR_FAMILIES
 from costmodel.validation.measurement import ValidationError
 from simulator.result import LayerResult
 
@@ -64,38 +65,54 @@ class Band:
 
 
 def family_of(result: LayerResult) -> str:
-    """Return the kernel family of a layer: how its weights are stored; "dense" for layers without weights."""
-    return result.encoding or "dense"
+    """Return the kernel family of a layer: how its weights are stored; "dense" for layers without weights.
+
+    Products with one vector on a GPU are families of their own: a band of theirs says nothing of whole matrices.
+    """
+    return VECTOR_FAMILIES.get(result.kernel, result.encoding or "dense")
 
 
 def banded(result: LayerResult, dtype: str, threads: int, bands: Sequence[Band] | None = None) -> LayerResult:
     """Return ``result`` with its error band; unchanged, "not validated", where no band is of its kind.
 
-    ``bands``: instead of the package's own.
+    A result that has a band already, of a calibration on its own machine, keeps it. ``bands``: instead of the
+    package's own.
     """
     known = stored_bands() if bands is None else bands
     kind, family = result.device_kind, family_of(result)
-    if result.model_kind != "roofline" or result.kind == "unsupported":
+    if result.model_kind != "roofline" or result.kind == "unsupported" or result.latency_low_s is not None:
         return result
     band = next((x for x in known if (x.device_kind, x.family, x.dtype) == (kind, family, dtype)), None)
     if band is None:
         return result
+    left = beyond(result, band, threads)
+    note = f"beyond what was validated: {left}" if left else ""
     return replace(
         result,
         latency_low_s=result.latency_s * band.ratio_low,
         latency_high_s=result.latency_s * band.ratio_high,
         validated=band.text,
-        extrapolated=_beyond(result, band, threads),
+        extrapolated=result.extrapolated or bool(left),
+        reason="; ".join(part for part in (result.reason, note) if part),
     )
 
 
-def _beyond(result: LayerResult, band: Band, threads: int) -> bool:
+def beyond(result: LayerResult, band: Band, threads: int) -> str:
+    """Return what of ``result`` lies outside the rows behind ``band``, "" for nothing.
+
+    Its own value is not told, which stands in its row, so that layers that left the same range say the same.
+    """
+    found = []
     if threads > band.threads_most:
-        return True
-    if not result.m:  # no product: nothing of it but threads has a range
-        return False
-    sparser = family_of(result) != "dense" and result.density is not None and result.density < band.density_least
-    return sparser or not band.macs_least <= result.counters.macs_dense <= band.macs_most
+        found.append(f"threads above {band.threads_most}")
+    if result.m:  # nothing of a layer without a product has a range, but threads
+        if result.counters.macs_dense < band.macs_least:
+            found.append(f"macs below {band.macs_least}")
+        if result.counters.macs_dense > band.macs_most:
+            found.append(f"macs above {band.macs_most}")
+        if family_of(result) != "dense" and result.density is not None and result.density < band.density_least:
+            found.append(f"density below {band.density_least:.4g}")
+    return ", ".join(found)
 
 
 @cache

@@ -6,7 +6,7 @@ Lines are by device and never mix devices; "held out" is a property of the devic
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from costmodel.spec import RooflineDevice
@@ -58,9 +58,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """All that a validation found. ``left_out``: rows by exclusion rule; ``unpredicted``: rows by reason."""
+    """All that a validation found. ``left_out``: rows by exclusion rule; ``unpredicted``: rows that no device predicts.
+
+    A row that several devices stand for has a point for each and is one of ``rows_used``.
+    """
 
     rows: int
+    rows_used: int
     left_out: dict[str, int]
     unpredicted: dict[str, int]
     points: tuple[Point, ...]
@@ -69,24 +73,34 @@ class Validation:
     speed_ups: tuple[SpeedUp, ...]
 
 
-def validate(folder: Folder, devices: Sequence[RooflineDevice], families: Sequence[str] = ()) -> Validation:
+def validate(
+    folder: Folder,
+    devices: Sequence[RooflineDevice],
+    families: Sequence[str] = (),
+    done: Callable[[str], None] = lambda device: None,
+) -> Validation:
     """Compare ``devices`` with every measurement of what they stand for; ``families``: only these kernel families.
+
+    ``done`` is told each device's name once it is compared.
 
     Raises ValidationError for a table that cannot be read, a device that stands for nothing, a family without rows.
     """
     rows = measurements(folder)
     sifted = sift(rows, folder.path)
     known = floors(sifted.kept)
-    unpredicted: Counter[str] = Counter()
+    obstacles: dict[int, str] = {}  # row's place: why the first device that stands for its processor is silent
     points: list[Point] = []
+    unpredicted: Counter[str] = Counter()
     for device in devices:
         uses = [use for use in folder.devices if use.device == device.name]
         if not uses:
             unpredicted[f"{device.name} stands for nothing that was measured (devices.csv)"] = 0
-        points += _points(device, uses, sifted.kept, folder, unpredicted)
-    modelled = {(use.soc, use.processor) for use in folder.devices for device in devices if use.device == device.name}
-    unpredicted["none of these devices stands for the processor (devices.csv)"] = sum(
-        (row.key.soc, row.key.processor) not in modelled for row in sifted.kept
+        points += _points(device, uses, sifted.kept, folder, obstacles)
+        done(device.name)
+    predicted = {id(point.measured) for point in points}
+    silent = [place for place, row in enumerate(sifted.kept) if id(row) not in predicted]
+    unpredicted.update(
+        obstacles.get(place, "none of these devices stands for the processor (devices.csv)") for place in silent
     )
     found = {point.prediction.family for point in points}
     for family in families:
@@ -97,6 +111,7 @@ def validate(folder: Folder, devices: Sequence[RooflineDevice], families: Sequen
     chosen = [point for point in points if not families or point.prediction.family in families]
     return Validation(
         rows=len(rows),
+        rows_used=len(predicted),
         left_out=sifted.left_out,
         unpredicted=dict(unpredicted),
         points=tuple(chosen),
@@ -111,18 +126,18 @@ def _points(
     uses: Sequence[DeviceUse],
     rows: Sequence[Measurement],
     folder: Folder,
-    unpredicted: Counter[str],
+    obstacles: dict[int, str],
 ) -> list[Point]:
     predictor = Predictor(device=device, folder=folder.path)
     found = []
-    for row in rows:
+    for place, row in enumerate(rows):
         of_processor = [use for use in uses if (use.soc, use.processor) == (row.key.soc, row.key.processor)]
         if not of_processor:
             continue
         use = next((use for use in of_processor if not use.runtimes or row.key.runtime in use.runtimes), None)
         reason = obstacle(predictor, row) if use else f"{device.name} has no kernels of {row.key.runtime}"
         if use is None or reason:
-            unpredicted[reason] += 1
+            obstacles.setdefault(place, reason)
             continue
         found.append(Point(device=device, use=use.use, measured=row, prediction=predict(predictor, row)))
     return found

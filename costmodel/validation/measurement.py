@@ -33,7 +33,8 @@ class Measurement:
     ``seconds``: the typical time that the table gives (median where it has one, else mean, else the only one);
     ``seconds_min`` and ``seconds_max`` where it has them. ``pattern``: rule of the zeros; ``density_low`` and
     ``density_high``: fraction of the weights kept in the layers of ``scope`` ("all", "pointwise" convolutions, "mlp"),
-    an interval where the source states one. ``machine``: who measured on what, as the table writes it. ``asides``: what
+    an interval where the source states one; ``blocks``: (start of a layer's name, pattern) of layers with another
+    pattern. ``machine``: who measured on what, as the table writes it. ``asides``: what
     exclusion rules ask about (``costmodel.validation.exclusions``).
     """
 
@@ -50,6 +51,7 @@ class Measurement:
     density_low: float = 1.0
     density_high: float = 1.0
     scope: str = "all"
+    blocks: tuple[tuple[str, str], ...] = ()
     batch: int = 1
     peak_macs_per_s: float | None = None
     asides: frozenset[str] = field(default=frozenset())

@@ -3,6 +3,7 @@
     ncnn/NAME                  layers of ncnn's benchmark nets, from the folder's ``ncnn_model_layers.csv``
     built_in/NAME              a built-in network
     mobilenet_v1/WIDTH-PIXELS, mobilenet_v2/WIDTH-PIXELS, efficientnet_lite/N, vit/NAME-PIXELS
+    zoo/NAME                   another network of ``model_zoo``
     gemm/MxNxK                 W[M, K] times X[K, N]
     conv/WxHxCxNxKxSxRxPWxPHxSWxSH   DeepBench's order: K filters of S x R over N images of W x H x C, padding, stride
 
@@ -25,6 +26,7 @@ from costmodel.validation.model_zoo import (
     mobilenet_v1,
     mobilenet_v2,
     vit,
+    zoo,
 )
 from traces.fusion import fuse
 from traces.layer import Layer, MatrixKind, MatrixLayer, Network, ProductLayer, VectorKind, VectorLayer, Window
@@ -84,6 +86,8 @@ def layers_of(net: str, folder: Path, batch: int = 1) -> tuple[Layer, ...]:
         case "vit" if rest.partition("-")[0] in TRANSFORMERS:
             name, _, pixels = rest.partition("-")
             return _layers(vit(name, int(number(pixels, net)), batch))
+        case "zoo":
+            return _layers(zoo(rest, batch))
         case _:
             raise ValidationError(f"net {net!r} names no layers that are known")
 

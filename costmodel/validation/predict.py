@@ -6,20 +6,18 @@ is never published. In a scope of several layers the first one, the classifier a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from costmodel.estimate import estimate
+from costmodel.estimate import estimate, estimate_rows
+from costmodel.selection import rows_kernel
 from costmodel.spec import RooflineDevice
 from costmodel.validation.bands import family_of
+from costmodel.validation.drawn import drawn_mask, drawn_rows
 from costmodel.validation.measurement import Measurement, ValidationError
 from costmodel.validation.nets import layers_of
-from patterns.base import Mask, Pattern
-from patterns.block import Block
+from patterns.base import Pattern
 from patterns.catalog import parse_pattern
 from patterns.dense import Dense
 from patterns.unstructured import Unstructured
@@ -28,7 +26,6 @@ from traces.layer import Layer, MatrixLayer
 from traces.trace import LayerTrace
 
 SEED = 0  # of the masks
-PERIOD = 4_194_301  # a prime, so that no two rows of a matrix are the same draws; keeps 600 million weights quick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +91,20 @@ def predict(predictor: Predictor, row: Measurement) -> Prediction:
 
 
 def _net(predictor: Predictor, row: Measurement, density: float) -> tuple[LayerResult, ...]:
-    key = (row.net, row.batch, row.key.dtype, row.key.threads, row.pattern, row.scope, density)
+    key = (row.net, row.batch, row.key.dtype, row.key.threads, row.pattern, row.scope, row.blocks, density)
     if key not in predictor.nets:
         layers = layers_of(row.net, predictor.folder, row.batch)
         pattern = parse_pattern(row.pattern)
         pruned = _pruned(layers, row) if not isinstance(pattern, Dense) else frozenset()
-        rules = ((layer, pattern if layer.name in pruned else Dense()) for layer in layers)
+        rules = ((layer, _rule(layer, row, pattern) if layer.name in pruned else Dense()) for layer in layers)
         predictor.nets[key] = tuple(_result(predictor, row, layer, rule, density) for layer, rule in rules)
     return predictor.nets[key]
+
+
+def _rule(layer: Layer, row: Measurement, pattern: Pattern) -> Pattern:
+    """Return the pattern of ``layer``: its own where ``row`` names one, else that of the row."""
+    own = (parse_pattern(spelling) for start, spelling in row.blocks if layer.name.startswith(start))
+    return next(own, pattern)
 
 
 def _pruned(layers: tuple[Layer, ...], row: Measurement) -> frozenset[str]:
@@ -124,32 +127,17 @@ def _result(predictor: Predictor, row: Measurement, layer: Layer, rule: Pattern,
     geometry = replace(layer, name="", inputs=(), outputs=())
     key = (geometry, rule.spelling, density, row.key.dtype, row.key.threads)
     if key not in predictor.results:
-        mask = drawn_mask(layer, rule, density, predictor.seed) if isinstance(layer, MatrixLayer) else None
-        trace = LayerTrace(layer=layer, pattern=rule, mask=mask)
-        threads = row.key.threads if predictor.device.static_threads else 1
-        predictor.results[key] = estimate(trace, predictor.device, dtype=row.key.dtype, threads=threads)
+        predictor.results[key] = _estimated(predictor, row, layer, rule, density)
     return predictor.results[key]
 
 
-def drawn_mask(layer: MatrixLayer, rule: Pattern, density: float, seed: int) -> Mask:
-    """Return a mask (groups, m, k) that obeys ``rule``, drawn from ``seed`` and the shape alone."""
-    shape = (layer.groups, layer.m, layer.k)
-    if isinstance(rule, Dense):
-        return np.broadcast_to(np.True_, shape)  # no memory: a layer of VGG-16 has 103 million weights
-    name = hashlib.sha256(repr((shape, rule.spelling, density)).encode()).digest()
-    generator = np.random.Generator(
-        np.random.Philox(np.random.SeedSequence([seed, *np.frombuffer(name, "<u4").tolist()]))
-    )
-    if isinstance(rule, Unstructured):
-        return _kept(generator, shape, density)
-    if isinstance(rule, Block) and layer.m % rule.height == 0 and layer.k % rule.width == 0:
-        blocks = _kept(generator, (layer.groups, layer.m // rule.height, layer.k // rule.width), density)
-        return np.repeat(np.repeat(blocks, rule.height, axis=1), rule.width, axis=2)
-    return rule.project(generator.random(shape, dtype=np.float32), 1 - density)
-
-
-def _kept(generator: np.random.Generator, shape: tuple[int, ...], density: float) -> Mask:
-    """Return draws that are True with probability ``density``, to 1 in 65,536; they repeat after PERIOD of them."""
-    drawn = min(int(np.prod(shape)), PERIOD)
-    kept = generator.integers(0, 1 << 16, size=drawn, dtype=np.uint16) < round(density * (1 << 16))
-    return np.resize(kept, shape)
+def _estimated(predictor: Predictor, row: Measurement, layer: Layer, rule: Pattern, density: float) -> LayerResult:
+    device, dtype = predictor.device, row.key.dtype
+    if isinstance(layer, MatrixLayer) and isinstance(rule, Unstructured):
+        kernel = rows_kernel(layer, rule, device, dtype)
+        if kernel is not None:  # as it was timed, on weights that are all kept too
+            return estimate_rows(layer, drawn_rows(layer, density, predictor.seed), kernel, device, dtype=dtype)
+    mask = drawn_mask(layer, rule, density, predictor.seed) if isinstance(layer, MatrixLayer) else None
+    trace = LayerTrace(layer=layer, pattern=rule, mask=mask)
+    threads = row.key.threads if device.static_threads else 1
+    return estimate(trace, device, dtype=dtype, threads=threads)

@@ -101,8 +101,17 @@ def _paddle_lite(line: Line) -> Iterator[Measurement]:
     )
 
 
+# fastconvnets README; width 1.8 of MobileNetV2 and both EfficientNets are unstructured throughout
+_FAST_SPARSE_BLOCKS = {
+    "MobileNetV1": (("blocks.12.", "block:4x1"),),
+    "MobileNetV2": tuple((f"blocks.{index}.", "block:2x1") for index in range(11, 17)),
+}
+
+
 def _fast_sparse(line: Line) -> Iterator[Measurement]:
     machine = line.machine("Snapdragon 835", "cpu")
+    family, width = line.row["model"].split()[:2]
+    blocks = _FAST_SPARSE_BLOCKS.get(family, ()) if width != "1.8" else ()
     density = _kept(number(line.row["sparsity_pct"], line.where) / 100)
     yield Measurement(
         table=line.table.name,
@@ -116,6 +125,7 @@ def _fast_sparse(line: Line) -> Iterator[Measurement]:
         density_low=density,
         density_high=density,
         scope="pointwise",
+        blocks=blocks,
     )
 
 
@@ -209,6 +219,9 @@ def _tnn(line: Line) -> Iterator[Measurement]:
     )
 
 
+_DEVICE_SHEETS = (
+    "inference/device/"  # DeepBench's phones and boards: gemmlowp for dense products, Eigen for sparse ones
+)
 _DEEPBENCH_DTYPES = {
     "Float": "fp32",
     "Int8 inputs 32 bit math": "int8",
@@ -227,10 +240,10 @@ def _deepbench_gemm(line: Line) -> Iterator[Measurement]:
         line=line.number,
         machine=row["file"],
         key=_key(
-            line.machine(row["file"], "", table="deepbench"),
+            line.machine(row["file"], "gemm", "", table="deepbench"),
             None,
             line.dtype(row["precision"], _DEEPBENCH_DTYPES),
-            line.table.runtime,
+            "gemmlowp" if row["file"].startswith(_DEVICE_SHEETS) else line.table.runtime,
         ),
         model=f"{shape} {row['transA']}{row['transB']}",
         net=f"gemm/{shape}",
@@ -262,11 +275,16 @@ def _deepbench_conv(line: Line) -> Iterator[Measurement]:
 
 
 def _deepbench_sparse(line: Line) -> Iterator[Measurement]:
-    """Both times of a row, taken as 32-bit floats (assumed: the sheet says int8 of its dense and convolution parts)."""
+    """Both times of a row. Servers: 32-bit floats, assumed. Phones and boards: the 8-bit run of sparse_bench.cpp.
+
+    As floats, the board's dense 7680 x 2560 product would read 78.6 MB in 15.4 ms, twice what its memory gives.
+    """
     row = line.row
     shape = f"{row['M']}x{row['N']}x{row['K']}"
     density = _kept(number(row["sparsity"], line.where))
-    key = _key(line.machine(row["file"], "", table="deepbench"), None, "fp32", line.table.runtime)
+    device = row["file"].startswith(_DEVICE_SHEETS)
+    machine = line.machine(row["file"], "sparse", "", table="deepbench")
+    key = _key(machine, None, "int8" if device else "fp32", "eigen" if device else line.table.runtime)
     for column, pattern, kept in (("sparse_time_ms", "unstructured", density), ("dense_time_ms", "dense", 1.0)):
         if row[column]:
             yield Measurement(
@@ -307,7 +325,7 @@ def _macko(line: Line) -> Iterator[Measurement]:
         net=f"gemm/{shape}",
         seconds=line.seconds(column) if timed else math.inf,
         asides=frozenset() if timed else frozenset({"no_time"}),
-        pattern=pattern if density < 1 else "dense",
+        pattern=pattern,  # a sparse kernel on weights that are all kept is still sparse
         density_low=density,
         density_high=density,
     )
@@ -356,9 +374,23 @@ def _torchao(line: Line) -> Iterator[Measurement]:
     )
 
 
+def _zcu102_dpu(line: Line) -> Iterator[Measurement]:
+    row = line.row
+    yield Measurement(
+        table=line.table.name,
+        line=line.number,
+        machine=row["board"],
+        key=_key(line.machine(row["board"], row["threads"]), line.count("threads"), "int8", line.table.runtime),
+        model=row["name"],
+        net=line.net(row["name"]),
+        seconds=line.seconds("e2e_latency_ms"),
+    )
+
+
 READERS: tuple[tuple[str, Callable[[Line], Iterator[Measurement]]], ...] = (
     ("ncnn", _ncnn),
     ("paddle_lite", _paddle_lite),
+    ("paddle_lite_more", _paddle_lite),
     ("fast_sparse_convnets_sd835", _fast_sparse),
     ("xnnpack", _xnnpack),
     ("mobilenet_pixel_tflite", _mobilenet_pixel),
@@ -369,8 +401,10 @@ READERS: tuple[tuple[str, Callable[[Line], Iterator[Measurement]]], ...] = (
     ("deepbench_conv", _deepbench_conv),
     ("deepbench_sparse_gemm", _deepbench_sparse),
     ("macko_spmv", _macko),
+    ("macko_spmv_rtx_4090", _macko),
     ("torchao_vit", _torchao_vit),
     ("torchao", _torchao),
+    ("zcu102_dpu", _zcu102_dpu),
 )
 
 

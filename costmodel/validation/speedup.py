@@ -1,16 +1,19 @@
 """Sparse over dense: ratios of one runtime on one processor, threads and data type, never across runtimes.
 
+A library without a dense product is compared with the one that runs beside it in the benchmark (``DENSE_RUNTIME``).
 Dense Winograd in fp16 of one library over sparse products in fp32 of another is no ratio that pruning made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from costmodel.validation.folder import Use
 from costmodel.validation.measurement import Key, Measurement
 from costmodel.validation.predict import Prediction
+
+DENSE_RUNTIME: Mapping[str, str] = {"cusparse": "cublas", "macko": "cublas"}  # libraries that have no dense product
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +52,11 @@ def speed_ups(points: Sequence[tuple[str, Use, Measurement, Prediction]]) -> tup
     for device, _, row, prediction in points:
         if row.pattern == "dense":
             dense.setdefault(_pair(device, row), (row, prediction))
+            dense.setdefault(_pair("", row), (row, prediction))
     found = []
     for device, use, row, prediction in points:
-        beside = dense.get(_pair(device, row))
+        other = "" if row.key.runtime in DENSE_RUNTIME else device  # its dense product may be another model's
+        beside = dense.get(_pair(device, row), dense.get(_pair(other, row)))
         if row.pattern == "dense" or beside is None:
             continue
         dense_row, dense_prediction = beside
@@ -73,4 +78,6 @@ def speed_ups(points: Sequence[tuple[str, Use, Measurement, Prediction]]) -> tup
 
 
 def _pair(device: str, row: Measurement) -> tuple[object, ...]:
-    return (device, row.table, row.machine, row.key, row.net, row.batch)
+    """One runtime (in the key) on one machine as its source writes it, in whatever table its times stand."""
+    key = replace(row.key, runtime=DENSE_RUNTIME.get(row.key.runtime, row.key.runtime))
+    return (device, row.machine, key, row.net, row.batch)

@@ -103,6 +103,11 @@ ADDED_COLUMNS: tuple[Column, ...] = (
     _column("second_level_write_bytes", "int", "bytes written into the second level"),
     _column("dram_read_bytes", "int", "bytes read from DRAM"),
     _column("dram_write_bytes", "int", "bytes written to DRAM"),
+    _column("dsp", "int", "DSPs of the engine; this and the next four of an FPGA only"),
+    _column("bram36", "int", "36 Kb block RAMs of the engine and its buffers"),
+    _column("uram", "int", "UltraRAMs of its buffers"),
+    _column("lut", "int", "look-up tables of the engine, its crossbar, vector and token unit"),
+    _column("clock_hz", "int", "clock of the engine, after what crossbar and full fabric take from it"),
 )
 
 ALL_COLUMNS: tuple[Column, ...] = CONTRACT_COLUMNS + ADDED_COLUMNS

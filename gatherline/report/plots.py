@@ -62,7 +62,7 @@ def draw_all(rows: Rows, folder: Path) -> list[str]:
             for kind, draw in drawers:
                 figure = draw(of_this)
                 if figure is not None:
-                    written.append(_save(figure, folder, f"{kind}-{_file_part(device)}", written))
+                    written.append(_save(figure, folder, f"{kind}-{file_part(device)}", written))
     return written
 
 
@@ -75,7 +75,7 @@ def layer_bars(rows: Rows) -> Figure | None:
     names = unique(name for v in chosen for name in latency[v])
     slowest = sorted(names, key=lambda name: -max(latency[v].get(name, 0.0) for v in chosen))[:SHOWN_LAYERS]
     shown = [name for name in names if name in set(slowest)]
-    labels = [_short(name) for name in shown]
+    labels = [short_name(name) for name in shown]
     height = 1.9 + len(labels) * max(0.22, 0.085 * len(chosen) + 0.08)
     figure = Figure(figsize=(9.0, height), layout="constrained")
     axes = figure.add_subplot()
@@ -197,7 +197,7 @@ def _name_slowest(axes: Any, slow_rows: Rows, all_rows: Rows) -> None:
     frame, covered = axes.bbox, [(x - 5, y - 5, x + 5, y + 5) for x, y in pixels]
     named: list[tuple[float, float]] = []
     for row in sorted(slow_rows, key=lambda row: -(number(row, "latency_s") or 0.0)):
-        name, (x, y) = _short(text(row, "layer")), _pixel(axes, row)
+        name, (x, y) = short_name(text(row, "layer")), _pixel(axes, row)
         if any(abs(x - other_x) < 6 and abs(y - other_y) < 6 for other_x, other_y in named):
             continue  # one name a place: whose it is would not show
         width = 5.4 * len(name)
@@ -296,7 +296,7 @@ def _engineering(value: float) -> str:
     return f"{value:.3g} "
 
 
-def _short(name: str, width: int = 34) -> str:
+def short_name(name: str, width: int = 34) -> str:
     """Return a name that fits beside an axis: the middle goes, since both ends tell layers apart."""
     if len(name) > width:
         name = name[: width // 2 - 2] + "..." + name[-(width // 2 - 1) :]
@@ -308,7 +308,8 @@ def _safe(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def _file_part(name: str) -> str:
+def file_part(name: str) -> str:
+    """Return ``name`` as a part of a file's name."""
     return re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".") or "device"
 
 

@@ -132,6 +132,14 @@ def count(value: float | None) -> str:
     return "-" if value is None else f"{int(value):,}"
 
 
+def error_percent(row: RowLike, column: str, *, signed: bool = False) -> str:
+    """Return a share column in percent, "-" where it is empty."""
+    value = number(row, column)
+    if value is None:
+        return "-"
+    return f"{value:+.0%}" if signed else f"{value:.0%}"
+
+
 def millions(value: float | None) -> str:
     """Return a count, in millions where that is shorter, "-" where there is none."""
     return count(value) if value is None or value < 100_000 else f"{value / 1e6:,.2f}M"

@@ -223,7 +223,7 @@ def _speed_up(dense_s: float | None, latency_s: float | None) -> str:
 
 def _band(row: RowLike) -> str:
     low, high = number(row, "latency_low_s"), number(row, "latency_high_s")
-    return "-" if low is None or high is None else f"{milliseconds(low)} to {milliseconds(high)}"
+    return "not validated" if low is None or high is None else f"{milliseconds(low)} to {milliseconds(high)}"
 
 
 def _unsupported(rows: Rows) -> list[str]:

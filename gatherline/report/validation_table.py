@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.table import Table
 from rich.text import Text
 
-from gatherline.report.selection import RowLike, Rows, count, number, text, unique
+from gatherline.report.selection import RowLike, Rows, count, error_percent, number, text, unique
 from gatherline.report.table import console_for
 
 NAMES = ("device", "fitted", "family", "SoC", "processor", "runtime", "dtype")
@@ -34,8 +34,33 @@ def print_validation(rows: Rows, manifest: Mapping[str, object], stream: TextIO)
         whole = row.get("soc") is None
         table.add_row(*(Text(cell) for cell in _cells(row)), style="bold" if whole else "")
     console.print(table)
+    console.print()
+    console.print(_summary(manifest))
     for line in remarks(rows, manifest):
         console.print(Text(line))
+
+
+def _summary(manifest: Mapping[str, object]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("kind", "fitted", "family", "dtype", "threads"):
+        table.add_column(name)
+    for name in ("devices", "nets", *NUMBERS[1:], "rank > 0.95"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in _entries(manifest, "summary"):
+        cells = [
+            text(row, "device_kind"),
+            "no" if text(row, "use") == "held_out" else "yes",
+            *(text(row, name) for name in ("family", "dtype", "threads")),
+            *(count(number(row, name)) for name in ("devices", "nets", "rows")),
+            *(error_percent(row, name) for name in ("median", "p90", "within_10")),
+            error_percent(row, "bias", signed=True),
+            _ratio(row, "rank"),
+            error_percent(row, "anchored"),
+            error_percent(row, "floor"),
+            f"{count(number(row, 'ranked_well'))} of {count(number(row, 'ranked'))}",
+        ]
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
 
 
 def _cells(row: RowLike) -> list[str]:
@@ -47,21 +72,14 @@ def _cells(row: RowLike) -> list[str]:
         *(("all", "", "", "") if whole else (text(row, name) for name in ("soc", "processor", "runtime", "dtype"))),
         "" if whole else count(number(row, "threads")),
         count(number(row, "rows")),
-        _percent(row, "error_median"),
-        _percent(row, "error_p90"),
-        _percent(row, "within_10"),
-        _percent(row, "bias", signed=True),
+        error_percent(row, "error_median"),
+        error_percent(row, "error_p90"),
+        error_percent(row, "within_10"),
+        error_percent(row, "bias", signed=True),
         _ratio(row, "rank"),
-        _percent(row, "error_anchored"),
-        _percent(row, "floor") + ("*" if text(row, "floor_of") == "all silicon" else ""),
+        error_percent(row, "error_anchored"),
+        error_percent(row, "floor") + ("*" if text(row, "floor_of") == "all silicon" else ""),
     ]
-
-
-def _percent(row: RowLike, name: str, *, signed: bool = False) -> str:
-    value = number(row, name)
-    if value is None:
-        return "-"
-    return f"{value:+.0%}" if signed else f"{value:.0%}"
 
 
 def _ratio(row: RowLike, name: str) -> str:
@@ -78,7 +96,7 @@ def remarks(rows: Rows, manifest: Mapping[str, object]) -> list[str]:
         share = number(entry, "sign_right") or 0.0
         lines.append(
             f"Sparse over dense on {text(entry, 'device')}: {count(number(entry, 'ratios'))} ratios, median error "
-            f"{_percent(entry, 'error_median')}, faster or slower right in {share:.0%}."
+            f"{error_percent(entry, 'error_median')}, faster or slower right in {share:.0%}."
         )
     lines += ["", "Noise floor, by silicon (centre; one contributor beside another):"]
     for entry in _entries(manifest, "floors"):
@@ -86,7 +104,7 @@ def remarks(rows: Rows, manifest: Mapping[str, object]) -> list[str]:
         threads = f", {count(held)} thread{'s' if held > 1 else ''}" if held else ""
         what = f"{text(entry, 'soc')} {text(entry, 'processor')}{threads} {text(entry, 'dtype')}".rstrip()
         lines.append(
-            f"  {what}: {_percent(entry, 'median')}; {_percent(entry, 'pair_median')} "
+            f"  {what}: {error_percent(entry, 'median')}; {error_percent(entry, 'pair_median')} "
             f"({count(number(entry, 'machines'))} machines, {count(number(entry, 'rows'))} rows)"
         )
     bands = [f"  {text(entry, 'device_kind')}: {text(entry, 'text')}" for entry in _entries(manifest, "bands")]

@@ -164,7 +164,7 @@ def _shape(trace: LayerTrace, device: Device) -> _Shape:
 
 
 def _runs_dense(trace: LayerTrace) -> bool:
-    return (trace.mask is not None and bool(trace.mask.all())) or isinstance(trace.pattern, Dense)
+    return (trace.mask is not None and trace.all_kept) or isinstance(trace.pattern, Dense)
 
 
 def _check_streamed(trace: LayerTrace, shape: _Shape, name: str) -> None:

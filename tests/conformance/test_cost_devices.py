@@ -9,8 +9,9 @@ import pytest
 
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.devices.cpus import CPU_DEVICES
+from costmodel.devices.mobile_gpus import MOBILE_GPUS
 from costmodel.estimate import estimate
-from costmodel.spec import RooflineDevice, numbers, source_of
+from costmodel.spec import VALUE_BYTES, RooflineDevice, numbers, source_of
 from patterns.base import Pattern
 from patterns.block import Block
 from patterns.channel import Channel
@@ -111,9 +112,18 @@ def check_row(result: LayerResult, target: RooflineDevice) -> None:
         assert value >= 0
 
 
-# CPUs share their kernels' code and differ in data: of each runtime and kind of core one runs every layer and pattern
-REPRESENTATIVE = {"snapdragon-855", "snapdragon-625", "rk3588", "kirin-970", "x86-avx512"}
-FULL = [target for target in ALL_DEVICES if target not in CPU_DEVICES or target.name in REPRESENTATIVE]
+# CPUs, and mobile GPUs, share their kernels' code and differ in data: of each runtime and kind some run every layer
+REPRESENTATIVE = {
+    "adreno-640",
+    "adreno-430",
+    "mali-g610",
+    "snapdragon-855",
+    "snapdragon-625",
+    "rk3588",
+    "kirin-970",
+    "x86-avx512",
+}
+FULL = [target for target in ALL_DEVICES if target not in (*CPU_DEVICES, *MOBILE_GPUS) or target.name in REPRESENTATIVE]
 devices = pytest.mark.parametrize("target", FULL, ids=lambda target: target.name)
 every_device = pytest.mark.parametrize("target", ALL_DEVICES, ids=lambda target: target.name)
 
@@ -149,7 +159,7 @@ def test_layers_without_weights_cost_time(target: RooflineDevice, layer: Layer) 
 @every_device
 def test_an_unsupported_layer_is_named_and_costs_nothing(target: RooflineDevice) -> None:
     layer = UnsupportedLayer(name="nms", op="NonMaxSuppression", reason="data-dependent shape")
-    result = estimate(LayerTrace(layer=layer, pattern=Dense()), target, dtype="fp32")
+    result = estimate(LayerTrace(layer=layer, pattern=Dense()), target, dtype=target.dtypes[0])
     assert result.latency_s == 0.0
     assert "NonMaxSuppression" in result.reason
     assert "not counted" in result.reason
@@ -161,7 +171,7 @@ def test_more_kept_weights_are_never_faster_in_the_unstructured_kernel(
     target: RooflineDevice, layer: MatrixLayer
 ) -> None:
     results = [
-        estimate(masked(layer, Unstructured(), sparsity), target, dtype="fp32")
+        estimate(masked(layer, Unstructured(), sparsity), target, dtype=target.dtypes[0])
         for sparsity in (0.99, 0.9, 0.7, 0.5, 0.1)
     ]
     assert len({result.kernel for result in results}) == 1
@@ -175,7 +185,7 @@ def test_a_full_mask_never_meets_a_sparse_kernel(target: RooflineDevice) -> None
     for pattern in PATTERNS:
         for layer in MATRIX_LAYERS:
             full = np.ones((layer.groups, layer.m, layer.k), dtype=np.bool_)
-            result = estimate(LayerTrace(layer=layer, pattern=pattern, mask=full), target, dtype="fp32")
+            result = estimate(LayerTrace(layer=layer, pattern=pattern, mask=full), target, dtype=target.dtypes[0])
             assert result.kernel not in sparse
             assert result.encoding == "dense"
 
@@ -184,9 +194,9 @@ def test_a_full_mask_never_meets_a_sparse_kernel(target: RooflineDevice) -> None
 def test_every_encoding_that_a_kernel_reads_can_be_asked_for(target: RooflineDevice) -> None:
     trace = masked(_matrix("linear", 128, 256, _tokens(50)), Unstructured())
     for encoding in sorted({kernel.encoding for kernel in target.kernels}):
-        check_row(estimate(trace, target, dtype="fp32", encoding=encoding), target)
+        check_row(estimate(trace, target, dtype=target.dtypes[0], encoding=encoding), target)
     with pytest.raises(DeviceError, match="run-length"):
-        estimate(trace, target, dtype="fp32", encoding="run-length")
+        estimate(trace, target, dtype=target.dtypes[0], encoding="run-length")
 
 
 @every_device
@@ -213,12 +223,12 @@ def test_an_unknown_dtype_is_refused_with_the_ones_there_are(target: RooflineDev
 @devices
 def test_the_same_input_gives_the_same_row(target: RooflineDevice) -> None:
     trace = masked(MATRIX_LAYERS[0], Unstructured())
-    assert estimate(trace, target, dtype="fp32") == estimate(trace, target, dtype="fp32")
+    assert estimate(trace, target, dtype=target.dtypes[0]) == estimate(trace, target, dtype=target.dtypes[0])
 
 
 @every_device
 def test_a_pool_moves_its_input_and_output_once_not_once_a_tap(target: RooflineDevice) -> None:
     layer = VectorLayer(name="pool", kind="pool", op="MaxPool", elements=9 * 64, input_elements=256, output_elements=64)
-    result = estimate(LayerTrace(layer=layer, pattern=Dense()), target, dtype="fp32")
-    assert result.counters.activation_bytes == (256 + 64) * 4
+    result = estimate(LayerTrace(layer=layer, pattern=Dense()), target, dtype=target.dtypes[0])
+    assert result.counters.activation_bytes == (256 + 64) * VALUE_BYTES[target.dtypes[0]]
     assert result.counters.vector_elements == 9 * 64

@@ -10,6 +10,7 @@ import pytest
 
 from costmodel.devices.catalog import ALL_DEVICES as ROOFLINE_DEVICES
 from costmodel.estimate import estimate
+from costmodel.spec import VALUE_BYTES
 from patterns.base import Pattern
 from patterns.block import Block
 from patterns.dense import Dense
@@ -242,8 +243,11 @@ def test_a_strided_window_of_one_pixel_reads_the_pixels_it_visits_on_every_devic
     trace = _trace(replace(SKIPPING, m=32), 1.0)
     read = trace.layer.input_elements
     assert read == 2 * 32 * 5 * 4
-    for result in (simulate(trace, GS_TCM), *(estimate(trace, device) for device in ROOFLINE_DEVICES)):
-        assert result.counters.activation_bytes == (read + trace.layer.output_elements) * VALUE
+    elements = read + trace.layer.output_elements
+    assert simulate(trace, GS_TCM).counters.activation_bytes == elements * VALUE
+    for device in ROOFLINE_DEVICES:
+        for dtype in device.dtypes:
+            assert estimate(trace, device, dtype=dtype).counters.activation_bytes == elements * VALUE_BYTES[dtype]
 
 
 def test_a_recurrence_reads_its_weights_once_where_they_stay_and_every_step_where_they_do_not() -> None:

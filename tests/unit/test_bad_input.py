@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from costmodel.validation.folder import FOLDER
 from gatherline import cli
 
 MODELS = Path(str(files("gatherline") / "models"))
@@ -422,7 +423,22 @@ def test_an_encoding_that_cannot_hold_a_mask_names_the_layer(refuse: Callable[..
         ('base = "gs-tcn"\n', ("gs-tcn", "gs-tcm")),
         ("[gather]\nwindow = 4\n", ("base",)),
         ('base = ["gs-tcm"]\n', ("base",)),
-        ('base = "snapdragon-855"\n', ("base", "snapdragon-855")),
+        ('base = "snapdragon-855-padle"\n', ("base", "snapdragon-855-padle", "snapdragon-855-paddle")),
+        ('base = "snapdragon-855"\n[units.0]\nclock_hz = 0\n', ("units.0.clock_hz", "0", "above 0")),
+        ('base = "snapdragon-855"\n[units.0]\nclock_hz = -5\n', ("units.0.clock_hz", "-5", "negative")),
+        ('base = "snapdragon-855"\n[levels.dram]\ntotal_bytes_per_s = -1\n', ("levels.dram.total_bytes_per_s", "-1")),
+        ('base = "snapdragon-855"\n[levels.l2]\nbyte = 1\n', ("levels.l2.byte", "bytes")),
+        ('base = "snapdragon-855"\n[level.l2]\nbytes = 1\n', ("level", "levels")),
+        ('base = "snapdragon-855"\n[kernels.gemm]\nefficiency = 1.01\n', ("gemm.efficiency", "1.01", "at most 1")),
+        ('base = "snapdragon-855"\n[kernels.gemm]\nefficiency = 0\n', ("gemm.efficiency", "0", "above 0")),
+        ('base = "snapdragon-855"\n[kernels.gem]\nefficiency = 0.5\n', ("kernels.gem", "gemm")),
+        ('base = "snapdragon-855"\n[kernels.gemm]\ndtypes = ["fp64"]\n', ("kernels.gemm.dtypes", "fp64")),
+        ('base = "raspberry-pi-4"\n[kernels.gemm]\ndtypes = ["fp16"]\n', ("kernels.gemm.dtypes", "fp16", "none")),
+        ('base = "snapdragon-855"\nvector_efficiency = 2\n', ("vector_efficiency", "2", "at most 1")),
+        ('base = "snapdragon-855"\noverhead_s = nan\n', ("overhead_s", "nan", "finite")),
+        ('base = "snapdragon-855"\noverhead_s = "5 us"\n', ("overhead_s", "5 us", "float")),
+        ('kind = "cpu"\nsummary = "s"\n', ("units", "missing")),
+        ('name = "mine"\n[[clusters]]\ncore = "cortex-a76"\n', ("clusters.0.count", "missing", "above 0")),
         ('base = "gs-tcm"\n[gather]\nwindow = 0\n', ("window", "0", "at least 1")),
         ('base = "gs-tcm"\n[gather]\nwindow = "4"\n', ("window", "'4'", "int")),
         ('base = "gs-tcm"\n[gather]\nwindow = true\n', ("window", "True", "int")),
@@ -450,6 +466,85 @@ def test_a_device_file_that_breaks_a_rule_names_file_and_key(
 ) -> None:
     (tmp_path / "d.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
     refuse("run", "digits", "--device", "d.toml", "--out", "out", says=says if "cores" in says else ("d.toml", *says))
+
+
+def test_a_data_type_that_the_device_has_not_is_named_with_those_it_has(
+    refuse: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "d.toml").write_text('base = "raspberry-pi-4"\n')
+    for device, name in (("raspberry-pi-4", "raspberry-pi-4"), ("d.toml", "d")):
+        refuse("run", "digits", "--device", device, "--dtype", "fp16", says=("fp16", f"{name} has fp32, int8"))
+
+
+# What comes with the package: damaged after it was installed
+
+
+def simulate_with(damaged: str, old: str, new: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command on a copy of costmodel in which one file has ``new`` in the place of ``old``."""
+    own = Path(str(files("costmodel")))
+    shutil.copytree(own, folder / "costmodel", ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "costmodel" / damaged
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    search = os.pathsep.join([str(folder), str(own.parent), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [*SIMULATE, "run", "digits", "--device", "raspberry-pi-4", "--dtype", "fp32"],
+        env={**os.environ, "PYTHONPATH": search}, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("damaged", "old", "new", "says"),
+    [
+        ("runtimes/fitted.csv", "runtime,core,", "runtime,kern,", ("fitted.csv", "line 1", "columns are", "core")),
+        ("runtimes/fitted.csv", ",,,cache_share,0.", ",,,cache_share,x0.", ("fitted.csv", "line 2", "value", "number")),
+        ("runtimes/fitted.csv", ",,,cache_share,0.", ",,,cache_share,-0.", ("fitted.csv", "line 2", "above 0")),
+        ("runtimes/fitted.csv", ",,,cache_share,0.", ",cache_share,0.", ("fitted.csv", "line 2", "6 fields")),
+        ("devices/cpus.csv", "device,soc,", "device,soq,", ("cpus.csv", "line 1", "columns are", "soc")),
+        ("devices/cpus.csv", ",raspberry-pi-4,0,", ",raspberry-pi-4,first,", ("cpus.csv", "cluster", "'first'")),
+        ("devices/cpus.csv", ",raspberry-pi-4,0,", ",raspberry-pi-4,7,", ("cpus.csv", "pi-4", "cluster is 7")),
+        ("devices/cpus.csv", ",raspberry-pi-4,0,", ",raspberry-pi-44,0,", ("cpus.csv", "raspberry-pi-44", "did you")),
+        ("devices/cpus.csv", ",raspberry-pi-4,0,", ",", ("cpus.csv", "4 fields")),
+        ("socs/raspberry-pi-4.toml", "clock_hz = 1_800", "clock_hz = -1_800", ("raspberry-pi-4.toml", "clock_hz")),
+        ("validation/bands.csv", "device_kind,", "kind,", ("bands.csv", "line 1", "columns are")),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_of_the_package_is_one_line_with_file_line_and_rule(
+    tmp_path: Path, damaged: str, old: str, new: str, says: tuple[str, ...]
+) -> None:
+    done = simulate_with(damaged, old, new, tmp_path)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("simulate: error: ")
+    for word in says:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "says"),
+    [
+        ("tables.csv", ",latency_ms,ms,", ",latency_ms,,", ("tables.csv", "paddle_lite", "unit", "''", "s, ms, us")),
+        ("tables.csv", ",latency_ms,ms,", ",latency_ms,min,", ("unit is 'min'", "s, ms, us")),
+        ("tables.csv", ",latency_ms,ms,", ",,ms,", ("tables.csv", "paddle_lite", "unit")),
+        ("tables.csv", "table,file,", "tabel,file,", ("tables.csv", "line 1", "table")),
+        ("paddle_lite.csv", "latency_ms", "latency", ("paddle_lite.csv", "line 1", "latency_ms")),
+    ],
+)
+def test_a_table_of_measurements_without_a_unit_or_a_column_is_named(
+    refuse: Callable[..., str], tmp_path: Path, name: str, old: str, new: str, says: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for each in ("machines.csv", "nets.csv", "devices.csv", "ncnn_model_layers.csv", "paddle_lite.csv"):
+        shutil.copy(FOLDER / each, folder)
+    header, *lines = (FOLDER / "tables.csv").read_text().splitlines(True)
+    (folder / "tables.csv").write_text("".join([header, *(x for x in lines if x.startswith("paddle_lite,"))]))
+    path = folder / name
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    refuse("validate", "--tables", folder, "--device", "snapdragon-855-paddle", says=says)
 
 
 # Traces

@@ -48,9 +48,20 @@ def raising(error: BaseException) -> object:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--help") == 0
     out = capsys.readouterr().out
-    for command in ("run", "inspect", "prune", "trace", "replay", "timeline", "calibrate", "validate", "list"):
+    for command in (
+        "run",
+        "inspect",
+        "prune",
+        "trace",
+        "replay",
+        "timeline",
+        "calibrate",
+        "validate",
+        "advise",
+        "list",
+    ):
         assert f"\n  {command} " in out
-    for later in ("sweep", "advise", "lab"):
+    for later in ("sweep", "lab"):
         assert f"\n  {later} " not in out
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from costmodel.devices.snapdragon_855 import SNAPDRAGON_855
 
 from costmodel.device_file import device_text, load_cost_device, load_target
 from costmodel.devices.a100 import A100
 from costmodel.devices.catalog import ALL_DEVICES
+from costmodel.devices.cpus import SNAPDRAGON_855
 from costmodel.spec import RooflineDevice, source_of
 from gatherline.request import device_named
 from simulator.devices.gs_tcm import GS_TCM
@@ -51,7 +51,9 @@ def test_members_of_lists_are_overridden_by_name_and_say_that_the_file_did_it(tm
     device = load(tmp_path, text)
     assert device.levels[2] == replace(SNAPDRAGON_855.levels[2], bytes=4 << 20)
     assert device.levels[:2] == SNAPDRAGON_855.levels[:2]
-    assert device.kernels[0] == replace(SNAPDRAGON_855.kernels[0], efficiency=0.5)
+    assert device.kernels == tuple(
+        replace(kernel, efficiency=0.5) if kernel.name == "gemm" else kernel for kernel in SNAPDRAGON_855.kernels
+    )
     assert device.units[0].clock_hz == 3 * 10**9
     assert dict(device.matrix_macs_per_cycle) == {**dict(SNAPDRAGON_855.matrix_macs_per_cycle), "fp32": 16}
     assert source_of(device, "levels.l3.bytes") == "a data sheet"
@@ -82,7 +84,9 @@ WHOLE = device_text(A100)
         (WHOLE.replace("overhead_s = ", "overhed_s = ", 1), "unknown key overhed_s; did you mean overhead_s"),
         (WHOLE.replace('kind = "server_gpu"\n', ""), "kind is missing, and the file needs it"),
         (WHOLE.replace('kind = "server_gpu"', 'kind = "gpu"'), "kind is 'gpu'; did you mean"),
-        (WHOLE.replace('type = "tile"', 'type = "tiles"', 1), "kernels.tensor-gemm.type is 'tiles'; did you mean tile"),
+        (WHOLE.replace('type = "gpu_tile"', 'type = "gpu_tiles"', 1), "type is 'gpu_tiles'; did you mean gpu_tile"),
+        ('base = "a100"\n[kernels.tensor-gemm]\nl2_share = 0', "kernels.tensor-gemm.l2_share is 0.0, and must be"),
+        ('base = "a100"\n[kernels.tensor-gemm]\nsplit_k = []', "kernels.tensor-gemm must have a tile and a cut of K"),
         (WHOLE.replace("unit_bytes_per_s", "bytes_per_s", 1), "unknown key levels.shared.bytes_per_s; did you mean"),
         (WHOLE.replace('"vector_efficiency" = "', '"vector_eficiency" = "', 1), "without a source"),
     ],
@@ -104,3 +108,49 @@ def test_a_file_of_either_kind_of_device_is_told_apart_by_its_base(tmp_path: Pat
     (tmp_path / "none.toml").write_text('base = "gs-tmc"\n', encoding="utf-8")
     with pytest.raises(DeviceError, match="base is 'gs-tmc', and must name a preset; did you mean gs-tcm"):
         load_target(tmp_path / "none.toml")
+
+
+def test_a_change_to_a_kernel_is_one_to_each_data_type_of_it_and_no_kernel_goes(tmp_path: Path) -> None:
+    device = load(tmp_path, 'base = "snapdragon-855"\n[kernels.gemm]\nefficiency = 0.5')
+    assert len(device.kernels) == len(SNAPDRAGON_855.kernels)
+    assert [kernel.efficiency for kernel in device.kernels if kernel.name == "gemm"] == [0.5] * 3
+    others = [kernel for kernel in SNAPDRAGON_855.kernels if kernel.name != "gemm"]
+    assert [kernel for kernel in device.kernels if kernel.name != "gemm"] == others
+
+
+FULL_CPU = device_text(SNAPDRAGON_855)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (FULL_CPU.replace("efficiency = ", "efficiency = 1", 1), "must be at most 1"),  # of the first of three gemms
+        (FULL_CPU.replace("k_tile = 1", "k_tile = 0", 1), "kernels.gemm.k_tile is 0, and must be at least 1"),
+        (FULL_CPU.replace("register_rows = ", "register_rows = -", 1), "kernels.gemm.tiles.0.register_rows is -"),
+        (FULL_CPU.replace("loads_per_cycle = ", "loads_per_cycle = 0 # ", 1), "pipes.loads_per_cycle is 0"),
+        ('base = "a100"\noverhead_s = inf', "overhead_s is inf, and must be a finite number"),
+        ('base = "a100"\noverhead_s = nan', "overhead_s is nan, and must be a finite number"),
+        ('base = "a100"\n[kernels.csr-spmm]\ngather_level = 3', "gather_level is 3, and levels are 0 to 2"),
+        ('base = "a100"\n[kernels."tensor-2:4"]\nkept = [5, 4]', "kept is 5 of 4, and must keep at most all"),
+        ('base = "a100"\n[kernels.tensor-bsr]\nsmallest_block = 0', "tensor-bsr.smallest_block is 0, and must be"),
+        ('base = "snapdragon-855"\nthread_loss = 1.5', "thread_loss is 1.5, and must be at most 1"),
+    ],
+)  # fmt: skip
+def test_a_number_that_a_model_would_divide_by_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(DeviceError) as raised:
+        load(tmp_path, text)
+    assert says in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[gather]\nwindow = 4", "base is missing, and the file has neither kernels"),
+        ('kind = "cpu"\n[[units]]\ncount = 1\nclock_hz = 1', "summary is missing, and the file needs it"),
+    ],
+)
+def test_a_file_that_says_nothing_of_its_kind_is_told_what_is_missing(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(DeviceError) as raised:
+        load_target(tmp_path / "mine.toml")
+    assert says in str(raised.value)

@@ -281,7 +281,7 @@ def test_pruning_saves_energy_and_gs_less_than_its_share_of_the_weights() -> Non
 
 @pytest.mark.parametrize("device", COST_DEVICES, ids=lambda device: device.name)
 def test_a_roofline_has_no_energy_and_says_why(device: RooflineDevice) -> None:
-    for row in gl.run("digits", devices=[device.name], dtype="fp32").rows:
+    for row in gl.run("digits", devices=[device.name], dtype=device.dtypes[0]).rows:
         assert row["energy_pj"] is None
         assert str(row["energy_note"]).startswith("no energy: ")
         assert all(row[f"energy_{part}_pj"] is None for part in PARTS)

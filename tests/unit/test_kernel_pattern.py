@@ -9,6 +9,7 @@ import pytest
 
 from costmodel.devices.catalog import ALL_DEVICES as ROOFLINE_DEVICES
 from costmodel.estimate import estimate
+from costmodel.spec import RooflineDevice
 from gatherline.inspection import obeyed
 from patterns.base import PatternError
 from patterns.encodings.base import ByteWidths, EncodingError
@@ -281,10 +282,11 @@ def test_the_encoding_is_refused_for_a_layer_of_another_pattern_or_window() -> N
 
 
 @pytest.mark.parametrize("device", ROOFLINE_DEVICES, ids=lambda device: device.name)
-def test_a_device_without_a_kernel_for_it_runs_dense_and_says_so(device: object) -> None:
+def test_a_device_without_a_kernel_for_it_runs_dense_and_says_so(device: RooflineDevice) -> None:
     found = conv_trace(normal(16, 16, 3, 3), (3, 3), 0.7)
-    result = estimate(found, device, dtype="fp32")  # type: ignore[arg-type]
-    dense = estimate(replace(found, mask=np.ones_like(found.mask)), device, dtype="fp32")  # type: ignore[arg-type]
+    dtype = device.dtypes[0]
+    result = estimate(found, device, dtype=dtype)
+    dense = estimate(replace(found, mask=np.ones_like(found.mask)), device, dtype=dtype)
     assert result.latency_s == dense.latency_s
     assert "has no kernel for kernel_pattern" in result.reason
     assert "dense kernel, zeros computed" in result.reason

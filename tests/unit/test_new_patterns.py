@@ -284,7 +284,8 @@ def test_n_of_m_both_ways_runs_packed_and_as_n_of_m_where_asked() -> None:
 
 @pytest.mark.parametrize("spelling", NEW)
 def test_each_new_pattern_runs_on_every_device_and_no_kernel_means_dense_and_says_so(spelling: str) -> None:
-    names = tuple(device.name for device in (*CYCLE_DEVICES[:2], *ROOFLINE_DEVICES))
+    rooflines = [device for device in ROOFLINE_DEVICES if "fp32" in device.dtypes]
+    names = tuple(device.name for device in (*CYCLE_DEVICES[:2], *rooflines))
     request = RunRequest(model="net", patterns=(spelling,), sparsities=(0.5,), devices=names, dtype="fp32")
     report = run(request, network=network())
     rows = [row for row in report.rows if row["layer"] == "conv"]

@@ -67,8 +67,11 @@ def test_every_pattern_of_the_readme_is_known_and_none_is_missing() -> None:
     assert families == {kind.name for kind in ALL_PATTERNS}
 
 
-def test_the_devices_of_the_readme_are_those_there_are() -> None:
-    assert first_cells("Devices") == [device.name for device in (*CYCLE_DEVICES, *ROOFLINE_DEVICES)]
+def test_the_devices_of_the_readme_are_there_and_each_kind_is_shown() -> None:
+    named = first_cells("Devices")
+    assert named[: len(CYCLE_DEVICES)] == [device.name for device in CYCLE_DEVICES]
+    kinds = {device.name: device.kind for device in ROOFLINE_DEVICES}
+    assert {kinds[name] for name in named[len(CYCLE_DEVICES) :]} == set(kinds.values())
 
 
 def test_every_command_is_in_the_readme() -> None:

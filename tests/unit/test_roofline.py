@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 
 from costmodel.devices.a100 import A100
-from costmodel.devices.adreno_640 import ADRENO_640
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.devices.cpus import SNAPDRAGON_855
+from costmodel.devices.mobile_gpus import ADRENO_640
 from costmodel.devices.zcu102 import ZCU102
 from costmodel.estimate import estimate
-from costmodel.fpga import engine
 from costmodel.roofline import restream_bytes
 from costmodel.sparse import block_row_counts, largest_share, position_blocks
-from costmodel.spec import EngineKernel, Kernel, RooflineDevice
+from costmodel.spec import Kernel, RooflineDevice
 from patterns.base import Pattern
 from patterns.block import Block
 from patterns.dense import Dense
@@ -105,16 +104,6 @@ def test_a_matrix_product_restreams_two_macs_over_the_root_of_the_cache() -> Non
     assert restream_bytes(1024**3, 2, 2 * 64 * 64) == 2 * 1024**3 * 2 // 64
 
 
-def test_tiles_run_in_waves_over_the_multiprocessors() -> None:
-    tiles = 109  # of 256 x 128: one more than the 108 multiprocessors
-    layer = linear(256, 1024, 128 * tiles)
-    one_wave = estimate(trace(linear(256, 1024, 128 * 108), Dense()), A100)
-    result = estimate(trace(layer, Dense()), A100)
-    rate = 1024 * 1.41e9 * kernel_named(A100, "tensor-gemm").efficiency
-    assert one_wave.bounds_s["compute"] == pytest.approx(256 * 128 * 1024 / rate)
-    assert result.bounds_s["compute"] > one_wave.bounds_s["compute"] * 109 / 108
-
-
 def test_serial_steps_read_held_weights_from_dram_once_and_start_once_on_a_cpu() -> None:
     steps = Window(in_hw=(1, 30), out_hw=(1, 30))
     layer = MatrixLayer(name="hh", kind="lstm_hidden", m=512, k=128, window=steps, serial=True)
@@ -129,8 +118,8 @@ def test_a_fused_activation_has_no_launch_and_an_addition_has_one() -> None:
     relu = VectorLayer(name="relu", kind="activation", op="Relu", elements=10_000, fused_into="conv")
     add = VectorLayer(name="add", kind="add", op="Add", elements=10_000, input_elements=20_000, output_elements=10_000)
     for device in ALL_DEVICES:
-        fused = estimate(LayerTrace(layer=relu, pattern=Dense()), device, dtype="fp32")
-        alone = estimate(LayerTrace(layer=add, pattern=Dense()), device, dtype="fp32")
+        fused = estimate(LayerTrace(layer=relu, pattern=Dense()), device, dtype=device.dtypes[0])
+        alone = estimate(LayerTrace(layer=add, pattern=Dense()), device, dtype=device.dtypes[0])
         assert "overhead" not in fused.bounds_s
         assert "fused into conv" in fused.reason
         assert alone.latency_s > device.overhead_s
@@ -145,13 +134,14 @@ def test_a_csr_row_kernel_counts_loads_multiplies_and_decode_of_each_kept_weight
     result = estimate(made, SNAPDRAGON_855)
     kept, blocks, vectors = made.kept, 2, 4
     second = 2.84e9 * kernel_named(SNAPDRAGON_855, "spmm-32x1").efficiency
-    loads = kept * blocks * (vectors + 1 + 1)
+    ends = 64 * blocks * 10  # mispredicted exits
+    loads = kept * blocks * (vectors + 1 + 1 + 3)  # activations, weight, index, prefetches
     multiplies = kept * blocks * vectors
-    others = kept * blocks * 2 + 64 * blocks * vectors * 3
+    others = kept * blocks * 3 / 4 + 64 * blocks * vectors * 4 / 4
     assert result.kernel == "spmm-32x1"
-    assert result.bounds_s["gather"] == pytest.approx(loads / 2 / second)
-    assert result.bounds_s["compute"] == pytest.approx(multiplies / 2 / second)
-    assert result.bounds_s["issue"] == pytest.approx((loads + multiplies + others) / 4 / second)
+    assert result.bounds_s["gather"] == pytest.approx((loads / 2 + ends) / second)
+    assert result.bounds_s["compute"] == pytest.approx((kept * blocks * max(vectors / 2, 4) + ends) / second)
+    assert result.bounds_s["issue"] == pytest.approx(((loads + multiplies) / 4 + others + ends) / second)
     assert result.counters.macs_issued == kept * 64
 
 
@@ -161,7 +151,9 @@ def test_four_row_blocks_load_an_activation_once_for_four_rows() -> None:
     single = estimate(trace(layer, Unstructured(), 0.9), SNAPDRAGON_855, dtype="fp32")
     assert (blocks.kernel, single.kernel) == ("spmm-32x4", "spmm-32x1")
     assert blocks.bounds_s["gather"] < single.bounds_s["gather"] / 3
-    assert blocks.bounds_s["compute"] == pytest.approx(single.bounds_s["compute"], rel=0.02)
+    second = 2.84e9 * kernel_named(SNAPDRAGON_855, "spmm-32x1").efficiency
+    exits = (64 - 64 / 4) * 2 * 10 / second  # a mispredicted one for each row, or four rows, and position block
+    assert blocks.bounds_s["compute"] == pytest.approx(single.bounds_s["compute"] - exits, rel=0.02)
 
 
 def test_xnnpack_takes_1x1_windows_and_runs_3x3_dense_and_says_so() -> None:
@@ -253,36 +245,6 @@ def test_the_largest_share_is_at_least_an_even_one() -> None:
     assert largest_share(counts, 3, 2, "positions") == 2 / 3
     assert largest_share(counts, 1, 8, "dynamic") == 4 / 8
     assert largest_share(counts, 8, 2, "dynamic") == 1 / 2
-
-
-# FPGA
-
-
-def test_an_engine_is_the_largest_that_its_dsps_and_brams_allow() -> None:
-    assert ZCU102.fabric is not None
-    dsp_limit, bram_limit = int(2520 * 0.8), int(912 * 0.8)
-    for kernel in ZCU102.kernels:
-        if not isinstance(kernel, EngineKernel):
-            continue
-        built = engine(ZCU102.fabric, kernel, kernel.lanes, "fp16", 2)
-        words = 16 * ceil(built.positions * 2 / 8) + kernel.rows * ceil(built.positions * 4 / 8)
-        assert built.bram36 == 2 * (words + ceil(kernel.rows * 16 * (2 + 2) / 8))
-        assert built.dsp == kernel.rows * 16 * built.positions <= dsp_limit
-        assert built.bram36 <= bram_limit
-
-
-def test_a_gs_engine_takes_a_group_a_cycle_for_each_block_of_positions() -> None:
-    made = trace(conv(64, 256, 14), GatherScatter(banks=16, k=1), 0.75)
-    result = estimate(made, ZCU102)
-    assert ZCU102.fabric is not None
-    kernel = kernel_named(ZCU102, "gs-engine")
-    assert isinstance(kernel, EngineKernel)
-    positions = engine(ZCU102.fabric, kernel, 16, "fp16", 2).positions
-    cycles = result.counters.slots // 16 * ceil(196 / positions)
-    assert result.bounds_s["compute"] == pytest.approx(cycles / (200e6 * kernel.efficiency))
-    assert f"16 lanes x {positions} positions" in result.mapping
-    assert "DSP" in result.mapping
-    assert "BRAM36" in result.mapping
 
 
 # Bad arguments

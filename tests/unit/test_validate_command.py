@@ -8,9 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import gatherline as gl
+from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.validation import bands
 from costmodel.validation.exclusions import EXCLUSIONS
 from costmodel.validation.folder import FOLDER, open_folder
@@ -53,7 +55,7 @@ def test_every_device_and_family_has_a_line_with_its_errors(capsys: pytest.Captu
     report = validated(capsys, tables)
     assert report["schema"] == 1
     found = {(row["device"], row["family"]) for row in report["rows"]}
-    assert {("snapdragon-855", "dense"), ("adreno-640", "dense"), ("a100", "bsr"), ("a100", "n_of_m")} <= found
+    assert {("snapdragon-855-paddle", "dense"), ("adreno-640", "dense"), ("a100", "bsr"), ("a100", "n_of_m")} <= found
     for row in report["rows"]:
         assert row["rows"] >= row["nets"] >= 1
         assert 0 <= row["error_median"] <= row["error_p90"]
@@ -61,6 +63,29 @@ def test_every_device_and_family_has_a_line_with_its_errors(capsys: pytest.Captu
         assert row["rank"] is None or -1 <= row["rank"] <= 1
         assert row["rank"] is None or row["nets"] >= 3
         assert row["bias"] > -1
+
+
+def test_the_summary_is_the_median_of_the_points_of_each_kind_family_and_type(tables: Path) -> None:
+    found = gl.validate(tables=tables)
+    summary = found.manifest["summary"]
+    assert isinstance(summary, list)
+    assert sum(group["rows"] for group in summary) == len(found.points)
+    kinds = {device.name: device for device in ALL_DEVICES}
+    for group in summary:
+        of_this = [
+            float(str(point["error"]))
+            for point in found.points
+            if all(point[name] == group[name] for name in ("use", "family", "dtype"))
+            and kinds[str(point["device"])].kind == group["device_kind"]
+            and group["threads"]
+            == (("1" if point["threads"] == 1 else "several") if kinds[str(point["device"])].static_threads else "all")
+        ]
+        assert group["rows"] == len(of_this)
+        assert group["median"] == pytest.approx(np.median(np.abs(of_this)))
+        assert group["bias"] == pytest.approx(np.median(of_this))
+        assert 0 <= group["ranked_well"] <= group["ranked"]
+    uses = [group["use"] for group in summary]
+    assert uses == sorted(uses, key=lambda use: use != "held_out")
 
 
 def test_a_device_is_marked_fit_or_held_out_by_the_one_file_that_says_so(
@@ -90,14 +115,15 @@ def test_a_device_with_kernels_of_one_runtime_is_compared_with_its_rows_alone(
     capsys: pytest.CaptureFixture[str], tables: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(tables, tmp_path / "other")
-    everything = validated(capsys, folder, "--device", "snapdragon-855")["manifest"]["rows_used"]
+    everything = validated(capsys, folder, "--device", "snapdragon-855-paddle")["manifest"]["rows_used"]
     text = (folder / "devices.csv").read_text()
-    assert "snapdragon-855,snapdragon-855,a76,,fit" in text
-    text = text.replace("snapdragon-855,snapdragon-855,a76,,fit", "snapdragon-855,snapdragon-855,a76,ncnn tflite,fit")
+    line = "snapdragon-855-paddle,snapdragon-855,a76,{},fit"
+    assert line.format("paddle_lite") in text
+    text = text.replace(line.format("paddle_lite"), line.format("ncnn tflite"))
     (folder / "devices.csv").write_text(text)
-    manifest = validated(capsys, folder, "--device", "snapdragon-855")["manifest"]
+    manifest = validated(capsys, folder, "--device", "snapdragon-855-paddle")["manifest"]
     assert manifest["rows_used"] == 0
-    assert manifest["unpredicted"]["snapdragon-855 has no kernels of paddle_lite"] == everything > 0
+    assert manifest["unpredicted"]["snapdragon-855-paddle has no kernels of paddle_lite"] == everything > 0
 
 
 def test_the_text_says_errors_floor_rules_and_bands(capsys: pytest.CaptureFixture[str], tables: Path) -> None:

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from costmodel.devices.snapdragon_855 import SNAPDRAGON_855
 from scipy.stats import spearmanr
 
 from costmodel.devices.a100 import A100
+from costmodel.devices.cpus import SNAPDRAGON_855
 from costmodel.spec import RooflineDevice
 from costmodel.validation.bands import (
     LEAST_DEVICES,
@@ -23,11 +23,12 @@ from costmodel.validation.bands import (
     stored_bands,
 )
 from costmodel.validation.compare import Point, errors_of
+from costmodel.validation.drawn import drawn_mask
 from costmodel.validation.floor import floor_of, floors
 from costmodel.validation.folder import FOLDER, Use
 from costmodel.validation.measurement import Key, Measurement, ValidationError
 from costmodel.validation.metrics import anchored_error, errors, ranks, spearman, weighted_quantile
-from costmodel.validation.predict import Prediction, Predictor, drawn_mask, obstacle, predict
+from costmodel.validation.predict import Prediction, Predictor, obstacle, predict
 from costmodel.validation.speedup import speed_ups
 from costmodel.validation.store_bands import bands_of
 from patterns.catalog import parse_pattern
@@ -193,7 +194,9 @@ def test_a_sparse_row_is_predicted_at_both_ends_of_its_density() -> None:
 def test_a_type_or_threads_that_the_device_has_not_are_said() -> None:
     predictor = Predictor(device=SNAPDRAGON_855, folder=FOLDER)
     assert obstacle(predictor, measured(1.0)) == ""
-    assert "has 4 cores" in obstacle(predictor, measured(1.0, key=replace(KEY, threads=8)))
+    cores = SNAPDRAGON_855.unit_count
+    assert obstacle(predictor, measured(1.0, key=replace(KEY, threads=cores))) == ""
+    assert f"has {cores} cores" in obstacle(predictor, measured(1.0, key=replace(KEY, threads=cores + 1)))
     no_int8 = Predictor(device=A100, folder=FOLDER)
     missing = {"fp32", "fp16", "int8", "int4"} - set(A100.dtypes)
     for dtype in missing:
@@ -259,11 +262,27 @@ def test_a_layer_beyond_the_range_of_the_measurements_is_extrapolated(macs: int,
     assert banded(result, "fp32", threads, [BAND]).extrapolated is beyond
 
 
+def test_what_was_left_is_said_in_the_row_beside_its_reason() -> None:
+    far = replace(RESULT, counters=Counters(macs_dense=BAND.macs_most + 1), reason="the first layer stays dense")
+    found = banded(far, "fp32", BAND.threads_most + 1, [BAND])
+    left = f"threads above {BAND.threads_most}, macs above {BAND.macs_most}"
+    assert found.reason == f"the first layer stays dense; beyond what was validated: {left}"
+    near = replace(RESULT, counters=Counters(macs_dense=BAND.macs_least - 1))
+    assert banded(near, "fp32", 1, [BAND]).reason == f"beyond what was validated: macs below {BAND.macs_least}"
+
+
+def test_a_row_that_was_calibrated_on_its_own_machine_keeps_that_band() -> None:
+    own = replace(RESULT, latency_low_s=1.9, latency_high_s=2.1, validated="calibrated on one host")
+    assert banded(own, "fp32", 1, [BAND]) == own
+
+
 def test_a_sparser_layer_than_any_measured_is_extrapolated() -> None:
     csr = replace(BAND, family="csr")
     sparser = replace(RESULT, encoding="csr", density=0.09)
     assert family_of(sparser) == "csr"
-    assert banded(sparser, "fp32", 1, [csr]).extrapolated
+    found = banded(sparser, "fp32", 1, [csr])
+    assert found.extrapolated
+    assert found.reason == f"beyond what was validated: density below {csr.density_least:.4g}"
     assert not banded(replace(sparser, density=0.1), "fp32", 1, [csr]).extrapolated
 
 

@@ -93,8 +93,13 @@ def test_a_time_without_a_known_unit_is_refused(unit: str) -> None:
         ("paddle_lite.csv", "latency_ms", "latency", "line 1: column latency_ms is missing"),
         ("paddle_lite.csv", "28.38,57", "28.38", "paddle_lite.csv line 2: must have 7 fields"),
         ("nets.csv", "no layer shapes in the tables", "", "net is empty, and a note must say why"),
-        ("devices.csv", "a76,,fit", "a76,,held_out", "snapdragon-855 is both fit and held_out"),
-        ("devices.csv", "a76,,fit", "a76,,used", "use is 'used', and must be one of fit, held_out"),
+        (
+            "devices.csv",
+            "rk3399,rk3399,a72+a53,ncnn,fit",
+            "rk3399,rk3399,a72+a53,ncnn,held_out",
+            "rk3399 is both fit and held_out",
+        ),
+        ("devices.csv", "a76,xnnpack,fit", "a76,xnnpack,used", "use is 'used', and must be one of fit, held_out"),
     ],
 )
 def test_a_damaged_table_is_one_line_with_file_value_and_rule(

@@ -8,7 +8,7 @@ import hashlib
 from patterns.names import nearest
 from traces.layer import ModelError, Network
 from traces.workloads.bert import BERT_BASE
-from traces.workloads.deit import DEIT_SMALL, DEIT_TINY
+from traces.workloads.deit import DEIT_SMALL, DEIT_SMALL_TOKENS, DEIT_TINY, DEIT_TINY_TOKENS
 from traces.workloads.gather_scatter import CONV3X3_128, SPMV1024
 from traces.workloads.gnmt import GNMT
 from traces.workloads.jasper import JASPER
@@ -29,6 +29,8 @@ ALL_WORKLOADS: tuple[Workload, ...] = (
     VGG16,
     DEIT_TINY,
     DEIT_SMALL,
+    DEIT_TINY_TOKENS,
+    DEIT_SMALL_TOKENS,
     GNMT,
     JASPER,
     TRANSFORMER_WMT,

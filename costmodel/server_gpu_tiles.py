@@ -1,0 +1,229 @@
+"""Dense and 2:4 products on a server GPU: thread blocks in waves, tensor-core granularity, L2, main memory, launch.
+
+Each candidate tile and cut of K is one grid of thread blocks. Blocks go to multiprocessors evenly, so a multiprocessor
+with one block more than the others sets the time (wave quantisation); while few threads are resident, their latency
+is not hidden. A block streams its operands from L2, whose bandwidth and the main memory's depend on how many
+multiprocessors ask. N:M with hardware skips multiply-adds and half of the weights, and nothing of the dense operand,
+the tiles, the launches. The fastest candidate runs: libraries choose by heuristics that are not modelled. Leaves out:
+transposed operands (DEVIATIONS 21), Winograd and FFT, clocks under a power limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import ceil
+
+from costmodel.problem import Problem
+from costmodel.roofline import Cost, Run, main_memory_bytes, restream_bytes
+from costmodel.spec import Kernel
+from patterns.encodings.base import EncodedSize
+from simulator.spec import DeviceError
+from traces.layer import MatrixLayer, ProductLayer
+
+SUM_BYTES = 4
+TILE_LOSS_SIDE = 64  # tile_loss is quoted for tiles whose sides have this harmonic sum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuTile:
+    """Rows x positions of one thread block of ``threads``; a warp computes ``warp_rows`` x ``warp_positions``."""
+
+    rows: int
+    positions: int
+    threads: int
+    warp_rows: int
+    warp_positions: int
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            if getattr(self, part.name) < 1:
+                raise DeviceError(f"tiles.{part.name} is {getattr(self, part.name)}, and must be at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuTileKernel(Kernel):
+    """A dense product in tiles of thread blocks, and N:M with ``kept`` = (N, M), whose hardware skips the rest.
+
+    ``efficiency``: share of peak of a large tile with all threads resident. ``k_tile``: columns are padded to it;
+    ``channel_tile``: input channels of a convolution are. ``split_k``: parts K may be cut into, each of at least
+    ``least_split_columns``. ``resident_threads``: of one multiprocessor, as registers allow; ``lanes``: its 32-bit
+    lanes; ``latency_threads``: threads a lane at which half of the rate is reached. ``tile_loss``: how much more a
+    small tile costs, as loads stand beside multiply-adds. ``l2_share``: of the L2 bandwidth. ``launch_s``,
+    ``split_s``: each launch, and the second kernel that adds the parts. ``output_copies``: kernels after this one that
+    read and write its output again, where it comes out transposed or unfused. ``calibrated_macs``: multiply-adds of
+    the smallest and the largest product that its numbers were fitted to. ``cluster``: thread blocks below each other
+    that share each load of their dense operand.
+    """
+
+    tiles: tuple[GpuTile, ...]
+    k_tile: int
+    channel_tile: int = 1
+    split_k: tuple[int, ...] = (1,)
+    least_split_columns: int
+    kept: tuple[int, int] = (1, 1)
+    resident_threads: int
+    lanes: int
+    latency_threads: float
+    tile_loss: float
+    l2_share: float
+    launch_s: float
+    split_s: float
+    calibrated_macs: tuple[int, int]
+    output_copies: int = 0
+    cluster: int = 1
+
+    def __post_init__(self) -> None:
+        kept, of = self.kept
+        where = f"kernels.{self.name}"
+        if not 0 < kept <= of:
+            raise DeviceError(f"{where}.kept is {kept} of {of}, and must keep at most all and at least one")
+        for name in ("efficiency", "memory_share", "l2_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise DeviceError(f"{where}.{name} is {getattr(self, name)}, and must be above 0 and at most 1")
+        for name in ("k_tile", "channel_tile", "least_split_columns", "resident_threads", "lanes", "cluster"):
+            if getattr(self, name) < 1:
+                raise DeviceError(f"{where}.{name} is {getattr(self, name)}, and must be at least 1")
+        if not self.tiles or not self.split_k:
+            raise DeviceError(f"{where} must have a tile and a cut of K (1 is one)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grid:
+    """One candidate: its tile, parts of K, padded columns that a block multiplies, and its thread blocks."""
+
+    tile: GpuTile
+    parts: int
+    columns: int
+    blocks: int
+
+
+def beyond_calibration(kernel: GpuTileKernel, macs: int) -> str:
+    """Return how ``macs`` multiply-adds lie outside what the kernel's numbers were fitted to, "" where they do not."""
+    least, most = kernel.calibrated_macs
+    if least <= macs <= most:
+        return ""
+    return f"outside what the kernel was fitted to: {macs:.3g} multiply-adds, fitted from {least:.3g} to {most:.3g}"
+
+
+def gpu_columns(layer: MatrixLayer | ProductLayer, kernel: GpuTileKernel) -> int:
+    """Return K with the input channels of a convolution padded to the kernel's ``channel_tile``."""
+    if not isinstance(layer, MatrixLayer) or layer.kind not in ("conv2d", "conv1d"):
+        return layer.k
+    taps = layer.window.kernel[0] * layer.window.kernel[1]
+    channels = layer.k // taps
+    return taps * ceil(channels / kernel.channel_tile) * kernel.channel_tile
+
+
+def gpu_tile_cost(
+    layer: MatrixLayer | ProductLayer, problem: Problem, kernel: GpuTileKernel, run: Run, size: EncodedSize
+) -> Cost:
+    """Return the fastest of the kernel's tiles and cuts of K."""
+    if len(run.device.levels) != 3:
+        raise DeviceError(f"device {run.device.name}: kernel {kernel.name} needs three levels: shared, L2, main memory")
+    kept, of = kernel.kept
+    stored = ceil(gpu_columns(layer, kernel) / of) * kept
+    grids = [
+        _grid(problem, tile, parts, stored, kernel)
+        for tile in kernel.tiles
+        for parts in kernel.split_k
+        if parts == 1 or stored >= parts * kernel.least_split_columns
+    ]
+    main = main_memory_bytes(problem, run, size.total_bytes)
+    bounds = [_bounds_s(problem, kernel, run, size, grid, main) for grid in grids]
+    best = min(range(len(grids)), key=lambda at: _latency_s(bounds[at]))
+    grid, chosen = grids[best], bounds[best]
+    read, written = _main_memory(problem, kernel, run, grid, main)
+    cut = f", K in {grid.parts}" if grid.parts > 1 else ""
+    return Cost(
+        kernel=kernel,
+        size=size,
+        macs_issued=problem.steps * grid.blocks * grid.tile.rows * grid.tile.positions * grid.columns,
+        bounds_s=chosen,
+        dram_read_bytes=read,
+        dram_write_bytes=written,
+        mapping=f"tiles {grid.tile.rows}x{grid.tile.positions}{cut}, {grid.blocks} thread blocks on {run.units} "
+        f"multiprocessors, {ceil(grid.blocks / run.units)} on the fullest",
+    )
+
+
+def _latency_s(bounds: dict[str, float]) -> float:
+    return max(value for name, value in bounds.items() if name != "overhead") + bounds["overhead"]
+
+
+def _grid(problem: Problem, tile: GpuTile, parts: int, stored: int, kernel: GpuTileKernel) -> _Grid:
+    columns = ceil(ceil(stored / parts) / kernel.k_tile) * kernel.k_tile
+    blocks = problem.groups * ceil(problem.m / tile.rows) * ceil(problem.positions / tile.positions) * parts
+    return _Grid(tile=tile, parts=parts, columns=columns, blocks=blocks)
+
+
+def _bounds_s(
+    problem: Problem, kernel: GpuTileKernel, run: Run, size: EncodedSize, grid: _Grid, main: tuple[int, int]
+) -> dict[str, float]:
+    shared, l2, dram = run.device.levels
+    asking = min(grid.blocks, run.units)
+    steps = problem.steps
+    moved = _main_memory(problem, kernel, run, grid, main)
+    launches = kernel.launch_s + (kernel.split_s if grid.parts > 1 else 0.0)
+    return {
+        "compute": steps * _block_cycles(kernel, run, grid) / run.clock_hz,
+        shared.name: steps * _shared_bytes(problem, kernel, grid) / shared.bytes_per_s(asking),
+        l2.name: steps * _l2_bytes(problem, kernel, size, grid) / (l2.bytes_per_s(asking) * kernel.l2_share),
+        dram.name: sum(moved) / (dram.bytes_per_s(asking) * kernel.memory_share),
+        "overhead": steps * (launches + kernel.output_copies * _copy_s(problem, kernel, run)),
+    }
+
+
+def _copy_s(problem: Problem, kernel: GpuTileKernel, run: Run) -> float:
+    """Seconds of a kernel that reads and writes the output of a step."""
+    _, l2, dram = run.device.levels
+    moved = 2 * problem.output_bytes / problem.steps
+    level = l2 if problem.input_bytes + problem.output_bytes <= run.chip_bytes else dram
+    return kernel.launch_s + moved / level.bytes_per_s(run.units)
+
+
+def _block_cycles(kernel: GpuTileKernel, run: Run, grid: _Grid) -> float:
+    """Cycles of the multiprocessor with the most blocks."""
+    tile = grid.tile
+    fullest = ceil(grid.blocks / run.units)
+    resident = min(fullest, max(kernel.resident_threads // tile.threads, 1))
+    threads_a_lane = resident * tile.threads / kernel.lanes
+    hidden = threads_a_lane / (threads_a_lane + kernel.latency_threads)
+    loads = 1 + kernel.tile_loss * TILE_LOSS_SIDE * (1 / tile.rows + 1 / tile.positions)
+    macs = fullest * tile.rows * tile.positions * grid.columns
+    return macs * loads / (run.macs_per_cycle(kernel) * kernel.efficiency * hidden)
+
+
+def _shared_bytes(problem: Problem, kernel: GpuTileKernel, grid: _Grid) -> float:
+    """Bytes that warps read from shared memory: the dense operand in full, of the other what is kept."""
+    kept, of = kernel.kept
+    tile = grid.tile
+    issued = grid.blocks * tile.rows * tile.positions * grid.columns
+    return issued * problem.value_bytes * (1 / tile.warp_positions + of / kept / tile.warp_rows)
+
+
+def _l2_bytes(problem: Problem, kernel: GpuTileKernel, size: EncodedSize, grid: _Grid) -> float:
+    """Bytes that thread blocks read: weights as they are stored, the dense operand in full; sums of a cut K twice."""
+    kept, of = kernel.kept
+    tile, value_bytes = grid.tile, problem.value_bytes
+    overhead = size.index_bytes / size.weight_bytes if size.weight_bytes else 0.0
+    left = tile.rows * grid.columns * value_bytes * (1 + overhead)
+    sharing = min(kernel.cluster, ceil(problem.m / tile.rows))
+    right = tile.positions * grid.columns * of / kept * value_bytes / sharing
+    outputs = problem.groups * problem.m * problem.positions
+    sums = 2 * SUM_BYTES * grid.parts * outputs if grid.parts > 1 else 0
+    return grid.blocks * (left + right) + outputs * value_bytes + sums
+
+
+def _main_memory(
+    problem: Problem, kernel: GpuTileKernel, run: Run, grid: _Grid, main: tuple[int, int]
+) -> tuple[int, int]:
+    """Bytes read and written: ``main``, operands streamed again where L2 is small, sums that it cannot hold."""
+    kept, of = kernel.kept
+    read, written = main
+    if problem.input_bytes + problem.output_bytes > run.chip_bytes:
+        moved = problem.steps * restream_bytes(problem.step_macs * kept // of, problem.value_bytes, run.chip_bytes)
+        read += max(moved - read - written, 0)
+    sums = SUM_BYTES * grid.parts * problem.groups * problem.m * problem.positions if grid.parts > 1 else 0
+    if sums > run.chip_bytes:
+        return read + problem.steps * sums, written + problem.steps * sums
+    return read, written

@@ -1,0 +1,114 @@
+"""A SoC file of a user's own as a device: what it is made of, and one line for everything that is wrong in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from costmodel.cpu_device import cpu_device
+from costmodel.cpu_file import FOLDER, load_soc, named
+from costmodel.device_file import load_target
+from costmodel.devices.cpus import listed
+from costmodel.spec import RooflineDevice
+from simulator.spec import DeviceError
+
+SOCS = sorted((FOLDER / "socs").glob("*.toml"))
+TEXT = named("socs", "snapdragon-865").read_text(encoding="utf-8")
+
+
+def load(folder: Path, text: str) -> RooflineDevice:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    device = load_target(path)
+    assert isinstance(device, RooflineDevice)
+    return device
+
+
+@pytest.mark.parametrize("path", SOCS, ids=lambda path: path.stem)
+def test_a_soc_file_of_the_package_is_the_device_of_its_first_cluster_and_runtime(path: Path) -> None:
+    soc = load_soc(path)
+    assert load_target(path) == cpu_device(soc.name, path.stem, soc.runtime)
+
+
+@pytest.mark.parametrize("entry", [entry for entry in listed() if entry.cluster], ids=lambda entry: entry.device)
+def test_the_cluster_in_the_file_is_where_threads_start(tmp_path: Path, entry: object) -> None:
+    device, soc, cluster, runtime = (getattr(entry, name) for name in ("device", "soc", "cluster", "runtime"))
+    text = named("socs", soc).read_text(encoding="utf-8")
+    text = re.sub(r"^runtime = .*$", f'runtime = "{runtime}"\ncluster = {cluster}', text, count=1, flags=re.M)
+    assert replace(load(tmp_path, text), name=device) == cpu_device(device, soc, runtime, cluster)
+
+
+def test_a_core_may_be_a_file_beside_the_soc_and_takes_the_numbers_of_its_kind(tmp_path: Path) -> None:
+    core = named("cores", "cortex-a77").read_text(encoding="utf-8")
+    (tmp_path / "core.toml").write_text(core.replace('name = "cortex-a77"', 'name = "mine"'), encoding="utf-8")
+    own = load(tmp_path, TEXT.replace('core = "cortex-a77"', 'core = "core.toml"'))
+    stock = load(tmp_path, TEXT)
+    assert own.units[:2] == stock.units[:2]
+    assert own.pipes == stock.pipes
+    gemm = next(kernel for kernel in own.kernels if kernel.name == "gemm")
+    assert "out-of-order: x" in own.sources["kernels.gemm"]
+    assert 0 < gemm.efficiency <= 1
+
+
+def test_two_cores_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "core.toml").write_text(named("cores", "cortex-a55").read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(DeviceError, match="two of these cores have one name"):
+        load(tmp_path, TEXT.replace('core = "cortex-a77"', 'core = "core.toml"', 1))
+
+
+def test_a_file_that_was_edited_is_read_again(tmp_path: Path) -> None:
+    first = load(tmp_path, TEXT)
+    second = load(tmp_path, TEXT.replace("clock_hz = 2_840_000_000", "clock_hz = 3_200_000_000"))
+    assert second.units[0].clock_hz == 3_200_000_000 != first.units[0].clock_hz
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (r"^clock_hz = 2_84.*$", "clock_hz = 0", "clusters.0.clock_hz is 0, and must be a whole number above 0"),
+        (r"^clock_hz = 2_84.*$", "", "clusters.0.clock_hz is missing"),
+        (r"^total_bytes_per_s = .*$", "total_bytes_per_s = -1", "total_bytes_per_s is -1, and must be a whole number"),
+        (r"^core_bytes_per_s = .*$", "core_bytes_per_s = 99_000_000_000", "and must be at most total_bytes_per_s"),
+        (r"^kind = .*$", 'kind = "phone"', "kind is 'phone', and must be one of"),
+        (r"^runtime = .*$", 'runtime = "ncn"', "'ncn' is not one of them; did you mean ncnn"),
+        (r"^runtime = .*$", "", "runtime is missing"),
+        (r"^runtime = ", "cluster = 3\nruntime = ", "cluster is 3, and snapdragon-865 has 3"),
+        (r"^runtime = ", "cluster = -1\nruntime = ", "cluster is -1, and must be a whole number from 0"),
+        (r"^runtime = ", "runtim = 3\nruntime = ", "unknown key runtim; did you mean runtime"),
+        (r'^core = "cortex-a77"$', 'core = "cortex-a7"', "'cortex-a7' is not one of them; did you mean cortex-a7"),
+        (r'^core = "cortex-a77"$', 'core = "none.toml"', "none.toml: no such file"),
+        (r'^"clusters" = .*$', "", 'sources."clusters" is missing'),
+        (r'^"l3.bytes" = .*$', "", 'sources."l3.bytes" is missing'),
+        (r'^"l3.bytes" = ', '"l3.byte" = ', 'sources."l3.byte" is of no number of the file; did you mean l3.bytes'),
+    ],
+)  # fmt: skip
+def test_a_wrong_soc_file_is_one_line_with_the_field(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert re.search(old, TEXT, re.M)
+    with pytest.raises(DeviceError) as raised:
+        load(tmp_path, re.sub(old, new, TEXT, count=1, flags=re.M))
+    assert str(raised.value).startswith(str(tmp_path))
+    assert says in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (r"^loads_per_cycle = 2$", "loads_per_cycle = 0", "loads_per_cycle is 0, and must be a number above 0"),
+        (r"^int8 = .*$", "", "macs_per_cycle.int8 is missing"),
+        (r'^"load_to_use" = .*$', "", 'sources."load_to_use" is missing'),
+        (r"^vector_bytes = ", "vector_byte = ", "vector_bytes is missing"),
+    ],
+)
+def test_a_wrong_core_file_is_named_not_the_soc_that_asks_for_it(tmp_path: Path, old: str, new: str, says: str) -> None:
+    core = named("cores", "cortex-a77").read_text(encoding="utf-8")
+    count = 0 if "int8" in old else 1  # both tables of rates
+    assert re.search(old, core, re.M)
+    (tmp_path / "core.toml").write_text(re.sub(old, new, core, count=count, flags=re.M), encoding="utf-8")
+    with pytest.raises(DeviceError) as raised:
+        load(tmp_path, TEXT.replace('core = "cortex-a77"', 'core = "core.toml"'))
+    assert str(raised.value).startswith(f"{tmp_path / 'core.toml'}: ")
+    assert says in str(raised.value)

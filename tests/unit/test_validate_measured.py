@@ -1,0 +1,82 @@
+"""``simulate validate --measured``: devices beside a table that was calibrated, and errors that name what is wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from costmodel.calibrate.compare import compared
+from costmodel.calibrate.table import Measurement, Table, write_table
+from costmodel.devices.cpus import CPU_DEVICES
+from gatherline.cli import main
+
+HOST = next(device for device in CPU_DEVICES if device.name == "x86-avx512")
+ROW = Measurement(
+    family="dense", kernel="numpy-dense", device="cpu", dtype="fp32", pattern="dense", m=64, k=64, p=64, density=1.0,
+    kept=4096, slots=4096, stored_bytes=16384, operands="warm", threads=1, median_s=1e-4, p10_s=9e-5, p90_s=1.2e-4,
+    samples=5, calls=1,
+)  # fmt: skip
+MANIFEST = {
+    "date": "2026-11-21T00:00:00+00:00",
+    "complete": True,
+    "host": {"cpu": "some\x1b[2J processor", "versions": {"numpy": "2"}},
+}
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Three products, measured as the model predicts them times 1.25, 1 and 1, and one of a type it has not."""
+    rows = [replace(ROW, m=m) for m in (64, 128, 256)]
+    for at, factor in enumerate((1.25, 1.0, 1.0)):
+        (one,) = compared([rows[at]], HOST)
+        assert one.predicted_s is not None
+        rows[at] = replace(rows[at], median_s=one.predicted_s * factor)
+    path = tmp_path / "here.csv"
+    write_table(path, Table(manifest=MANIFEST, rows=(*rows, replace(ROW, dtype="bf16"))))
+    return path
+
+
+def test_errors_are_of_predicted_over_measured_and_rows_without_a_prediction_are_said(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("validate", "--measured", str(table), "--device", "x86-avx512", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    fp32, bf16 = report["rows"]
+    assert (fp32["kernel"], fp32["dtype"], fp32["rows"], fp32["predicted"]) == ("numpy-dense", "fp32", 3, 3)
+    assert fp32["error_median"] == pytest.approx(0, abs=1e-4)
+    assert fp32["within_10"] == pytest.approx(2 / 3)
+    assert fp32["error_p90"] == pytest.approx(0.8 * (1 - 1 / 1.25), rel=1e-3)  # 80 % of the way from second to third
+    assert (bf16["rows"], bf16["predicted"], bf16["error_median"]) == (1, 0, None)
+    assert report["manifest"]["table"] == "here.csv"
+    assert call("validate", "--measured", str(table), "--device", "x86-avx512") == 0
+    printed = capsys.readouterr().out
+    assert "1 rows of x86-avx512, numpy-dense bf16 without a prediction: x86-avx512 has fp32" in printed
+    assert "some\\x1b[2J processor" in printed  # names of a file that others wrote drive no terminal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "device is missing, and --measured needs one"),
+        (("--device", "gs-tcm"), "device gs-tcm is a cycle-level machine"),
+        (("--device", "a100"), "here.csv: it holds no product of a processor like a100"),
+        (("--device", "x86-avx512", "--family", "dense"), "--family is of published tables"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(
+    table: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
+    assert call("validate", "--measured", str(table), *arguments) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
