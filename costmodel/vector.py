@@ -25,16 +25,8 @@ BY_NAME = {  # assumed, as above: an exponential or a power; bounds and a produc
     "hardswish": 3,
     "hardsigmoid": 2,
 }
-
-
-ONE_BY_ONE = (
-    "permute",
-    "priorbox",
-    "detectionoutput",
-    "yolodetectionoutput",
-    "yolov3detectionoutput",
-)  # assumed: scalar
-SERIAL = ("detectionoutput", "yolodetectionoutput", "yolov3detectionoutput")  # boxes decoded and sorted by one unit
+SERIAL = ("detectionoutput", "yolodetectionoutput", "yolov3detectionoutput")  # boxes: one thread of a CPU, assumed
+ONE_BY_ONE = (*SERIAL, "permute", "priorbox")  # no vectors on a CPU, assumed
 
 
 def operations(layer: VectorLayer) -> int:
@@ -44,13 +36,14 @@ def operations(layer: VectorLayer) -> int:
 
 def estimate_vector(layer: VectorLayer, run: Run) -> LayerResult:
     """Return what ``layer`` costs."""
-    if layer.op.lower() in SERIAL and run.device.static_threads:
+    name, on_cpu = layer.op.lower(), run.device.static_threads
+    if on_cpu and name in SERIAL:
         run = replace(run, units=1)
     device = run.device
     value_bytes = VALUE_BYTES[run.dtype]
     read, written = layer.input_elements * value_bytes, layer.output_elements * value_bytes
     parameters = layer.weight_elements * value_bytes
-    lanes = 1 if layer.op.lower() in ONE_BY_ONE else dict(device.vector_macs_per_cycle)[run.dtype]
+    lanes = 1 if on_cpu and name in ONE_BY_ONE else dict(device.vector_macs_per_cycle)[run.dtype]
     rate = lanes * run.units
     work = max(layer.elements, 1) * operations(layer)
     bounds = {"compute": work / (rate * device.vector_efficiency * run.clock_hz)}

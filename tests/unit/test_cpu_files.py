@@ -188,4 +188,4 @@ def test_an_in_order_core_adds_loads_to_multiplies_and_waits_for_lines_from_the_
     blocks = 2
     cycles = blocks * (16 * 64 * (multiplies + vectors + weights + missed) + 16 * ends)
     assert result.bounds_s["gather"] == pytest.approx(cycles / (1.8e9 * kernel.efficiency))
-    assert result.bound == "gather"
+    assert result.latency_s == result.bounds_s["gather"] + result.bounds_s["overhead"]
