@@ -71,7 +71,7 @@ def test_a_net_of_small_layers_takes_as_long_as_its_launches() -> None:
         results = [run(conv(*size), device) for size in sizes]
         total = sum(result.latency_s for result in results)
         assert all(result.bound == "overhead" for result in results)
-        assert len(sizes) * device.overhead_s <= total <= 1.1 * len(sizes) * device.overhead_s
+        assert len(sizes) * device.overhead_s <= total <= 1.2 * len(sizes) * device.overhead_s
 
 
 def test_winograd_is_three_launches_and_a_product_is_one() -> None:
@@ -338,7 +338,12 @@ def test_the_parts_of_the_fit_add_up_to_the_model_itself() -> None:
     key = Key(soc="s", processor="p", threads=1, dtype="fp16", runtime="ncnn-vulkan")
     row = Measurement(table="t", line=1, machine="m", key=key, model="n", net="n", seconds=1.0)
     made = GpuRow(measured=row, device="g", gpu="g", family=gpu.family, runtime="ncnn-vulkan", parts=parts)
-    whole = sum(run(layer, device).latency_s for layer in layers if isinstance(layer, MatrixLayer))
+    whole = sum(
+        run(layer, device).latency_s
+        if isinstance(layer, MatrixLayer)
+        else estimate(LayerTrace(layer=layer, pattern=Dense()), device, dtype="fp16").latency_s
+        for layer in layers
+    )
     assert float(predictions([made], numbers)[0]) == pytest.approx(whole, rel=1e-3)
 
 
