@@ -1,8 +1,8 @@
 """``python -m costmodel.fit [KIND ...]``: fits cost models to the folder of measurements and writes their numbers.
 
-KIND: cpu (the default), mobile_gpu, server_gpu. Only devices that ``validation/devices.csv`` marks "fit" are read. On
-CPUs dense rows give all numbers but one; the share that sparse kernels reach is then the one under which speed-ups over
-dense are met best. Runs in minutes; needs SciPy.
+KIND: cpu (the default), mobile_gpu, server_gpu, gpu_sparse. Only devices that ``validation/devices.csv`` marks "fit" are
+read. On CPUs dense rows give all numbers but one; the share that sparse kernels reach is then the one under which
+speed-ups over dense are met best. Runs in minutes; needs SciPy.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from costmodel.cpu_file import FOLDER
+from costmodel.fit.gpu_sparse import fit_gpu_sparse
 from costmodel.fit.mobile_gpu import cross_check, fitted_gpu_rows
 from costmodel.fit.mobile_gpu_parts import gpu_rows
 from costmodel.fit.mobile_gpu_solve import solve_gpus
@@ -57,6 +58,7 @@ FITS: tuple[tuple[str, Callable[[Folder, Path | None, int, str], None]], ...] = 
     ("cpu", fit_cpu),
     ("mobile_gpu", fit_mobile_gpu),
     ("server_gpu", fit_server_gpu),
+    ("gpu_sparse", fit_gpu_sparse),
 )
 
 
