@@ -1,7 +1,7 @@
 """``python -m costmodel.fit [KIND ...]``: fits cost models to the folder of measurements and writes their numbers.
 
-KIND: cpu (the default), mobile_gpu, server_gpu, gpu_sparse. Only devices that ``validation/devices.csv`` marks "fit" are
-read. On CPUs dense rows give all numbers but one; the share that sparse kernels reach is then the one under which
+KIND: cpu (the default), mobile_gpu, server_gpu, gpu_sparse. Only devices that ``validation/devices.csv`` marks "fit"
+are read. On CPUs dense rows give all numbers but one; the share that sparse kernels reach is then the one under which
 speed-ups over dense are met best. Runs in minutes; needs SciPy.
 """
 
