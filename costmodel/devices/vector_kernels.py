@@ -1,4 +1,4 @@
-"""Kernels of NVIDIA GPUs for products with one vector, with the numbers of ``python -m costmodel.fit.gpu_sparse``.
+"""Kernels of NVIDIA GPUs for products with one vector, with the numbers of ``python -m costmodel.fit gpu_sparse``.
 
 ``vector_kernels.csv``: a line for each number, with its source. A device says which runtime brings its sparse kernel;
 the dense one is cuBLAS's under any. Leaves out: data types that the measurements have not (fp16 alone).

@@ -1,9 +1,9 @@
 """``python -m costmodel.fit [KIND ...]``: fits cost models to the folder of measurements and writes their numbers.
 
-KIND: cpu (the default), mobile_gpu, server_gpu. Only devices that ``validation/devices.csv`` marks "fit" are read. On
-CPUs dense rows give all numbers but one; the share that sparse kernels reach is then the one under which speed-ups over
-dense are met best. ``--cross-validate`` leaves out one SoC of the CPUs after the other instead, prints the errors and
-writes nothing. Runs in minutes; needs SciPy.
+KIND: cpu (the default), mobile_gpu, server_gpu, gpu_sparse. Only devices that ``validation/devices.csv`` marks "fit"
+are read. On CPUs dense rows give all numbers but one; the share that sparse kernels reach is then the one under which
+speed-ups over dense are met best. ``--cross-validate`` leaves out one SoC of the CPUs after the other instead, prints
+the errors and writes nothing. Runs in minutes; needs SciPy.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from costmodel.cpu_file import FOLDER
 from costmodel.fit.cross_validate import cross_validate, report
+from costmodel.fit.gpu_sparse import fit_gpu_sparse
 from costmodel.fit.mobile_gpu import cross_check, fitted_gpu_rows
 from costmodel.fit.mobile_gpu_parts import gpu_rows
 from costmodel.fit.mobile_gpu_solve import solve_gpus
@@ -61,6 +62,7 @@ FITS: tuple[tuple[str, Callable[[Folder, Path | None, int, str], None]], ...] = 
     ("cpu", fit_cpu),
     ("mobile_gpu", fit_mobile_gpu),
     ("server_gpu", fit_server_gpu),
+    ("gpu_sparse", fit_gpu_sparse),
 )
 
 

@@ -1,4 +1,4 @@
-"""``python -m costmodel.fit.gpu_sparse``: fits sparse products on GPUs to some of them, tests them on the others.
+"""``python -m costmodel.fit gpu_sparse``: fits sparse products on GPUs to some of them, tests them on the others.
 
 Each kernel has a few numbers that belong to no shape and no GPU. Products with one vector are fitted to the GPU that a
 seeded draw takes (``costmodel.fit.split``) and written as data; then the same is done from the other one, for
@@ -8,11 +8,8 @@ those of ``simulate validate``. Runs in minutes; needs SciPy.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +19,7 @@ from scipy.optimize import least_squares
 from costmodel.dense import dense_size
 from costmodel.devices.pascal_csr import PASCAL_BASES
 from costmodel.devices.rtx_vectors import VECTOR_GPUS
-from costmodel.devices.vector_kernels import TABLE, Number, read_numbers, unfitted, unfitted_matrix, with_numbers
+from costmodel.devices.vector_kernels import TABLE, Number, unfitted, unfitted_matrix, with_numbers
 from costmodel.fit.gpu_sparse_rows import Point, points_of, write_numbers
 from costmodel.fit.split import held_out
 from costmodel.roofline import Run
@@ -33,7 +30,7 @@ from costmodel.spmv import (
     gemv_cost,
     rows_cost,
 )
-from costmodel.validation.folder import open_folder
+from costmodel.validation.folder import Folder
 
 Vector = npt.NDArray[np.float64]
 RANGES: Mapping[str, Mapping[str, tuple[float, float]]] = {  # what is possible, kernel by kernel
@@ -124,7 +121,7 @@ def log_errors(subject: Subject, numbers: Mapping[str, float]) -> Vector:
     return np.log([seconds(kernel, subject.base, point) / point.row.seconds for point in subject.points])
 
 
-def fit(name: str, fitted: Sequence[Subject]) -> dict[str, float]:
+def fit(name: str, fitted: Sequence[Subject], evaluations: int) -> dict[str, float]:
     """Return the numbers of kernel ``name`` under which ``fitted`` are predicted best. Deterministic."""
     ranges = RANGES[name]
 
@@ -137,6 +134,7 @@ def fit(name: str, fitted: Sequence[Subject]) -> dict[str, float]:
         bounds=np.log(np.array(list(ranges.values()))).T,
         loss="soft_l1",
         f_scale=ROBUST,
+        max_nfev=evaluations,
     )
     return numbers(found.x)
 
@@ -152,17 +150,18 @@ def quality(subject: Subject, numbers: Mapping[str, float]) -> Quality:
     )
 
 
-def fitted_numbers(name: str, all_of: Sequence[Subject], tested: frozenset[str]) -> list[Number]:
+def fitted_numbers(
+    name: str, all_of: Sequence[Subject], tested: frozenset[str], evaluations: int, day: str
+) -> list[Number]:
     """Fit kernel ``name`` to the GPUs that are not ``tested``, say how it does everywhere, and return its numbers."""
     own = [subject for subject in all_of if subject.soc not in tested]
-    numbers = fit(name, own)
+    numbers = fit(name, own, evaluations)
     say(name, numbers, all_of, own)
     for other in all_of if name != "csrmm" else ():  # the other way round, for comparison alone
         if other.soc in DRAWN and other not in own:
-            say(name, fit(name, [other]), all_of, [other])
-    day = datetime.now(UTC).date().isoformat()
+            say(name, fit(name, [other], evaluations), all_of, [other])
     rows = sum(len(subject.points) for subject in own)
-    source = f"fitted: python -m costmodel.fit.gpu_sparse, {day}, {rows} rows of {', '.join(one.soc for one in own)}"
+    source = f"fitted: python -m costmodel.fit gpu_sparse, {day}, {rows} rows of {', '.join(one.soc for one in own)}"
     return [Number(kernel=name, parameter=field, value=value, source=source) for field, value in numbers.items()]
 
 
@@ -175,24 +174,11 @@ def say(name: str, numbers: Mapping[str, float], all_of: Sequence[Subject], own:
         print(f"  {subject.soc} ({said}): {quality(subject, numbers).text}")
 
 
-def main(arguments: list[str]) -> int:
-    """Fit, write and compare. Return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m costmodel.fit.gpu_sparse", description=__doc__)
-    parser.add_argument("--out", type=Path, default=TABLE)
-    parser.add_argument("--kernel", choices=list(RANGES), action="append", help="fit this one; keep the others' lines")
-    options = parser.parse_args(arguments)
-    folder = open_folder()
+def fit_gpu_sparse(folder: Folder, out: Path | None, evaluations: int, day: str) -> None:
+    """Fit every kernel, say how each does on GPUs left out, and write the numbers."""
     points = points_of(folder, [*(gpu.soc for gpu in VECTOR_GPUS), *(base.name for base, _ in PASCAL_BASES)])
     tested = left_out() | {use.soc for use in folder.devices if use.use == "held_out" and use.soc not in DRAWN}
     written: list[Number] = []
     for name in RANGES:
-        if options.kernel and name not in options.kernel:
-            written += [number for number in read_numbers() if number.kernel == name]
-        else:
-            written += fitted_numbers(name, subjects(name, points), tested)
-    write_numbers(options.out, written)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        written += fitted_numbers(name, subjects(name, points), tested, evaluations, day)
+    write_numbers(out or TABLE, written)

@@ -23,12 +23,18 @@ PERIOD = 4_194_301  # a prime, so that no two rows of a matrix are the same draw
 
 
 def drawn_mask(layer: MatrixLayer, rule: Pattern, density: float, seed: int) -> Mask:
-    """Return a mask (groups, m, k) that obeys ``rule``, drawn from ``seed`` and the shape alone. Not to be written."""
+    """Return a mask (groups, m, k) that obeys ``rule``, drawn from ``seed`` and the shape alone; read-only."""
     return _mask((layer.groups, layer.m, layer.k), rule, density, seed)
 
 
 @lru_cache(maxsize=8)  # a fit asks for the same few large masks under every number that it tries
 def _mask(shape: tuple[int, int, int], rule: Pattern, density: float, seed: int) -> Mask:
+    mask = _drawn(shape, rule, density, seed)
+    mask.flags.writeable = False
+    return mask
+
+
+def _drawn(shape: tuple[int, int, int], rule: Pattern, density: float, seed: int) -> Mask:
     if isinstance(rule, Dense):
         return np.broadcast_to(np.True_, shape)  # no memory: a layer of VGG-16 has 103 million weights
     generator = _generator(shape, rule, density, seed)
