@@ -32,7 +32,7 @@ class Run:
         if built is not None and built.clock_hz is not None:
             return float(built.clock_hz)
         lost = (self.units - 1) * (self.device.thread_loss or 0.0) if self.device.static_threads else 0.0
-        return min(self.device.paces_hz(self.units)) / (1 + lost)
+        return self.device.pace_hz(self.units) / (1 + lost)
 
     def macs_per_cycle(self, kernel: Kernel) -> int:
         """Return the multiply-adds a cycle of one unit, on the side of it that ``kernel`` uses."""

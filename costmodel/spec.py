@@ -18,6 +18,9 @@ Dtype = Literal["fp32", "fp16", "int8"]
 DeviceKind = Literal["mobile_cpu", "cpu", "mobile_gpu", "server_gpu", "fpga"]
 VALUE_BYTES: dict[str, int] = {"fp32": 4, "fp16": 2, "int8": 1}
 Addressing = Literal["aligned", "window", "any"]
+BOUNDS = ("compute", "gather", "issue", "overhead")  # what bounds a layer besides a memory level
+MOST = 1e18  # of any number of a device, so that a product of a few of them is finite
+MOST_UNITS = 1 << 20
 PER_DTYPE = tuple[tuple[Dtype, int], ...]  # a mapping that can be hashed
 
 
@@ -254,16 +257,37 @@ class RooflineDevice:
             raise DeviceError(f"device {self.name}: kind is {self.kind!r}, and must be one of {get_args(DeviceKind)}")
         if len(self.levels) < 2 or self.levels[-1].bytes is not None or any(x.bytes is None for x in self.levels[:-1]):
             raise DeviceError(f"device {self.name}: levels must end with the main memory, and no other level is one")
+        self._check_names()
         self._check_fabric()
         found = numbers(self)
         for path, value in found.items():
             if value < 0:
                 raise DeviceError(f"device {self.name}: {path} is {value}, and must not be negative")
+            if MOST < value < float("inf"):  # a file that says inf or nan meets ``device_rules``
+                raise DeviceError(f"device {self.name}: {path} is {value}, and must be at most {MOST:g}")
             if source_of(self, path) is None:
                 raise DeviceError(f"device {self.name}: {path} is {value} without a source ('assumed' is one)")
         for path in self.sources:
             if not any(number == path or number.startswith(path + ".") for number in found):
                 raise DeviceError(f"device {self.name}: sources names {path}, and the device has no such number")
+
+    def _check_names(self) -> None:
+        """Raise DeviceError for a level that would stand for another bound, and for more units than any device has."""
+        if not 1 <= self.unit_count <= MOST_UNITS:
+            raise DeviceError(f"device {self.name}: units are {self.unit_count}, and must be 1 to {MOST_UNITS}")
+        names = [level.name for level in self.levels]
+        for at, name in enumerate(names):
+            if name in BOUNDS or not name.strip() or not name.isprintable() or name in names[:at]:
+                raise DeviceError(
+                    f"device {self.name}: levels.{at}.name is {name!r}, and must be printable, of one level alone, and "
+                    f"none of {', '.join(BOUNDS)}"
+                )
+        for kernel in self.kernels:  # one by one: kernels of several data types share a name
+            for name in ("efficiency", "memory_share"):
+                if not 0 < (value := getattr(kernel, name)) <= MOST:
+                    raise DeviceError(
+                        f"device {self.name}: kernels.{kernel.name}.{name} is {value}, and must be above 0"
+                    )
 
     def _check_fabric(self) -> None:
         if self.fabric is None:
@@ -296,21 +320,26 @@ class RooflineDevice:
     def unit_count(self) -> int:
         return sum(group.count for group in self.units)
 
-    def paces_hz(self, count: int) -> tuple[float, ...]:
-        """Return the clocks at which the first units would compute as fast as each of the first ``count`` does."""
-        shares = (1.0 if group.relative_share is None else group.relative_share for group in self.units)
-        paces = (
-            group.rate_hz * share for group, share in zip(self.units, shares, strict=True) for _ in range(group.count)
-        )
-        return tuple(paces)[:count]
+    def taking_part(self, count: int) -> tuple[tuple[int, Units], ...]:
+        """Return the groups of the first ``count`` units, each with how many of it are among them."""
+        found, left = [], count
+        for group in self.units:
+            if left > 0:
+                found.append((min(group.count, left), group))
+            left -= group.count
+        return tuple(found)
 
-    def clocks_hz(self, count: int) -> tuple[float, ...]:
-        """Return the clocks of the first ``count`` units, as cores of the first kind would need them."""
-        return tuple(group.rate_hz for group in self.units for _ in range(group.count))[:count]
+    def pace_hz(self, count: int) -> float:
+        """Return the clock at which the first unit would be as fast as the slowest of the first ``count``."""
+        return min(
+            group.rate_hz * (1.0 if group.relative_share is None else group.relative_share)
+            for _, group in self.taking_part(count)
+        )
 
     def peak_macs_per_s(self, dtype: Dtype, count: int) -> float:
         """Return the multiply-adds a second of the first ``count`` units, matrix unit, at full use."""
-        return dict(self.matrix_macs_per_cycle)[dtype] * sum(self.clocks_hz(count))
+        clocks_hz = sum(units * group.rate_hz for units, group in self.taking_part(count))
+        return dict(self.matrix_macs_per_cycle)[dtype] * clocks_hz
 
 
 def numbers(device: RooflineDevice) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import ceil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from costmodel.devices.zcu102 import ZCU102
 from costmodel.estimate import estimate
 from costmodel.roofline import restream_bytes
 from costmodel.sparse import block_row_counts, largest_share, position_blocks
-from costmodel.spec import Kernel, RooflineDevice
+from costmodel.spec import Kernel, RooflineDevice, Units
 from patterns.base import Pattern
 from patterns.block import Block
 from patterns.dense import Dense
@@ -262,3 +263,27 @@ def test_threads_beyond_the_cores_are_refused_and_a_gpu_says_that_it_has_none() 
 def test_int8_on_a_device_without_it_is_refused() -> None:
     with pytest.raises(DeviceError, match="'int8', and adreno-640 has fp32, fp16"):
         estimate(trace(conv(16, 16, 8), Dense()), ADRENO_640, dtype="int8")
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"units": (Units(count=10**30, clock_hz=10**9),)}, "units are 1000000000000000000000000000000, and must be"),
+        ({"overhead_s": 1e308}, r"overhead_s is 1e\+308, and must be at most 1e\+18"),
+        (
+            {"levels": (replace(SNAPDRAGON_855.levels[0], name="compute"), SNAPDRAGON_855.levels[-1])},
+            "levels.0.name is",
+        ),
+        ({"levels": (replace(SNAPDRAGON_855.levels[0], name=""), SNAPDRAGON_855.levels[-1])}, "levels.0.name is ''"),
+        ({"levels": (replace(SNAPDRAGON_855.levels[0], name="dram"), SNAPDRAGON_855.levels[-1])}, "levels.1.name is"),
+        (
+            {"kernels": (replace(SNAPDRAGON_855.kernels[0], memory_share=0.0), *SNAPDRAGON_855.kernels[1:])},
+            "memory_share is 0.0, and must be above 0",
+        ),
+    ],
+)
+def test_a_device_that_would_stall_or_hide_a_bound_cannot_be_built(changed: dict[str, Any], says: str) -> None:
+    sources = {name: text for name, text in SNAPDRAGON_855.sources.items() if not name.startswith(("levels", "units"))}
+    sources |= {"levels": "a test", "units": "a test"}
+    with pytest.raises(DeviceError, match=says):
+        replace(SNAPDRAGON_855, **changed, sources=sources)
