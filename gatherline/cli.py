@@ -456,8 +456,8 @@ def validate(
     else:
         print_validation(report.rows, report.manifest, sys.stdout)
     sys.stdout.flush()
-    for path in report.write(out) if out is not None else []:
-        print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
+    if out is not None:
+        print(f"wrote {len(report.write(out))} files into {out}", file=sys.stderr if json else sys.stdout)
 
 
 def _validate_measured(table: Path, devices: Sequence[str], others: dict[str, object], *, json: bool) -> None:

@@ -1,6 +1,8 @@
 """``simulate validate --measured``: devices beside a table that ``simulate calibrate`` wrote, on this host or a GPU.
 
-A row for each device, kernel and data type of the table. Left out: bands, which come from published tables alone.
+A row for each device, kernel and data type of the table; beside it the error on matrices that no fit saw, where the
+device states one, since the table may be the one that the device was fitted on. Left out: bands, which come from
+published tables alone; which rows of the table the fit saw, since a device file states their number alone.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from pathlib import Path
 from costmodel.calibrate.compare import FamilyErrors, compare
 from costmodel.calibrate.operators import CalibrationError
 from costmodel.calibrate.table import read_table
+from costmodel.measured import MeasuredKernel
 from costmodel.spec import RooflineDevice
 from gatherline.digest import device_digest
 from gatherline.report.files import report_json
@@ -69,6 +72,8 @@ def _roofline(name: str) -> RooflineDevice:
 
 def _row(device: RooflineDevice, line: FamilyErrors) -> Row:
     found = line.found
+    kernels = (kernel for kernel in device.kernels if isinstance(kernel, MeasuredKernel))
+    fitted = next((kernel for kernel in kernels if kernel.name == line.kernel), None)
     return {
         "device": device.name,
         "family": line.family,
@@ -81,5 +86,8 @@ def _row(device: RooflineDevice, line: FamilyErrors) -> Row:
         "within_10": found.within_tenth if found else None,
         "bias": found.bias if found else None,
         "spread": found.spread if found else None,
+        "held_out_median": fitted.median_error if fitted else None,
+        "held_out_p90": fitted.p90_error if fitted else None,
+        "fitted_on": device.sources.get(f"kernels.{fitted.name}") if fitted else None,
         "reason": line.reason,
     }

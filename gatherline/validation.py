@@ -5,14 +5,15 @@ A row for each device, key and kernel family; the points behind them go into fil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.spec import RooflineDevice
-from costmodel.validation.bands import RULE, stored_bands
+from costmodel.spmv import VECTOR_FAMILIES
+from costmodel.validation.bands import RULE, Band, stored_bands
 from costmodel.validation.compare import Line, Point, Validation, validate
 from costmodel.validation.exclusions import EXCLUSIONS
 from costmodel.validation.floor import Floor
@@ -56,19 +57,20 @@ def validation_report(
 ) -> ValidationReport:
     """Compare devices (all of them by default) with the measurements in ``tables`` (the repository's by default).
 
-    Raises DeviceError for an unknown device, ValidationError for a table or a family that cannot be used.
+    Raises DeviceError for an unknown device, ValidationError for a table or a family that cannot be used, or where
+    nothing that was measured is of these devices.
     """
     chosen = _devices(devices)
     folder = open_folder(tables or FOLDER)
     shown = progress or SilentProgress()
     shown.start(len(chosen), "validate")
     try:
-        found = validate(folder, chosen, families, shown.step)
+        found = validate(folder, chosen, families, shown.step, whole=not devices)
     finally:
         shown.stop()
     return ValidationReport(
-        manifest=_manifest(found, folder, chosen),
-        rows=[_row(line) for line in found.lines],
+        manifest=_manifest(found, folder, chosen, narrowed=bool(devices), families=families),
+        rows=[_row(line) for line in sorted(found.lines, key=lambda line: (line.device_kind, line.device))],
         points=point_rows(found),
         speed_ups=[_speed_up(ratio) for ratio in found.speed_ups],
     )
@@ -77,13 +79,20 @@ def validation_report(
 def _devices(names: Sequence[str]) -> list[RooflineDevice]:
     known = {device.name: device for device in ALL_DEVICES}
     for name in names:
+        if name.endswith(".toml"):
+            raise DeviceError(
+                f"device {name!r} is a file, and published tables are of presets: a file is compared with a table of "
+                f"simulate calibrate (--measured TABLE.csv)"
+            )
         if name not in known:
             raise DeviceError(f"device {name!r} has no roofline to validate; {nearest(name, list(known))}")
     return [known[name] for name in dict.fromkeys(names or known)]
 
 
-def _manifest(found: Validation, folder: Folder, devices: Sequence[RooflineDevice]) -> dict[str, object]:
-    bands = stored_bands()
+def _manifest(
+    found: Validation, folder: Folder, devices: Sequence[RooflineDevice], *, narrowed: bool, families: Sequence[str]
+) -> dict[str, object]:
+    beside = {line.floor for line in found.lines}
     return {
         "version": version("gatherline"),
         "seed": SEED,
@@ -93,9 +102,15 @@ def _manifest(found: Validation, folder: Folder, devices: Sequence[RooflineDevic
             {"rule": rule.name, "rows": found.left_out[rule.name], "reason": rule.reason} for rule in EXCLUSIONS
         ],
         "unpredicted": found.unpredicted,
+        "narrowed": narrowed,
+        "not_measured": [asdict(one) for one in found.unmeasured],
         "summary": [asdict(summary) for summary in summaries(found.points, found.lines)],
-        "floors": [_floor(floor) for floor in found.floors],
-        "bands": [{"device_kind": band.device_kind, "text": band.text} for band in bands],
+        "floors": [_floor(floor) for floor in found.floors if floor in beside or not narrowed],
+        "bands": [
+            {"device_kind": band.device_kind, "text": band.text}
+            for band in stored_bands()
+            if _carried(band, devices) and (not families or band.family in families)
+        ],
         "band_rule": RULE,
         "speed_ups": _ratio_summary(found.speed_ups),
         "tables": {table.name: table.source for table in folder.tables.values()},
@@ -106,6 +121,15 @@ def _manifest(found: Validation, folder: Folder, devices: Sequence[RooflineDevic
             if use.device in {device.name for device in devices}
         ],
     }
+
+
+def _carried(band: Band, devices: Iterable[RooflineDevice]) -> bool:
+    """Whether rows of any of ``devices`` can carry ``band``: its kind, its type, and a kernel of its family."""
+    for device in devices:
+        families = {VECTOR_FAMILIES.get(kernel.name, kernel.encoding) for kernel in device.kernels}
+        if band.device_kind == device.kind and band.dtype in device.dtypes and band.family in families:
+            return True
+    return False
 
 
 def _row(line: Line) -> Row:

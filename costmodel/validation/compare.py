@@ -18,6 +18,7 @@ from costmodel.validation.metrics import Errors, errors
 from costmodel.validation.predict import Prediction, Predictor, obstacle, predict
 from costmodel.validation.readers import measurements
 from costmodel.validation.speedup import SpeedUp, speed_ups
+from costmodel.validation.unmeasured import Unmeasured, covers, in_one_line, unmeasured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +61,15 @@ class Line:
 class Validation:
     """All that a validation found. ``left_out``: rows by exclusion rule; ``unpredicted``: rows that no device predicts.
 
-    A row that several devices stand for has a point for each and is one of ``rows_used``.
+    ``unmeasured``: devices without a row. A row that several devices stand for has a point for each and is one of
+    ``rows_used``.
     """
 
     rows: int
     rows_used: int
     left_out: dict[str, int]
     unpredicted: dict[str, int]
+    unmeasured: tuple[Unmeasured, ...]
     points: tuple[Point, ...]
     lines: tuple[Line, ...]
     floors: tuple[Floor, ...]
@@ -78,28 +81,35 @@ def validate(
     devices: Sequence[RooflineDevice],
     families: Sequence[str] = (),
     done: Callable[[str], None] = lambda device: None,
+    *,
+    whole: bool = True,
 ) -> Validation:
     """Compare ``devices`` with every measurement of what they stand for; ``families``: only these kernel families.
 
-    ``done`` is told each device's name once it is compared.
+    ``done`` is told each device's name once it is compared. ``whole``: account for every row of the folder; else only
+    for rows of the processors that ``devices`` stand for.
 
-    Raises ValidationError for a table that cannot be read, a device that stands for nothing, a family without rows.
+    Raises ValidationError for a table that cannot be read, no device with a row, or a family without rows.
     """
     rows = measurements(folder)
     sifted = sift(rows, folder.path)
-    known = floors(sifted.kept)
+    known = floors(sifted.kept)  # over all silicon, whoever is asked for
+    if not whole:
+        rows = _of_processors(rows, devices, folder)
+        sifted = sift(rows, folder.path)
     obstacles: dict[int, str] = {}  # row's place: why the first device that stands for its processor is silent
     points: list[Point] = []
-    unpredicted: Counter[str] = Counter()
     for device in devices:
         uses = [use for use in folder.devices if use.device == device.name]
-        if not uses:
-            unpredicted[f"{device.name} stands for nothing that was measured (devices.csv)"] = 0
         points += _points(device, uses, sifted.kept, folder, obstacles)
         done(device.name)
+    measured = {point.device.name for point in points}
+    without = unmeasured([device for device in devices if device.name not in measured], sifted.kept, folder)
+    if not points:
+        raise ValidationError(in_one_line(without))
     predicted = {id(point.measured) for point in points}
     silent = [place for place, row in enumerate(sifted.kept) if id(row) not in predicted]
-    unpredicted.update(
+    unpredicted = Counter(
         obstacles.get(place, "none of these devices stands for the processor (devices.csv)") for place in silent
     )
     found = {point.prediction.family for point in points}
@@ -114,11 +124,18 @@ def validate(
         rows_used=len(predicted),
         left_out=sifted.left_out,
         unpredicted=dict(unpredicted),
+        unmeasured=without,
         points=tuple(chosen),
         lines=tuple(_lines(chosen, known)),
         floors=known,
         speed_ups=speed_ups([(p.device.name, p.use, p.measured, p.prediction) for p in points]),
     )
+
+
+def _of_processors(rows: Sequence[Measurement], devices: Sequence[RooflineDevice], folder: Folder) -> list[Measurement]:
+    names = {device.name for device in devices}
+    asked = {(use.soc, use.processor) for use in folder.devices if use.device in names}
+    return [row for row in rows if (row.key.soc, row.key.processor) in asked]
 
 
 def _points(
@@ -131,10 +148,9 @@ def _points(
     predictor = Predictor(device=device, folder=folder.path)
     found = []
     for place, row in enumerate(rows):
-        of_processor = [use for use in uses if (use.soc, use.processor) == (row.key.soc, row.key.processor)]
-        if not of_processor:
+        if not any((use.soc, use.processor) == (row.key.soc, row.key.processor) for use in uses):
             continue
-        use = next((use for use in of_processor if not use.runtimes or row.key.runtime in use.runtimes), None)
+        use = next((use for use in uses if covers(use, row)), None)
         reason = obstacle(predictor, row) if use else f"{device.name} has no kernels of {row.key.runtime}"
         if use is None or reason:
             obstacles.setdefault(place, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -17,6 +18,7 @@ from gatherline.report.selection import Rows, number, text, unique
 
 MILLI = 1e3
 CROWD = 300  # points of a family, above which they are drawn small and faint
+TITLE_WIDTH = 72  # letters of a title on a picture of one device
 WIDE = 200  # an axis over more than this factor is labelled at powers of ten alone
 
 
@@ -128,16 +130,21 @@ def _axes(axes: Axes, values: list[float], *, labelled: bool = False) -> None:
 
 
 def _title(points: Rows) -> str:
-    off = np.median([abs(number(point, "error") or 0.0) for point in points])
-    held_out = text(points[0], "use") == "held_out"
-    use = "left out of fitting" if held_out else "measurements were in view when it was set up"
-    count = f"{len(points)} measurements, median error {off:.0%}"
-    return f"{text(points[0], 'device')}: {count}\n{use}"
+    """Say whose rows, how many, and the median error of each family: one over all would be that of the largest."""
+    use = "held out" if text(points[0], "use") == "held_out" else "fitted"
+    medians = []
+    for family in sorted(unique(text(point, "family") for point in points)):
+        off = [abs(number(point, "error") or 0.0) for point in points if text(point, "family") == family]
+        medians.append(f"{family} {np.median(off):.0%} of {len(off):,}")
+    count = f"{text(points[0], 'device')}, {use}: {len(points):,} measurement{'s' if len(points) > 1 else ''}"
+    return f"{count}\n{fill('median error: ' + ', '.join(medians), TITLE_WIDTH)}"
 
 
 def _series(point: object) -> str:
     assert isinstance(point, dict)
-    threads = f", {point['threads']} threads" if point["threads"] != 1 else ""
+    threads = ""  # of a GPU or an FPGA, a table's thread says nothing
+    if text(point, "device_kind") in ("cpu", "mobile_cpu"):
+        threads = f", {point['threads']} thread{'s' if point['threads'] != 1 else ''}"
     return f"{point['soc']}, {point['runtime']}, {point['dtype']}{threads}, {point['family']}"
 
 

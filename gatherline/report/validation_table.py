@@ -23,21 +23,31 @@ COLUMNS_MEAN = (
 
 
 def print_validation(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> None:
-    """Print a line for each device, key and family, then what the reader must know of them."""
+    """Print the summary by kind, a line for each device, key and family, then what the reader must know of them."""
     console = console_for(stream)
+    console.print(_summary(manifest))
+    console.print()
+    console.print(_lines(rows))
+    for line in remarks(rows, manifest):
+        console.print(Text(line))
+
+
+def _lines(rows: Rows) -> Table:
+    """Return the table of lines, with the kind of device before the lines of each kind."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in NAMES:
         table.add_column(name, overflow="fold")
     for name in NUMBERS:
         table.add_column(name, justify="right", no_wrap=True)
+    several = len(unique(text(row, "device_kind") for row in rows)) > 1
+    kind = ""
     for row in rows:
+        if several and text(row, "device_kind") != kind:
+            kind = text(row, "device_kind")
+            table.add_row(Text(f"[{kind}]"), style="italic")
         whole = row.get("soc") is None
         table.add_row(*(Text(cell) for cell in _cells(row)), style="bold" if whole else "")
-    console.print(table)
-    console.print()
-    console.print(_summary(manifest))
-    for line in remarks(rows, manifest):
-        console.print(Text(line))
+    return table
 
 
 def _summary(manifest: Mapping[str, object]) -> Table:
@@ -88,7 +98,7 @@ def _ratio(row: RowLike, name: str) -> str:
 
 
 def remarks(rows: Rows, manifest: Mapping[str, object]) -> list[str]:
-    """Return what the columns mean, speed-ups, floors, bands, and every row that was not used, with the reason."""
+    """Return what the columns mean, speed-ups, floors, bands, and what became of every row that was read."""
     lines = ["", *COLUMNS_MEAN]
     unfitted = unique(text(row, "device") for row in rows if text(row, "use") == "held_out")
     lines.append(f"Never used in fitting: {', '.join(unfitted) or 'none of these devices'}.")
@@ -98,25 +108,50 @@ def remarks(rows: Rows, manifest: Mapping[str, object]) -> list[str]:
             f"Sparse over dense on {text(entry, 'device')}: {count(number(entry, 'ratios'))} ratios, median error "
             f"{error_percent(entry, 'error_median')}, faster or slower right in {share:.0%}."
         )
-    lines += ["", "Noise floor, by silicon (centre; one contributor beside another):"]
+    return [*lines, *_floors(manifest), *_bands(manifest), *_account(manifest)]
+
+
+def _floors(manifest: Mapping[str, object]) -> list[str]:
+    lines = ["", "Noise floor, by silicon (centre; one contributor beside another):"]
     for entry in _entries(manifest, "floors"):
         held = number(entry, "threads")
         threads = f", {count(held)} thread{'s' if held > 1 else ''}" if held else ""
-        what = f"{text(entry, 'soc')} {text(entry, 'processor')}{threads} {text(entry, 'dtype')}".rstrip()
+        what = f"{text(entry, 'soc')} {text(entry, 'processor')}{threads} {text(entry, 'dtype')}"
+        if text(entry, "soc") == "all":
+            what = "all silicon of the ncnn table"
         lines.append(
             f"  {what}: {error_percent(entry, 'median')}; {error_percent(entry, 'pair_median')} "
             f"({count(number(entry, 'machines'))} machines, {count(number(entry, 'rows'))} rows)"
         )
+    return lines if len(lines) > 2 else ["", "Noise floor: no two contributors measured this silicon."]
+
+
+def _bands(manifest: Mapping[str, object]) -> list[str]:
     bands = [f"  {text(entry, 'device_kind')}: {text(entry, 'text')}" for entry in _entries(manifest, "bands")]
-    rule = str(manifest.get("band_rule"))
-    lines += ["", f"Error bands that rows of simulate run carry ({rule}):", *(bands or ["  none yet"])]
+    lines = ["", f"Error bands that rows of simulate run carry ({manifest.get('band_rule')}):"]
+    return [*lines, *(bands or ["  none for these devices: their rows are not validated"])]
+
+
+def _account(manifest: Mapping[str, object]) -> list[str]:
+    """Return what became of every row that was read, and which devices have none."""
+    of_these = " of these devices' processors" if manifest.get("narrowed") else ""
     read, used = manifest.get("rows_read"), manifest.get("rows_used")
-    lines += ["", f"{read} rows read, {used} predicted. Left out by rule, whatever the prediction:"]
-    for entry in _entries(manifest, "left_out"):
-        lines.append(f"  {count(number(entry, 'rows'))} {text(entry, 'rule')}: {text(entry, 'reason')}")
+    lines = ["", f"{read} rows{of_these} read, {used} predicted."]
+    left_out = [entry for entry in _entries(manifest, "left_out") if number(entry, "rows")]
+    if left_out:
+        lines.append("Left out by rule, whatever the prediction:")
+        lines += [f"  {count(number(row, 'rows'))} {text(row, 'rule')}: {text(row, 'reason')}" for row in left_out]
     unpredicted = manifest.get("unpredicted")
     assert isinstance(unpredicted, Mapping)
-    return [*lines, "Without a prediction:", *(f"  {rows_} {reason}" for reason, rows_ in unpredicted.items())]
+    if unpredicted:
+        lines += ["Without a prediction:", *(f"  {rows} {reason}" for reason, rows in unpredicted.items())]
+    missing = _entries(manifest, "not_measured")
+    if manifest.get("narrowed"):
+        lines += [f"{text(one, 'device')} is not measured: {text(one, 'reason')}." for one in missing]
+    elif missing:
+        names = ", ".join(text(one, "device") for one in missing)
+        lines.append(f"Not measured (no row of their processor and runtime; --device NAME says why): {names}.")
+    return lines
 
 
 def _entries(manifest: Mapping[str, object], name: str) -> Sequence[RowLike]:

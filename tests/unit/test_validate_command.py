@@ -14,9 +14,13 @@ import pytest
 import gatherline as gl
 from costmodel.devices.catalog import ALL_DEVICES
 from costmodel.validation import bands
+from costmodel.validation.compare import validate
 from costmodel.validation.exclusions import EXCLUSIONS
 from costmodel.validation.folder import FOLDER, open_folder
+from costmodel.validation.store_bands import bands_of
+from costmodel.validation.summary import summaries
 from gatherline.cli import main
+from gatherline.report.validation_plot import scatter
 
 TABLES = ("paddle_lite", "torchao_vit", "torchao")  # the small ones
 
@@ -121,9 +125,93 @@ def test_a_device_with_kernels_of_one_runtime_is_compared_with_its_rows_alone(
     assert line.format("paddle_lite") in text
     text = text.replace(line.format("paddle_lite"), line.format("ncnn tflite"))
     (folder / "devices.csv").write_text(text)
-    manifest = validated(capsys, folder, "--device", "snapdragon-855-paddle")["manifest"]
-    assert manifest["rows_used"] == 0
+    both = ("--device", "snapdragon-855-paddle", "--device", "adreno-640")
+    manifest = validated(capsys, folder, *both)["manifest"]
     assert manifest["unpredicted"]["snapdragon-855-paddle has no kernels of paddle_lite"] == everything > 0
+
+
+@pytest.mark.parametrize("more", [(), ("--family", "dense"), ("--json",)])
+def test_a_device_whose_runtime_was_not_measured_is_one_line_that_names_who_stands_for_its_processor(
+    capsys: pytest.CaptureFixture[str], tables: Path, more: tuple[str, ...]
+) -> None:
+    assert call("validate", "--tables", str(tables), "--device", "snapdragon-855", *more) == 2
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert found.err == (
+        "simulate: error: snapdragon-855 is not measured: nothing in the tables was measured on snapdragon-855 a76 "
+        "under its runtime (xnnpack); snapdragon-855-paddle (paddle_lite) stands for the same processor\n"
+    )
+
+
+def test_a_device_without_rows_beside_one_with_rows_is_said_to_be_not_measured(
+    capsys: pytest.CaptureFixture[str], tables: Path
+) -> None:
+    asked = ("--device", "raspberry-pi-5", "--device", "a100")
+    report = validated(capsys, tables, *asked)
+    assert {row["device"] for row in report["rows"]} == {"a100"}
+    assert [one["device"] for one in report["manifest"]["not_measured"]] == ["raspberry-pi-5"]
+    assert call("validate", "--tables", str(tables), *asked) == 0
+    assert "raspberry-pi-5 is not measured: no table has a row of its processor" in capsys.readouterr().out
+
+
+def test_no_device_with_a_row_is_an_error_however_many_are_asked_for(tables: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tables, tmp_path / "other")
+    header = (folder / "devices.csv").read_text().splitlines()[0]
+    (folder / "devices.csv").write_text(header + "\n")
+    with pytest.raises(ValueError, match=f"none of the {len(ALL_DEVICES)} devices has a row"):
+        gl.validate(tables=folder)
+
+
+def test_a_device_narrows_floors_bands_and_the_account_of_rows_to_what_concerns_it(
+    capsys: pytest.CaptureFixture[str], tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = bands.bands_text([]).strip()
+    band = "{},40,10,2,0.8,1.5,0.1,0.3,1,1000000000000,1.0,2"
+    kinds = ("mobile_cpu,dense,fp16", "server_gpu,dense,fp16", "server_gpu,dense,int4", "server_gpu,ell,fp16")
+    stored = bands.read_bands("\n".join([header, *(band.format(kind) for kind in kinds)]))
+    monkeypatch.setattr("gatherline.validation.stored_bands", lambda: stored)
+    manifest = validated(capsys, tables, "--device", "a100")["manifest"]
+    assert [entry["device_kind"] for entry in manifest["bands"]] == ["server_gpu"]  # no int4, no kernel of ell
+    assert manifest["floors"] == []  # nobody else measured it
+    assert manifest["rows_read"] < validated(capsys, tables)["manifest"]["rows_read"]
+    assert call("validate", "--tables", str(tables), "--device", "a100") == 0
+    out = capsys.readouterr().out
+    assert "none of these devices stands for the processor" not in out
+    assert "stands for nothing" not in out
+    assert not [line for line in out.splitlines() if line.startswith("  0 ")]
+
+
+def test_the_summary_comes_first_and_lines_stand_by_kind_then_name(
+    capsys: pytest.CaptureFixture[str], tables: Path
+) -> None:
+    report = validated(capsys, tables)
+    order = [(row["device_kind"], row["device"]) for row in report["rows"]]
+    assert order == sorted(order)
+    assert call("validate", "--tables", str(tables)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:2] == ["kind", "fitted"]
+    (table,) = (at for at, line in enumerate(lines) if line.startswith("device "))
+    shown = [line.split()[0] for line in lines[table + 1 : lines.index("", table)]]
+    kinds = list(dict.fromkeys(kind for kind, _ in order))
+    assert [name for name in shown if name.startswith("[")] == [f"[{kind}]" for kind in kinds]
+    assert "raspberry-pi-5" in next(line for line in lines if line.startswith("Not measured"))
+
+
+def test_a_band_holds_the_rows_of_the_summarys_held_out_lines_over_all_threads(
+    tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = validate(open_folder(tables), ALL_DEVICES)
+    made = bands_of(found.points)
+    assert made
+    for band in made:
+        group = [
+            one
+            for one in summaries(found.points, found.lines)
+            if (one.use, one.device_kind, one.family, one.dtype)
+            == ("held_out", band.device_kind, band.family, band.dtype)
+        ]
+        assert band.rows == sum(one.rows for one in group)
+        assert min(one.median for one in group) <= band.error_median <= max(one.median for one in group)
 
 
 def test_the_text_says_errors_floor_rules_and_bands(capsys: pytest.CaptureFixture[str], tables: Path) -> None:
@@ -132,8 +220,10 @@ def test_the_text_says_errors_floor_rules_and_bands(capsys: pytest.CaptureFixtur
     for words in ("median", "p90", "in 10 %", "bias", "rank", "anchored", "floor", "Never used in fitting: none"):
         assert words in out
     assert "Sparse over dense on a100: 4 ratios" in out
-    for rule in EXCLUSIONS:
-        assert f"{rule.name}: {rule.reason}" in out
+    left_out = validated(capsys, tables, "--device", "a100")["manifest"]["left_out"]
+    assert any(entry["rows"] for entry in left_out)
+    for rule, entry in zip(EXCLUSIONS, left_out, strict=True):
+        assert (f"{entry['rows']} {rule.name}: {rule.reason}" in out) == (entry["rows"] > 0)
     assert bands.RULE in out
 
 
@@ -147,6 +237,7 @@ def test_a_family_and_a_device_narrow_what_is_shown(capsys: pytest.CaptureFixtur
     [
         (("--device", "a10"), ("device 'a10'", "a100")),
         (("--device", "gs-tcm"), ("device 'gs-tcm' has no roofline",)),
+        (("--device", "my.toml"), ("device 'my.toml' is a file", "--measured TABLE.csv")),
         (("--device", "a100", "--family", "csr"), ("family 'csr' has no rows", "bsr, dense, n_of_m")),
     ],
 )
@@ -182,7 +273,27 @@ def test_files_hold_every_point_and_a_picture_of_each_device(
         low, high, measured = (float(each[name]) for name in ("predicted_low_s", "predicted_high_s", "measured_s"))
         nearest = min(max(measured, low), high)
         assert float(each["error"]) == pytest.approx(nearest / measured - 1, abs=1e-12)
+    assert call("validate", "--tables", str(tables), "--device", "a100", "--out", str(tmp_path / "one")) == 0
+    wrote = capsys.readouterr().out.splitlines()[-1]
+    assert wrote == f"wrote {len(list((tmp_path / 'one').iterdir()))} files into {tmp_path / 'one'}"
     assert all((target / name).read_bytes().startswith(b"\x89PNG") for name in names if name.endswith(".png"))
+
+
+def test_the_title_of_a_scatter_has_the_median_of_each_family_and_whether_the_device_was_fitted(tables: Path) -> None:
+    points = gl.validate(["a100", "snapdragon-855-paddle"], tables=tables).points
+    of_gpu = [point for point in points if point["device"] == "a100"]
+    title = scatter(of_gpu).axes[0].get_title(loc="left")
+    assert title.startswith(f"a100, fitted: {len(of_gpu)} measurements\nmedian error: bsr ")
+    for family in ("bsr", "dense", "n_of_m"):
+        off = [abs(float(str(point["error"]))) for point in of_gpu if point["family"] == family]
+        assert f"{family} {np.median(off):.0%} of {len(off)}" in title
+    held_out = [{**point, "use": "held_out"} for point in of_gpu]
+    assert scatter(held_out).axes[0].get_title(loc="left").startswith("a100, held out: ")
+    labels = [text.get_text() for text in scatter(of_gpu).legends[0].get_texts()]
+    assert not any("thread" in label for label in labels)  # a GPU has no threads to name
+    of_cpu = [point for point in points if point["device"] == "snapdragon-855-paddle"]
+    labels = [text.get_text() for text in scatter(of_cpu).legends[0].get_texts()]
+    assert any("fp32, 1 thread, dense" in label for label in labels)
 
 
 def test_the_same_tables_give_the_same_bytes(tables: Path, tmp_path: Path) -> None:

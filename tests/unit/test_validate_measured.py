@@ -10,7 +10,9 @@ import pytest
 
 from costmodel.calibrate.compare import compared
 from costmodel.calibrate.table import Measurement, Table, write_table
+from costmodel.device_file import device_text
 from costmodel.devices.cpus import CPU_DEVICES
+from costmodel.measured import MeasuredKernel, Regime
 from gatherline.cli import main
 
 HOST = next(device for device in CPU_DEVICES if device.name == "x86-avx512")
@@ -62,6 +64,38 @@ def test_errors_are_of_predicted_over_measured_and_rows_without_a_prediction_are
     printed = capsys.readouterr().out
     assert "1 rows of x86-avx512, numpy-dense bf16 without a prediction: x86-avx512 has fp32" in printed
     assert "some\\x1b[2J processor" in printed  # names of a file that others wrote drive no terminal
+
+
+def test_a_calibrated_device_shows_its_held_out_error_and_what_it_was_fitted_on(
+    table: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    fitted = MeasuredKernel(
+        name="numpy-dense", runtime="numpy", encoding="dense", serves=(), kinds=("linear",), dtypes=("fp32",),
+        unit="vector", efficiency=1.0, regimes=(Regime(positions=None, costs=(("mac_s", 1e-10),)),),
+        median_error=0.125, p90_error=0.5,
+    )  # fmt: skip
+    stated = "measured on that day; fitted on 4 matrices, held-out error: median 12.5%"
+    others = {name: source for name, source in HOST.sources.items() if not name.startswith("kernels")}
+    host = replace(HOST, name="host", kernels=(fitted,), sources={**others, "kernels.numpy-dense": stated})
+    file = tmp_path / "host.toml"
+    file.write_text(device_text(host))
+    assert call("validate", "--measured", str(table), "--device", str(file), "--json") == 0
+    row = json.loads(capsys.readouterr().out)["rows"][0]
+    assert (row["held_out_median"], row["held_out_p90"], row["fitted_on"]) == (0.125, 0.5, stated)
+    assert call("validate", "--measured", str(table), "--device", str(file)) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].endswith("held out")
+    assert printed[1].endswith("12%")  # 12.5 %, to the even one
+    at = printed.index("  measured on that day")
+    assert "include those its kernels were fitted on" in " ".join(printed[:at])
+    assert printed[at + 1] == "    numpy-dense: fitted on 4 matrices, held-out error: median 12.5%"
+
+
+def test_a_device_that_states_no_fit_has_no_held_out_error(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("validate", "--measured", str(table), "--device", "x86-avx512") == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[1].endswith(" -")
+    assert "fitted on" not in printed
 
 
 @pytest.mark.parametrize(
