@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from device_numbers import table
+from device_list import link
+from device_numbers import cell, table
 
 from costmodel.validation.compare import Line, Point, Validation, errors_of
 from costmodel.validation.folder import DeviceUse
@@ -19,6 +20,7 @@ from costmodel.validation.metrics import Errors
 from costmodel.validation.summary import summaries
 
 NONE = "-"
+NOT_MEASURED = "not measured"
 WORDS = {"held_out": "held out", "fit": "fitted"}
 HEADER = ("family", "type", "rows", "nets", "median", "p90", "in 10 %", "bias", "rank", "anchored", "floor")
 
@@ -31,11 +33,25 @@ class Measured:
     validation: Validation | None  # None: not compared, for a look at the rest of the page
 
     def use_of(self, device: str) -> str:
-        """Return whether ``device`` was fitted, in a word."""
+        """Return whether ``device`` was fitted, in a word; what has no row is not measured, whatever stands for it."""
         found = {use.use for use in self.uses if use.device == device}
-        if not found:
-            return "not measured"
+        if not found or (self.validation is not None and not self.points(device)):
+            return NOT_MEASURED
         return WORDS["held_out" if found == {"held_out"} else "fit"]
+
+    def standing(self, device: str) -> str:
+        """Return what ``device`` stands for and how it was used; without rows, who has some of its processor."""
+        use, uses = self.use_of(device), [each for each in self.uses if each.device == device]
+        stands = "; ".join(sorted({_processor(each) for each in uses}))
+        if not uses:
+            return f"{use.capitalize()}."
+        if use == NOT_MEASURED:
+            pairs = {(each.soc, each.processor) for each in uses}
+            same = [x.device for x in self.uses if (x.soc, x.processor) in pairs and self.points(x.device)]
+            others = f" Measured on this processor: {', '.join(map(link, dict.fromkeys(same)))}." if same else ""
+            return f"{use.capitalize()}: no row of `validation/` is of {stands}.{others}"
+        notes = "; ".join(dict.fromkeys(each.note for each in uses if each.note))
+        return f"{use.capitalize()}. Stands for {stands}{f' ({cell(notes)})' if notes else ''}."
 
     def points(self, device: str) -> list[Point]:
         return [] if self.validation is None else [x for x in self.validation.points if x.device.name == device]
@@ -88,6 +104,10 @@ class Measured:
             f"Sparse over dense of one runtime: {len(ratios)} ratios, median error {percent(off)}, "
             f"faster or slower right in {right}."
         )
+
+
+def _processor(use: DeviceUse) -> str:
+    return f"{use.processor} of {use.soc}" + (f" under {', '.join(use.runtimes)}" if use.runtimes else "")
 
 
 def _cells(errors: Errors, lines: Sequence[Line]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -26,15 +26,20 @@ UNITS = (  # the end of a name, its unit, how many of what is stored make one, w
 )
 PLACE = re.compile(r"\.\d+(\.|$)")  # of a member of a list without a name
 KIB, MIB = 1 << 10, 1 << 20
+MANY = 4  # names of numbers with one source, from which on the longest such list is "the rest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One part of a device: ``values`` in words, ``source`` of all of them."""
+    """One part of a device: ``values`` in words; ``sources``: each text with the names of the numbers that are its."""
 
     part: str
     values: str
-    source: str
+    sources: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def key(self) -> tuple[str, str, tuple[tuple[str, tuple[str, ...]], ...]]:
+        return (self.part, self.values, self.sources)
 
 
 def cell(text: str) -> str:
@@ -89,31 +94,45 @@ def _lines(device: Any, source: Callable[[str], str]) -> Iterator[Line]:
     for part in fields(device):
         value = getattr(device, part.name)
         if isinstance(value, tuple) and value and is_dataclass(value[0]):
-            for at, member in enumerate(value):
-                path = f"{part.name}.{getattr(member, 'name', at)}"
-                found = {path: member}
-                dtypes = f" {', '.join(member.dtypes)}" if isinstance(member, Kernel) else ""
-                yield from _line(f"{path}{dtypes}", found, source)
+            yield from _members(part.name, value, source)
         else:
-            yield from _line(part.name, {part.name: value}, source)
+            yield from _line(part.name, part.name, value, source)
 
 
-def _line(part: str, values: Mapping[str, Any], source: Callable[[str], str]) -> Iterator[Line]:
-    """Yield one line of all numbers in ``values``, none where there are none."""
-    numbers = [found for path, value in values.items() for found in flat(path, value)]
+def _members(name: str, members: tuple[Any, ...], source: Callable[[str], str]) -> Iterator[Line]:
+    """Yield a line of each member of a list; of kernels that differ in their data type alone, one for all."""
+    found: dict[tuple[object, ...], tuple[Line, list[str]]] = {}
+    for at, member in enumerate(members):
+        path = f"{name}.{getattr(member, 'name', at)}"
+        for line in _line(path, path, member, source):
+            dtypes = found.setdefault(line.key, (line, []))[1]
+            dtypes += [x for x in (member.dtypes if isinstance(member, Kernel) else ()) if x not in dtypes]
+    for line, dtypes in found.values():
+        yield replace(line, part=f"{line.part} {', '.join(dtypes)}".strip())
+
+
+def _line(part: str, path: str, value: Any, source: Callable[[str], str]) -> Iterator[Line]:
+    """Yield one line of all numbers in ``value``, none where there are none."""
+    numbers = list(flat(path, value))
     if not numbers:
         return
-    texts: dict[str, list[str]] = {}
     shown: list[tuple[str, str]] = []
-    for path, value in numbers:
-        name = _short(path, next(iter(values)), value)
-        shown.append((name, quantity(path, value)))
-        texts.setdefault(source(path), []).append(name or part)
-    if len(texts) == 1:
-        from_where = next(iter(texts))
-    else:
-        from_where = "; ".join(f"{', '.join(names)}: {text}" for text, names in texts.items())
-    yield Line(part=part, values=_joined(shown), source=from_where)
+    texts: dict[str, list[str]] = {}
+    for each, number in numbers:
+        name = _short(each, path, number)
+        shown.append((name, quantity(each, number)))
+        texts.setdefault(source(each), []).append(name or ("size" if each.endswith("bytes") else part))
+    sources = tuple((text, _fewer(text, texts)) for text in texts)
+    yield Line(part=part, values=_joined(shown), sources=sources)
+
+
+def _fewer(text: str, texts: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """Return the names whose source is ``text``; one for all members of a list that have no other source."""
+    others = {name.partition(".")[0] for other, names in texts.items() if other != text for name in names}
+    heads = ((name, name.partition(".")[0]) for name in texts[text])
+    names = tuple(dict.fromkeys(name if head in others else head for name, head in heads))
+    longest = len(names) > MANY and names == max((names, *texts.values()), key=len)
+    return ("the rest",) if longest and len(texts) > 1 else names
 
 
 def _joined(numbers: list[tuple[str, str]]) -> str:

@@ -1,4 +1,4 @@
-"""Writes docs/devices.md and its picture: ``python docs/draw_devices.py``.
+"""Writes docs/devices.md, its picture, and docs/device-sources.md: ``python docs/draw_devices.py``.
 
 Everything comes from the devices and from a comparison with the tables in ``validation/``, which takes a minute or
 more. The picture carries a digest of what it shows, by which a test tells that it is of today.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import device_pages
+import device_sources
 import matplotlib
 from device_errors import Measured
-from device_pages import page
+from device_list import PAGE, SOURCES
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from costmodel.devices.catalog import ALL_DEVICES
@@ -20,8 +22,8 @@ from costmodel.validation.folder import open_folder
 from gatherline.report.validation_plot import overview
 from gatherline.validation import point_rows
 
-DOCUMENT = Path(__file__).parent / "devices.md"
-PICTURE = Path(__file__).parent / "images" / "validation.png"
+DOCS = Path(__file__).parent
+PICTURE = DOCS / "images" / "validation.png"
 DIGEST = "shows"
 
 
@@ -40,7 +42,7 @@ def digest(rows: list[dict[str, object]]) -> str:
 
 
 def main() -> None:
-    """Write the document and the picture."""
+    """Write the two documents and the picture."""
     measured = compared()
     assert measured.validation is not None
     rows = point_rows(measured.validation)
@@ -48,8 +50,9 @@ def main() -> None:
         matplotlib.rcdefaults()
         figure = overview(rows)
         FigureCanvasAgg(figure).print_png(PICTURE, metadata={"Software": None, DIGEST: digest(rows)})
-    DOCUMENT.write_text(page(measured), encoding="utf-8")
-    print(f"wrote {DOCUMENT} and {PICTURE}")
+    (DOCS / PAGE).write_text(device_pages.page(measured), encoding="utf-8")
+    (DOCS / SOURCES).write_text(device_sources.page(), encoding="utf-8")
+    print(f"wrote {DOCS / PAGE}, {DOCS / SOURCES} and {PICTURE}")
 
 
 if __name__ == "__main__":
