@@ -23,6 +23,7 @@ from gatherline.report.plots import file_part, short_name
 from gatherline.report.selection import RowLike, Rows, devices, number, of_device, text, unique
 
 NAMED_LAYERS = 64  # more names do not fit under the strips
+TITLE_CHARACTERS = 15  # that fit on an inch
 WIDE_LAYERS = 12  # fewer layers get bars as narrow as these
 TOPS = (0.1, 0.2, 0.5, 1.0)  # ends of the axis: a model with zeros of its own has no dense end
 
@@ -57,7 +58,7 @@ def strips(rows: Rows) -> Figure:
     every[-1].set_xlim(-0.7, len(names) - 0.3)
     every[-1].set_xlabel("layers in network order" + (f", every {step}th named" if step > 1 else ""))
     figure.supylabel("break-even density (share of weights kept)", fontsize=8)
-    said = fill(standing(rows), int(14 * width))
+    said = fill(standing(rows), int(TITLE_CHARACTERS * width))
     figure.suptitle(f"{subject(rows[0])}: where sparse beats dense\n{said}", x=0.01, ha="left", fontsize=9)
     figure.legend(handles=legend(rows), loc="outside lower center", ncols=2, fontsize=7, frameon=False)
     return figure
@@ -66,7 +67,9 @@ def strips(rows: Rows) -> Figure:
 def axis_top(rows: Rows) -> float:
     """Return the end of the density axis, above every bar."""
     densities = [number(row, "density") or 0.0 for row in rows]
-    return next((top for top in TOPS if max(densities) < 0.9 * top), TOPS[-1])
+    if not any(densities):
+        return TOPS[-1]
+    return next((top for top in TOPS if max(densities) <= 0.9 * top), TOPS[-1])
 
 
 def standing(rows: Rows) -> str:
@@ -130,14 +133,14 @@ def _draw_layer(axes: Axes, place: int, row: RowLike, width: float, top: float) 
 
 def _draw_total(axes: Axes, row: RowLike) -> None:
     density = number(row, "density")
-    said = {"never": "never", "scattered": "some"}.get(text(row, "verdict"), "always")
+    said = {"never": "never", "scattered": "at some"}.get(text(row, "verdict"), "always")
     if text(row, "verdict") == "below" and density is not None:
         said = f"{density:.2f}"
     if density is not None:
         axes.axhline(density, color=DARK, linewidth=1.1, linestyle=DASHES)
     said += "\nnot validated" if density is not None and looks_of(row) is Looks.NOT_VALIDATED else ""
     axes.annotate(
-        f"network\n{said}",
+        f"network:\n{said}",
         (1.005, density or 0.0),
         xycoords=("axes fraction", "data"),
         fontsize=7,
