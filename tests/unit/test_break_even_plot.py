@@ -1,4 +1,4 @@
-"""Pictures of break-even densities: what is not validated looks so, the legend lists what is drawn, no bar has a why."""
+"""Pictures of break-even densities: what is not validated looks so, a legend lists what is drawn, no bar has a why."""
 
 from __future__ import annotations
 
