@@ -38,6 +38,11 @@ class Area:
     def total_mm2(self) -> float:
         return sum(self.parts_mm2.values())
 
+    @property
+    def assumed_mm2(self) -> float:
+        """The area of the parts whose rule or number has no source."""
+        return sum(mm2 for name, mm2 in self.parts_mm2.items() if "assumed" in self.rules[name])
+
 
 def area(device: Device, technology: Technology) -> Area:
     """Return the area of all cores and of what they share. Raises TechnologyError."""
@@ -116,7 +121,7 @@ def _memories_um2(device: Device, technology: Technology) -> dict[str, tuple[flo
     found = {
         "activation scratchpad": (
             pad.banks * _banks_um2(size, ports, technology),
-            f"{pad.banks} banks of {size:g} bytes, {ports} ports; {sram}; x ports^2, assumed",
+            f"{pad.banks} banks of {size:g} bytes, {ports} ports; {sram}{_ports_rule(ports)}",
         ),
         "weight buffer": (sram_um2(held, technology), f"{held} bytes; {sram}"),
     }
@@ -124,9 +129,13 @@ def _memories_um2(device: Device, technology: Technology) -> dict[str, tuple[flo
         size, ports = output_macro_bytes(device), device.scatter.ports
         found["output scratchpad"] = (
             pad.banks * _banks_um2(size, ports, technology),
-            f"{pad.banks} banks of {size:g} bytes, {ports} ports; {sram}; x ports^2, assumed",
+            f"{pad.banks} banks of {size:g} bytes, {ports} ports; {sram}{_ports_rule(ports)}",
         )
     return found
+
+
+def _ports_rule(ports: int) -> str:
+    return "; x ports^2, assumed" if ports > 1 else ""
 
 
 def _banks_um2(size_bytes: float, ports: int, technology: Technology) -> float:

@@ -63,6 +63,24 @@ def not_priced(device: Device | RooflineDevice, technology: Technology) -> str:
     return ""
 
 
+def assumed_parts(device: Device, technology: Technology) -> tuple[str, ...]:
+    """Return the parts whose energy rests on a number or a rule without a source, in the order of PARTS."""
+    rests_on = {
+        "mac": [technology.mac_pj(value_dtype(device))],
+        "register": [technology.register_pj_per_bit],
+        "gather": [technology.sram_read_pj_per_bit],
+        "crossbar": [technology.wire_toggles, technology.wire_pf_per_mm],
+        "scatter": [technology.sram_read_pj_per_bit, technology.sram_write_pj_per_bit],
+        "weight_buffer": [technology.sram_read_pj_per_bit],
+        "index": [technology.sram_read_pj_per_bit],
+        "dma": [technology.sram_write_pj_per_bit],
+        "second_level": [technology.sram_write_pj_per_bit] if device.second_level.bytes else [],
+        "dram": [dram_cost(device.dram, technology).pj_per_bit],
+    }
+    found = {name for name, numbers in rests_on.items() if any(number.assumed for number in numbers)}
+    return tuple(name for name in PARTS if name in found or name == "vector")  # a multiply-add each is assumed
+
+
 def energy(counters: Counters, device: Device, technology: Technology) -> Energy:
     """Return the energy of a layer, or of the sum of layers, on a device. Raises TechnologyError."""
     reason = not_priced(device, technology)

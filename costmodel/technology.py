@@ -29,6 +29,10 @@ class Cited:
         if not self.source.strip():
             raise TechnologyError(f"source of {self.value} is empty, and must be text ('assumed' is one)")
 
+    @property
+    def assumed(self) -> bool:
+        return self.source.startswith("assumed")
+
 
 def cited(value: float, source: str) -> Cited:
     return Cited(value=value, source=source)

@@ -357,7 +357,7 @@ def energy(
     if json:
         sys.stdout.write(report.to_json())
     else:
-        print_energy(report.rows, sys.stdout)
+        print_energy(report.rows, report.manifest, sys.stdout)
 
 
 @app.command()
@@ -367,11 +367,12 @@ def area(
     debug: Debug = False,
 ) -> None:
     """Show the area of an accelerator by part, with sources."""
-    from gatherline.report.energy_table import area_catalog
+    from gatherline.report.energy_table import area_catalog, area_caveat
     from gatherline.report.table import print_catalog
     from gatherline.request import cycle_device
 
     print_catalog(area_catalog(cycle_device(device), technology), sys.stdout)
+    print("\n" + area_caveat(cycle_device(device), technology))
 
 
 @app.command()

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from costmodel.energy import assumed_parts, not_priced
 from costmodel.tables.catalog import technology_named
 from gatherline.digest import device_digest
 from gatherline.energy_columns import PRICED, priced
 from gatherline.pipeline_types import Report
 from gatherline.request import RequestError, Target, device_named, with_dtype
+from simulator.spec import Device
 
 
 def energy_report(folder: Path, technology_name: str, device_files: tuple[str, ...] = ()) -> Report:
@@ -31,7 +33,12 @@ def energy_report(folder: Path, technology_name: str, device_files: tuple[str, .
     given = {device.name: device for device in map(device_named, device_files)}
     devices = {name: _device(name, str(dtype), given, manifest, path) for name, dtype in dtypes.items()}
     again = [_row(row, devices[row["device"]], technology, path) for row in rows]
-    return Report(manifest={**manifest, "technology": technology.name}, rows=again)
+    assumed = {
+        name: assumed_parts(device, technology)
+        for name, device in devices.items()
+        if isinstance(device, Device) and not not_priced(device, technology)
+    }
+    return Report(manifest={**manifest, "technology": technology.name, "energy_assumed": assumed}, rows=again)
 
 
 def _device(name: str, dtype: str, given: Mapping[str, Target], manifest: dict[str, Any], path: Path) -> Target:

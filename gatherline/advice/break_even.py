@@ -96,6 +96,7 @@ class BreakEven:
             "threads": self.threads,
             "verdict": found.verdict,
             "density": found.density,
+            "mask_density": None if best is None else best.mask_density,
             "slower_density": found.slower_density,
             "sparsity_target": None if best is None else 1.0 - best.target,
             "layer_pattern": None if best is None else best.pattern,
@@ -122,6 +123,7 @@ class BreakEven:
             {
                 "target": probe.target,
                 "density": probe.density,
+                "mask_density": probe.mask_density,
                 "pattern": probe.pattern,
                 "latency_s": probe.latency_s,
                 "latency_low_s": probe.low_s,

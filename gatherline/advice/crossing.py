@@ -18,7 +18,8 @@ Key = TypeVar("Key", bound=Hashable)
 class Probe:
     """A layer or a network pruned to one target. ``target``: the share of weights asked to stay; ``pattern``: as run.
 
-    ``kept`` of ``weights`` stay, of a network those of its pruned layers; None: not counted, since they move no time.
+    ``kept`` of ``weights`` stay and are not zero, of a network those of its pruned layers; ``masked``: with the zeros
+    of the model that the mask keeps, as blocks do. Both None: not counted, since they move no time.
     ``low_s`` and ``high_s``: the error band of ``latency_s``, None where not validated.
     ``note``: why the mask is not what was asked for; ``reason``: that and why the device runs it as it does.
     """
@@ -26,6 +27,7 @@ class Probe:
     target: float
     pattern: str
     kept: int | None
+    masked: int | None
     weights: int
     latency_s: float
     low_s: float | None = None
@@ -41,6 +43,10 @@ class Probe:
     @property
     def density(self) -> float | None:
         return None if self.kept is None or not self.weights else self.kept / self.weights
+
+    @property
+    def mask_density(self) -> float | None:
+        return None if self.masked is None or not self.weights else self.masked / self.weights
 
     @property
     def share(self) -> float:

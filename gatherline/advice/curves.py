@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from math import fsum
 
 from gatherline.advice.crossing import Probe, ends, settle
-from gatherline.advice.probing import Bench, LayerKey, kept_trace, pruned_trace, refused
+from gatherline.advice.probing import Bench, LayerKey, kept_trace, pruned_trace, refused, weights_left
 from gatherline.advice.ratios import has_listed_ratios, pattern_at, targets
 from gatherline.progress import Progress
 from gatherline.report.columns import TOTAL
-from patterns.base import Pattern, PatternError
+from patterns.base import Pattern, PatternError, Scores
 from patterns.dense import Dense
 from simulator.parallel import in_order, thread_count
 from traces.fusion import fuse
@@ -57,12 +57,13 @@ def study_of(network: Network, bench: Bench, tolerance: float) -> Study:
     numbers = range(len(bench.devices))
     dense: dict[LayerKey, Probe] = {}
     for trace in trace_network(network, Level(pattern=Dense(), sparsity=None)).traces:
-        dense |= bench.probe(trace, 1.0, numbers)
+        dense |= bench.probe(trace, 1.0, numbers, None)
     fixed = dict(dense)
     fused = fuse(network)
     for layer in fused.matrix_layers:
         if layer.name in kept:
-            fixed |= bench.probe(kept_trace(layer, network.weights[layer.name], kept[layer.name]), 1.0, numbers)
+            trace = kept_trace(layer, network.weights[layer.name], kept[layer.name])
+            fixed |= bench.probe(trace, 1.0, numbers, None)  # its mask is what is not zero
         else:
             for number in numbers:
                 del fixed[layer.name, number]
@@ -80,12 +81,12 @@ def total(probes: Mapping[LayerKey, Probe], target: float, number: int, pattern:
     """
     found = [probe for (layer, device), probe in probes.items() if device == number and layer != TOTAL]
     weighed = [probes[layer, number] for layer in sorted(pruned)]
-    kept = [probe.kept for probe in weighed]
     low, high = [probe.low_s for probe in found], [probe.high_s for probe in found]
     return Probe(
         target=target,
         pattern=pattern,
-        kept=None if None in kept else sum(count for count in kept if count is not None),
+        kept=_sum(probe.kept for probe in weighed),
+        masked=_sum(probe.masked for probe in weighed),
         weights=sum(probe.weights for probe in weighed),
         latency_s=fsum(probe.latency_s for probe in found),
         low_s=None if None in low else fsum(value for value in low if value is not None),
@@ -93,6 +94,12 @@ def total(probes: Mapping[LayerKey, Probe], target: float, number: int, pattern:
         validated="; ".join(dict.fromkeys(probe.validated for probe in found)),
         extrapolated=any(probe.extrapolated for probe in found),
     )
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """Return the sum, None where one was not counted."""
+    known = list(counts)
+    return None if None in known else sum(count for count in known if count is not None)
 
 
 class _Layers:
@@ -112,20 +119,21 @@ class _Layers:
         wanted = [key for key in keys if key not in self.always and target not in self.curves[key]]
         if not wanted:
             return
+        weight = self.study.network.weights[layer.name]
         try:
-            trace = self.trace(layer, target)
+            trace = self.trace(layer, weight, target)
         except PatternError as error:
             for key in wanted:
-                self.always[key] = refused(layer.name, self.study.dense[key], target, error)
+                self.always[key] = refused(layer.name, self.study.dense[key], weight, target, error)
                 self.curves[key][target] = self.always[key]
             return
-        for key, probe in self.study.bench.probe(trace, target, [number for _, number in wanted]).items():
+        for key, probe in self.study.bench.probe(trace, target, [number for _, number in wanted], weight).items():
             self.curves[key][target] = probe
             if self.study.bench.runs_dense(self.pattern, probe, key[1]):
-                self.always[key] = replace(probe, kept=None)
+                self.always[key] = replace(probe, kept=None, masked=None)
 
-    def trace(self, layer: MatrixLayer, target: float) -> LayerTrace:
-        return pruned_trace(layer, self.study.network.weights[layer.name], pattern_at(self.pattern, target), target)
+    def trace(self, layer: MatrixLayer, weight: Scores, target: float) -> LayerTrace:
+        return pruned_trace(layer, weight, pattern_at(self.pattern, target), target)
 
     def settle(self, layer: MatrixLayer) -> str:
         """Probe one layer on all devices: the first targets, then between those where its crossing lies."""
@@ -152,11 +160,16 @@ class _Layers:
         """Return a total with the weights counted of the layers whose masks no kernel looks at, too."""
         if probe.kept is not None:
             return probe
-        kept = 0
+        kept = masked = 0
         for layer in self.study.pruned:
             known = self.always.get((layer.name, number)) or self.curves[layer.name, number][probe.target]
-            kept += self.trace(layer, probe.target).kept if known.kept is None else known.kept
-        return replace(probe, kept=kept)
+            if known.kept is not None and known.masked is not None:
+                kept, masked = kept + known.kept, masked + known.masked
+                continue
+            weight = self.study.network.weights[layer.name]
+            trace = self.trace(layer, weight, probe.target)
+            kept, masked = kept + weights_left(trace, weight), masked + trace.kept
+        return replace(probe, kept=kept, masked=masked)
 
 
 def curves_by_layer(study: Study, pattern: Pattern, shown: Progress) -> Curves:
@@ -206,7 +219,13 @@ def _whole(
     level = Level(pattern=pattern, sparsity=1.0 - target)
     traced = trace_network(study.network, level, prune_all=study.bench.request.prune_all)
     probes: dict[LayerKey, Probe] = {}
-    for found in in_order(lambda trace: study.bench.probe(trace, target, numbers), traced.traces, thread_count()):
+
+    def probe(trace: LayerTrace) -> dict[LayerKey, Probe]:
+        pruned = trace.layer.name in study.names  # no other is counted
+        weight = traced.network.weights[trace.layer.name] if pruned else None
+        return study.bench.probe(trace, target, numbers, weight)
+
+    for found in in_order(probe, traced.traces, thread_count()):
         probes |= found
     probes |= {(TOTAL, number): total(probes, target, number, pattern.spelling, study.names) for number in numbers}
     return {(name, number): probes[name, number] for name in names for number in numbers}

@@ -39,10 +39,13 @@ class Bench:
     devices: Sequence[Target]
     results: dict[object, LayerResult] = field(default_factory=dict)
 
-    def probe(self, trace: LayerTrace, target: float, numbers: Iterable[int]) -> dict[LayerKey, Probe]:
-        """Return ``trace`` on some devices, by number."""
+    def probe(
+        self, trace: LayerTrace, target: float, numbers: Iterable[int], weight: Scores | None
+    ) -> dict[LayerKey, Probe]:
+        """Return ``trace`` on some devices, by number. ``weight``: of its layer; None: none of what is kept is zero."""
         programs: Programs = {}
         digest = _digest(trace)
+        kept = weights_left(trace, weight)
         found = {}
         for number in numbers:
             key = (number, *digest)
@@ -50,7 +53,7 @@ class Bench:
             if result is None:
                 result = run_layer(self.request, trace, self.devices[number], programs)
                 self.results[key] = result
-            found[trace.layer.name, number] = _probe(trace, target, result)
+            found[trace.layer.name, number] = _probe(trace, target, result, kept)
         return found
 
     def runs_dense(self, pattern: Pattern, probe: Probe, number: int) -> bool:
@@ -61,7 +64,7 @@ class Bench:
         say nothing of others.
         """
         by_rule = isinstance(self.devices[number], RooflineDevice) and not isinstance(pattern, NOfM | NOfMBoth)
-        sparse = probe.kept not in (0, probe.weights)
+        sparse = probe.masked not in (0, probe.weights)
         return by_rule and sparse and self.request.encoding in (None, "dense") and probe.encoding == "dense"
 
 
@@ -84,9 +87,19 @@ def kept_trace(layer: MatrixLayer, weight: Scores, reason: str) -> LayerTrace:
     )
 
 
-def refused(layer: str, dense: Probe, target: float, error: PatternError) -> Probe:
+def weights_left(trace: LayerTrace, weight: Scores | None) -> int:
+    """Return how many weights a mask keeps that are not zero. ``weight``: None where no weight of the layer is."""
+    if trace.mask is None or weight is None:
+        return trace.kept
+    return int(np.count_nonzero(trace.mask & (weight != 0)))
+
+
+def refused(layer: str, dense: Probe, weight: Scores, target: float, error: PatternError) -> Probe:
     """Return the probe of a layer that cannot take the pattern: it stays dense."""
-    return replace(dense, target=target, reason=f"stays dense: {str(error).removeprefix(f'layer {layer}: ')}")
+    kept = int(np.count_nonzero(weight))
+    return replace(
+        dense, target=target, kept=kept, reason=f"stays dense: {str(error).removeprefix(f'layer {layer}: ')}"
+    )
 
 
 def _digest(trace: LayerTrace) -> tuple[object, ...]:
@@ -99,11 +112,12 @@ def _digest(trace: LayerTrace) -> tuple[object, ...]:
     return shape, trace.pattern.spelling, trace.reason, trace.weights_before, trace.macs_before, bits
 
 
-def _probe(trace: LayerTrace, target: float, result: LayerResult) -> Probe:
+def _probe(trace: LayerTrace, target: float, result: LayerResult, kept: int) -> Probe:
     return Probe(
         target=target,
         pattern=trace.pattern.spelling,
-        kept=trace.kept,
+        kept=kept,
+        masked=trace.kept,
         weights=trace.weights_dense,
         latency_s=result.latency_s,
         low_s=result.latency_low_s,

@@ -46,9 +46,9 @@ def answer(curve: Curve, dense: Probe) -> Answer:
     run = probes if at is None else probes[:at]
     best = run[-1]
     again = [probe for probe in faster if probe not in run]
-    notes = [best.note, _again(again)]
+    notes = [best.note, _again(again), _with_zeros(best, None if at is None else probes[at])]
     if at is None and best.share < best.target - ROUNDING:
-        notes.append(f"no mask of this pattern keeps more than {best.share:.3f} here")
+        notes.append(f"no mask of this pattern keeps more than {best.share:.3f} of the weights here")
     return Answer(
         verdict="always" if at is None else "below",
         best=best,
@@ -93,6 +93,19 @@ def _never(probes: Sequence[Probe], dense: Probe) -> str:
 def _scattered(probes: Sequence[Probe], faster: Sequence[Probe]) -> str:
     first = probes[0]
     return f"not faster at density {first.share:.3g}, the sparsest probed, and faster {_spans(faster)}"
+
+
+def _with_zeros(best: Probe, slower: Probe | None) -> str:
+    """Return what the mask stores where zeros of the model are in it; a density counts weights that are not zero."""
+    stored = _stored(best)
+    if stored == f"{best.share:.3f}":
+        return ""
+    text = f"stores {stored} of all places, the model's own zeros among them"
+    return text if slower is None else f"{text}, and is slower where it stores {_stored(slower)}"
+
+
+def _stored(probe: Probe) -> str:
+    return f"{probe.share if probe.mask_density is None else probe.mask_density:.3f}"
 
 
 def _again(again: Sequence[Probe]) -> str:

@@ -13,11 +13,12 @@ from gatherline.report.columns import TOTAL
 from gatherline.report.selection import RowLike, Rows, devices, milliseconds, number, of_device, text, unique
 from gatherline.report.table import console_for
 
+CPUS = ("mobile_cpu", "cpu")
 LEGEND = (
-    "A density is the share kept of the weights of the layers that are pruned, counted in their masks. Below it, at",
-    "every density probed, the pattern is faster than the device's own dense kernels. always: up to the densest one",
-    "probed; never: at none; some: at some, not at the sparsest; kept: not pruned; ~: not certain, the error band",
-    "holds the dense latency.",
+    "A density is the share of the weights of the pruned layers that are kept and are not zero: one scale for all",
+    "patterns, also where blocks store zeros. Below it, at every density probed, the pattern is faster than the",
+    "device's own dense kernels. always: up to the densest one probed; never: at none; some: at some, not at the",
+    "sparsest; kept: not pruned; ~: not certain, the error band holds the dense latency.",
 )
 
 
@@ -29,7 +30,7 @@ def print_break_even(rows: Rows, manifest: Mapping[str, object], stream: TextIO)
         first = of_this[0]
         console.print(Text(f"{subject(first)}: where sparse beats dense", style="bold"))
         _print_totals(of_this, console)
-        console.print(Text("Layer by layer", style="bold"))
+        console.print(Text("Layer by layer, share of weights kept at break-even", style="bold"))
         for letter, reason in _print_layers(of_this, console).items():
             console.print(Text(f"  {letter}: {reason}"))
         console.print()
@@ -42,7 +43,7 @@ def print_break_even(rows: Rows, manifest: Mapping[str, object], stream: TextIO)
 def subject(row: RowLike) -> str:
     """Return what a row is about: model, device, data type, threads, and whether the weights were made up."""
     threads = number(row, "threads") or 1
-    many = f", {threads:g} threads" if threads > 1 else ""
+    many = f", {threads:g} thread{'s' if threads > 1 else ''}" if text(row, "device_kind") in CPUS else ""
     synthetic = ", synthetic weights" if row.get("synthetic") else ""
     return f"{text(row, 'model')} on {text(row, 'device')}, {text(row, 'dtype')}{many}{synthetic}"
 
@@ -50,7 +51,7 @@ def subject(row: RowLike) -> str:
 def _print_totals(rows: Rows, console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("pattern")
-    for name in ("break-even", "--sparsity", "slower at", "ms there", "dense ms"):
+    for name in ("weights kept", "--sparsity", "slower at", "ms there", "dense ms"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("certain")
     table.add_column("why", overflow="fold")

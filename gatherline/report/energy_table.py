@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from rich.table import Table
@@ -24,8 +25,21 @@ SHARES = {  # columns of the table, and the parts that each sums
 }
 
 
-def print_energy(rows: Rows, stream: TextIO) -> None:
-    """Print the energy of every total and the shares of its parts, then why some have none."""
+ENERGY_CAVEAT = (
+    "No chip was measured: sums of published parts, without leakage, clock tree, DRAM background and refresh, so a slow"
+    " layer looks cheaper than it is."
+)
+AREA_CAVEAT = (
+    "No chip was measured: sums of published cells, without sequencer, DMA, a core's own logic, clock tree, wiring "
+    "between parts and pads."
+)
+
+
+def print_energy(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> None:
+    """Print the energy of every total and the shares of its parts, then why some have none, and what to make of it.
+
+    The manifest's ``energy_assumed``: by device, the parts that rest on numbers without a source.
+    """
     console = console_for(stream)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("device", "pattern", "sparsity", "technology", "energy mJ", *SHARES):
@@ -37,6 +51,21 @@ def print_energy(rows: Rows, stream: TextIO) -> None:
         [f"{text(row, 'device')}: {text(row, 'energy_note')}" for row in rows if text(row, "energy_note")]
     ):
         console.print(Text(note, style="dim"))
+    assumed = manifest["energy_assumed"]
+    assert isinstance(assumed, Mapping)
+    if any(number(row, "energy_pj") for row in rows):
+        console.print(Text(" ".join([ENERGY_CAVEAT, *(_assumed_share(rows, *one) for one in assumed.items())])))
+
+
+def _assumed_share(rows: Rows, device: str, parts: Sequence[str]) -> str:
+    """Return what share of a device's totals rests on assumptions, from the least to the most."""
+    shares = []
+    for row in totals(rows):
+        whole = number(row, "energy_pj")
+        if text(row, "device") == device and whole:
+            shares.append(sum(number(row, f"energy_{part}_pj") or 0.0 for part in parts) / whole)
+    ends = unique([percent(end) for end in (min(shares), max(shares))])
+    return f"{device}: {' to '.join(ends)} of it rests on assumed numbers ({', '.join(parts)})."
 
 
 def _cells(row: RowLike) -> list[str]:
@@ -61,3 +90,10 @@ def area_catalog(device: Device, technology_name: str) -> Catalog:
         entries=(*parts, total),
         sources=((f"the parts of {device.name}", found.rules),),
     )
+
+
+def area_caveat(device: Device, technology_name: str) -> str:
+    """Return what an area leaves out, and what share of it is assumed. Raises TechnologyError."""
+    found = area(device, technology_named(technology_name))
+    share = percent(found.assumed_mm2 / found.total_mm2)
+    return f"{AREA_CAVEAT} {device.name}: {share} of it rests on assumed numbers or rules."

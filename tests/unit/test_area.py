@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,9 @@ from costmodel.tables.nm45 import NM45
 from costmodel.tables.scaling import area_factor
 from costmodel.technology import TechnologyError
 from gatherline import cli
+from gatherline.report.energy_table import AREA_CAVEAT, area_caveat
+from gatherline.report.selection import percent
+from gatherline.request import cycle_device
 from simulator.devices.catalog import ALL_DEVICES
 from simulator.devices.gs_tcm import GS_TCM, GS_TCM_OOO, GS_TCM_X4
 from simulator.devices.gs_tcm_sve8 import GS_TCM_SVE8
@@ -162,3 +166,23 @@ def test_the_command_shows_parts_total_and_sources(capsys: pytest.CaptureFixture
         assert f"{mm2:.4f}" in next(line for line in out.splitlines() if line.startswith(name))
         assert f"  {name}: {found.rules[name]}" in out
     assert f"total of gs-tcm-x4 at 28nm  {found.total_mm2:.4f}" in out
+    assert out.splitlines()[-1] == area_caveat(cycle_device("gs-tcm-x4"), "28nm")
+
+
+def test_an_area_says_that_no_chip_was_measured_and_what_share_is_assumed() -> None:
+    found = gl.area("gs-tcm")
+    sourced = ("activation scratchpad", "output scratchpad", "weight buffer", "multiply-add units")
+    assumed = found.total_mm2 - sum(found.parts_mm2[name] for name in sourced)
+    said = area_caveat(GS_TCM, "16nm")
+    assert (
+        said == f"{AREA_CAVEAT} gs-tcm: {percent(assumed / found.total_mm2)} of it rests on assumed numbers or rules."
+    )
+    assert AREA_CAVEAT in " ".join(
+        (Path(__file__).parents[2] / "docs" / "energy.md").read_text(encoding="utf-8").split()
+    )
+
+
+def test_only_several_ports_make_banks_rest_on_the_rule_that_area_goes_with_their_square() -> None:
+    two = replace(GS_TCM, gather=replace(GS_TCM.gather, ports=2))
+    assert "ports^2, assumed" in area(two, NM16).rules["activation scratchpad"]
+    assert "assumed" not in area(GS_TCM, NM16).rules["activation scratchpad"]

@@ -207,10 +207,10 @@ def test_n_of_m_is_tried_at_every_n_and_breaks_even_at_a_ratio_that_it_has() -> 
 def test_kernel_pattern_is_never_denser_than_four_weights_of_nine() -> None:
     report = gl.break_even("digits", ["gs-tcm"], patterns=["kernel_pattern"], tolerance=0.05)
     found = report.of("conv3", "kernel_pattern", "gs-tcm")
-    assert max(probe.share for probe in found.curve) == 4 / 9
     assert found.answer.verdict == "always"
-    assert found.answer.density == 4 / 9
-    assert "no mask of this pattern keeps more than 0.444 here" in found.answer.reason
+    assert found.answer.best is not None
+    assert max(probe.mask_density or 0.0 for probe in found.curve) == found.answer.best.mask_density == 4 / 9
+    assert f"stores {4 / 9:.3f} of all places, the model's own zeros among them" in found.answer.reason
 
 
 def test_the_default_is_an_example_of_every_family_that_has_a_ratio() -> None:
@@ -262,7 +262,33 @@ def test_a_total_counts_the_weights_that_the_run_command_removes_of_the_pruned_l
     ran = gl.run("digits", patterns=["block:4x1"], sparsities=[1 - best.target], devices=["gs-tcm"])
     sizes = {layer.name: layer.weight_elements for layer in gl.load("digits").matrix_layers}
     kept = sum(row["density"] * sizes[row["layer"]] for row in ran.rows if row["layer"] in ("conv2", "conv3"))
-    assert best.density == pytest.approx(kept / (sizes["conv2"] + sizes["conv3"]))
+    assert best.mask_density == pytest.approx(kept / (sizes["conv2"] + sizes["conv3"]))
+
+
+def test_densities_of_all_patterns_count_weights_that_are_not_zero_also_where_blocks_store_zeros() -> None:
+    patterns = ["unstructured", "n_of_m:2,4", "block:4x1", "channel"]
+    report = gl.break_even("digits", ["gs-tcm"], patterns=patterns, tolerance=0.05)
+    weights = gl.load("digits").weights
+    own = {name: np.count_nonzero(weights[name]) / weights[name].size for name in ("conv2", "conv3")}
+    for pattern in patterns:
+        for name, most in own.items():
+            assert all(probe.share <= most for probe in report.of(name, pattern, "gs-tcm").curve)
+    block = report.of("conv2", "block:4x1", "gs-tcm")
+    best = block.answer.best
+    assert best is not None
+    trace = pruned_trace(gl.load("digits").matrix_layers[1], weights["conv2"], parse_pattern("block:4x1"), best.target)
+    assert trace.mask is not None
+    assert best.kept == np.count_nonzero(weights["conv2"][trace.mask])
+    assert best.masked == np.count_nonzero(trace.mask)
+    assert best.masked > best.kept
+    assert block.row()["density"] == best.kept / trace.mask.size
+    assert block.row()["mask_density"] == best.masked / trace.mask.size
+
+
+def test_a_model_without_zeros_has_the_same_density_in_weights_and_in_its_masks() -> None:
+    found = solved(linear_network(), toy(), "unstructured").of("fc0", "unstructured", "toy")
+    assert all(probe.density == probe.mask_density for probe in found.curve)
+    assert "zeros" not in found.answer.reason
 
 
 def test_the_weights_of_a_total_are_counted_though_no_kernel_looks_at_some_masks() -> None:
@@ -364,9 +390,10 @@ def test_json_holds_the_rows_with_the_curves_that_were_probed(capsys: pytest.Cap
     assert report["schema"] == 1
     assert report["manifest"]["tolerance"] == 0.005
     total = next(row for row in report["rows"] if row["layer"] == "total")
-    run = [point for point in total["curve"] if point["density"] <= total["density"]]
+    run = [point for point in total["curve"] if point["mask_density"] <= total["mask_density"]]
     assert len(total["curve"]) > len(GRID)
     assert all(point["faster"] for point in run)
+    assert all(point["faster"] for point in total["curve"] if point["density"] < total["density"])
     assert all((point["latency_s"] < total["dense_latency_s"]) is point["faster"] for point in total["curve"])
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import gatherline as gl
 from costmodel.area import sram_um2, wire_mm
-from costmodel.energy import PARTS, energy, not_priced, read_pj, wire_pj_per_mm, write_pj
+from costmodel.energy import PARTS, assumed_parts, energy, not_priced, read_pj, wire_pj_per_mm, write_pj
 from costmodel.spec import RooflineDevice
 from costmodel.tables import measured
 from costmodel.tables.catalog import ALL_TECHNOLOGIES, DEFAULT_TECHNOLOGY, technology_named
@@ -25,6 +25,8 @@ from costmodel.tables.scaling import area_factor, energy_factor, scaled_energy
 from costmodel.technology import TechnologyError, cited
 from gatherline import cli, pipeline
 from gatherline.energy_columns import COUNTS
+from gatherline.report.energy_table import ENERGY_CAVEAT
+from gatherline.report.selection import percent
 from gatherline.request import COST_DEVICES, RequestError
 from gatherline.rows import LayerOutcome, RunFacts, layer_row, total_row
 from patterns.dense import Dense
@@ -352,9 +354,41 @@ def test_energy_prints_a_line_for_each_total_and_why_some_have_none(
     written(gl.run("digits", devices=["gs-tcm", "zcu102"]), tmp_path)
     status, out, _ = call(capsys, "energy", str(tmp_path), "--technology", "7nm")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["device", "gs-tcm", "zcu102", "zcu102:"]
+    assert [line.split()[0] for line in out.splitlines()] == ["device", "gs-tcm", "zcu102", "zcu102:", "No"]
     status, out, _ = call(capsys, "energy", str(tmp_path), "--json")
     assert json.loads(out)["manifest"]["technology"] == DEFAULT_TECHNOLOGY.name
+
+
+def in_one_line(page: str) -> str:
+    return " ".join((Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8").split())
+
+
+def test_an_energy_says_that_no_chip_was_measured_and_what_share_is_assumed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    report = gl.run("digits", devices=["gs-tcm"])
+    written(report, tmp_path)
+    _, out, _ = call(capsys, "energy", str(tmp_path))
+    assert ENERGY_CAVEAT in out
+    assert ENERGY_CAVEAT in in_one_line("energy.md")
+    parts = assumed_parts(GS_TCM, DEFAULT_TECHNOLOGY)
+    assert parts == ("vector", "crossbar", "scatter", "dma", "dram")  # 16nm: writes as reads, toggles, LPDDR4X
+    total = next(row for row in report.rows if row["layer"] == "total")
+    share = sum(total[f"energy_{part}_pj"] for part in parts) / total["energy_pj"]
+    assert f"gs-tcm: {percent(share)} of it rests on assumed numbers ({', '.join(parts)})." in out
+
+
+def test_a_part_rests_on_an_assumption_where_the_table_has_no_source_for_its_number() -> None:
+    measured = replace(DEFAULT_TECHNOLOGY, sram_write_pj_per_bit=cited(0.05, "a data sheet"))
+    assert set(assumed_parts(GS_TCM, DEFAULT_TECHNOLOGY)) - set(assumed_parts(GS_TCM, measured)) == {"scatter", "dma"}
+
+
+def test_energies_of_devices_without_any_come_without_a_caveat(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    written(gl.run("digits", devices=["zcu102"]), tmp_path)
+    _, out, _ = call(capsys, "energy", str(tmp_path))
+    assert "No chip" not in out
 
 
 def test_a_technology_that_is_not_known_is_named_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
