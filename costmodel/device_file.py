@@ -19,6 +19,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from costmodel.device_rules import check_rules
 from costmodel.devices.catalog import ALL_DEVICES
+from costmodel.fpga_device import following_fabric
 from costmodel.gpu_device import load_gpu_device
 from costmodel.gpu_kernel import ThreadKernel
 from costmodel.measured import MeasuredKernel
@@ -221,7 +222,7 @@ def _overridden(base: RooflineDevice, data: dict[str, Any], file: str) -> Roofli
     rest = dict(data)
     stated = _value(_hints(RooflineDevice)["sources"], rest.pop("sources", {}), "sources")
     changed: list[str] = []
-    fresh = _changes(base, rest, "", changed, ("sources",))
+    fresh = following_fabric(base, _changes(base, rest, "", changed, ("sources",)), changed)
     named = dict.fromkeys(changed, f"{file}: the file names no source")
     return replace(base, **fresh, sources={**base.sources, **named, **stated})
 
