@@ -54,7 +54,7 @@ def _core(soc: Path, field: str, name: str) -> Core:
         try:
             return load_core(named("cores", name, field))
         except DeviceError as error:
-            raise DeviceError(f"{soc}: {error} Or a .toml file beside this one") from None
+            raise DeviceError(f"{soc}: {error} (or a .toml file beside this one)") from None
     path = soc.parent / name
     core = load_core.__wrapped__(path)
     for table, rates in (
