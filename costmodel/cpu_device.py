@@ -1,9 +1,9 @@
 """Puts a CPU device together: SoC, its clusters from one on, and a runtime. DESIGN section 6.
 
 An efficiency is the product of what belongs to (runtime, data type, kernel) and what belongs to (core, kernel), both
-fitted over many networks; none belongs to a network. Where nothing was fitted for a core, its factor is that of its
-kind (in order or not, with fp16 or not). Leaves out: threads beyond the clusters named, and clocks that fall under
-load.
+fitted over many networks; none belongs to a network. Where nothing was fitted for a core, its factor is that of the
+core which its file says it is ``like``, else that of its kind (in order or not, with fp16 or not). Leaves out: threads
+beyond the clusters named, and clocks that fall under load.
 """
 
 from __future__ import annotations
@@ -154,14 +154,16 @@ class _Numbers:
             raise DeviceError(f"runtime {self._runtime}: {parameter} has no fitted value for {dtype or 'any dtype'}")
         keys = [
             (runtime, core, kind_of)
-            for core in (self._core.name, self._core.kind)
+            for core in (self._core.name, self._core.like, self._core.kind)
+            if core is not None
             for runtime in (self._runtime, "")
             for kind_of in (dtype, "")
         ]
         factor = self._first(parameter, keys)
         if factor is None:
             return own.value, own.source
-        return own.value * factor.value, f"{own.source}; {factor.core}: x {factor.value:.3g}, {factor.source}"
+        whose = f"{self._core.name} as {factor.core}" if factor.core == self._core.like else factor.core
+        return own.value * factor.value, f"{own.source}; {whose}: x {factor.value:.3g}, {factor.source}"
 
     def _first(self, parameter: str, keys: Sequence[tuple[str, str, str]]) -> Fitted | None:
         found = (self._rows.get((*key, parameter)) for key in keys)

@@ -9,18 +9,19 @@ Leaves out: cores of unlike vector widths in one run (the wider core's tables, t
 from __future__ import annotations
 
 import csv
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from costmodel.spec import Dtype
+from costmodel.toml_table import Table, read_toml
 from patterns.names import nearest
 from simulator.spec import DeviceError
 
 FOLDER = Path(__file__).parent
+CACHES = 2  # of a core: what lies behind them, several clusters share, and it stands in the SoC's file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,10 @@ class Cache:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """One core design. ``macs_per_cycle`` by data type: the types that it multiplies itself."""
+    """One core design. ``macs_per_cycle`` by data type: the types that it multiplies itself.
+
+    ``like``: a core of the package whose fitted factors it takes where it has none of its own.
+    """
 
     name: str
     summary: str
@@ -49,6 +53,7 @@ class Core:
     vector_macs_per_cycle: Mapping[Dtype, float]
     caches: tuple[Cache, ...]
     sources: Mapping[str, str]
+    like: str | None = None
 
     @property
     def kind(self) -> str:
@@ -100,8 +105,9 @@ class Runtime:
 @cache
 def load_core(path: Path) -> Core:
     """Return the core that a file describes. Raises DeviceError, naming file, field and rule."""
-    table = _Table(path, _read(path))
-    caches = tuple(_cache(part) for part in table.tables("caches"))
+    table = Table(path, read_toml(path)).only(Core)
+    # named by their place: a SoC file's l2_bytes is that of the second
+    caches = tuple(_cache(part, f"l{at}") for at, part in enumerate(table.tables("caches"), start=1))
     core = Core(
         name=table.text("name"),
         summary=table.text("summary"),
@@ -115,11 +121,12 @@ def load_core(path: Path) -> Core:
         vector_macs_per_cycle=table.per_dtype("vector_macs_per_cycle"),
         caches=caches,
         sources=table.sources(),
+        like=table.text("like") if table.has("like") else None,
     )
     if set(core.macs_per_cycle) != set(core.vector_macs_per_cycle):
         raise DeviceError(f"{path}: macs_per_cycle and vector_macs_per_cycle must have the same data types")
-    if len(caches) < 2:
-        raise DeviceError(f"{path}: caches has {len(caches)} entries, and must have at least 2")
+    if len(caches) != CACHES:
+        raise DeviceError(f"{path}: caches has {len(caches)} entries, and must have {CACHES}: l1 and l2")
     table.done()
     return core
 
@@ -127,14 +134,15 @@ def load_core(path: Path) -> Core:
 @cache
 def load_soc(path: Path) -> Soc:
     """Return the SoC that a file describes. Raises DeviceError, naming file, field and rule."""
-    table = _Table(path, _read(path))
+    table = Table(path, read_toml(path)).only(Soc)
     clusters = []
     for part in table.tables("clusters"):
+        part.only(Cluster)
         clusters.append(
             Cluster(
                 core=part.text("core"),
                 count=part.whole("count"),
-                clock_hz=part.whole("clock_hz"),
+                clock_hz=part.clock("clock_hz"),
                 l2_bytes=part.whole("l2_bytes") if part.has("l2_bytes") else None,
             )
         )
@@ -147,9 +155,9 @@ def load_soc(path: Path) -> Soc:
         kind=table.text("kind"),
         runtime=table.text("runtime"),
         clusters=tuple(clusters),
-        l3=_cache(table.table("l3")) if table.has("l3") else None,
-        core_bytes_per_s=table.whole("core_bytes_per_s"),
-        total_bytes_per_s=table.whole("total_bytes_per_s"),
+        l3=_cache(table.table("l3"), "l3") if table.has("l3") else None,
+        core_bytes_per_s=table.bandwidth("core_bytes_per_s"),
+        total_bytes_per_s=table.bandwidth("total_bytes_per_s"),
         sources=table.sources(),
         cluster=table.place("cluster") if table.has("cluster") else 0,
     )
@@ -162,19 +170,27 @@ def load_soc(path: Path) -> Soc:
 @cache
 def load_runtime(path: Path) -> Runtime:
     """Return the runtime that a file describes. Raises DeviceError, naming file, field and rule."""
-    table = _Table(path, _read(path))
+    table = Table(path, read_toml(path))
     kernels = tuple(dict(part.rest()) for part in table.tables("kernels"))
     runtime = Runtime(name=table.text("name"), summary=table.text("summary"), kernels=kernels, sources=table.sources())
     table.done()
     return runtime
 
 
-def named(folder: str, name: str) -> Path:
-    """Return the file of a core, SoC or runtime that the package has. Raises DeviceError with the nearest name."""
+def named(folder: str, name: str, field: str = "") -> Path:
+    """Return the file of a core, SoC or runtime that the package has.
+
+    Raises DeviceError with the nearest name, and with the ``field`` of the file that asks for it, if one does.
+    """
     path = FOLDER / folder / f"{name}.toml"
     if not path.is_file():
         known = sorted(file.stem for file in (FOLDER / folder).glob("*.toml"))
-        raise DeviceError(f"{folder}: {name!r} is not one of them; {nearest(name, known)}")
+        where = (
+            f"{field} is {name!r}, and must be one of costmodel/{folder}"
+            if field
+            else f"{folder}: {name!r} is not one of them"
+        )
+        raise DeviceError(f"{where}; {nearest(name, known)}")
     return path
 
 
@@ -228,102 +244,12 @@ def table_lines(path: Path, file: Iterable[str], columns: list[str]) -> Iterator
         yield reader.line_num, row
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DeviceError(f"{path}: no such file") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DeviceError(f"{path}: not a readable TOML file: {error}") from None
-
-
-def _cache(table: _Table) -> Cache:
+def _cache(table: Table, name: str) -> Cache:
     found = Cache(
-        name=table.text("name"),
+        name=table.only(Cache).named("name", name),
         bytes=table.whole("bytes"),
         bytes_per_cycle=table.number("bytes_per_cycle"),
         shared=table.flag("shared"),
     )
     table.done()
     return found
-
-
-class _Table:
-    """A table of a file that is read field by field, so that what is left over is unknown."""
-
-    def __init__(self, path: Path, data: dict[str, Any], prefix: str = "") -> None:
-        self._path, self._data, self._prefix = path, dict(data), prefix
-        self._known: list[str] = []
-
-    def has(self, key: str) -> bool:
-        return key in self._data
-
-    def _take(self, key: str, kind: type | tuple[type, ...], rule: str) -> Any:
-        self._known.append(key)
-        if key not in self._data:
-            raise DeviceError(f"{self._path}: {self._prefix}{key} is missing, and must be {rule}")
-        value = self._data.pop(key)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise DeviceError(f"{self._path}: {self._prefix}{key} is {value!r}, and must be {rule}")
-        return value
-
-    def text(self, key: str) -> str:
-        value = str(self._take(key, str, "text"))
-        if not value.strip():
-            raise DeviceError(f"{self._path}: {self._prefix}{key} is empty, and must be text")
-        return value
-
-    def flag(self, key: str) -> bool:
-        return bool(self._take(key, bool, "true or false"))
-
-    def whole(self, key: str) -> int:
-        value = int(self._take(key, int, "a whole number above 0"))
-        if value < 1:
-            raise DeviceError(f"{self._path}: {self._prefix}{key} is {value}, and must be a whole number above 0")
-        return value
-
-    def place(self, key: str) -> int:
-        value = int(self._take(key, int, "a whole number from 0"))
-        if value < 0:
-            raise DeviceError(f"{self._path}: {self._prefix}{key} is {value}, and must be a whole number from 0")
-        return value
-
-    def number(self, key: str) -> float:
-        value = self._take(key, (int, float), "a number above 0")
-        if not 0 < value < float("inf"):
-            raise DeviceError(f"{self._path}: {self._prefix}{key} is {value}, and must be a number above 0")
-        return float(value)
-
-    def per_dtype(self, key: str) -> Mapping[Dtype, float]:
-        part = _Table(self._path, self._take(key, dict, "a table by data type"), f"{self._prefix}{key}.")
-        found: dict[Dtype, float] = {dtype: part.number(dtype) for dtype in get_args(Dtype) if part.has(dtype)}
-        part._known = list(get_args(Dtype))
-        part.done()
-        if not found:
-            raise DeviceError(f"{self._path}: {self._prefix}{key} is empty, and must have a data type")
-        return found
-
-    def table(self, key: str) -> _Table:
-        return _Table(self._path, self._take(key, dict, "a table"), f"{self._prefix}{key}.")
-
-    def tables(self, key: str) -> list[_Table]:
-        parts = self._take(key, list, "a list of tables")
-        for part in parts:
-            if not isinstance(part, dict):
-                raise DeviceError(f"{self._path}: {self._prefix}{key} holds {part!r}, and must be a list of tables")
-        return [_Table(self._path, part, f"{self._prefix}{key}.{at}.") for at, part in enumerate(parts)]
-
-    def sources(self) -> Mapping[str, str]:
-        found = self._take("sources", dict, "a table of texts")
-        for key, value in found.items():
-            if not isinstance(value, str) or len(value) < 6:
-                raise DeviceError(f"{self._path}: sources.{key} is {value!r}, and must say where the number is from")
-        return dict(found)
-
-    def rest(self) -> dict[str, Any]:
-        found, self._data = self._data, {}
-        return found
-
-    def done(self) -> None:
-        for key in self._data:
-            raise DeviceError(f"{self._path}: unknown key {self._prefix}{key}; {nearest(key, self._known)}")

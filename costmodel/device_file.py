@@ -19,9 +19,11 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from costmodel.device_rules import check_rules
 from costmodel.devices.catalog import ALL_DEVICES
+from costmodel.fpga_device import following_fabric
 from costmodel.gpu_device import load_gpu_device
 from costmodel.gpu_kernel import ThreadKernel
 from costmodel.measured import MeasuredKernel
+from costmodel.plausible import check_bandwidth, check_clock
 from costmodel.server_gpu_tiles import GpuTileKernel
 from costmodel.soc_file import load_soc_device
 from costmodel.spec import (
@@ -79,7 +81,13 @@ def load_target(path: Path) -> Device | RooflineDevice:
         raise DeviceError(
             f"{path}: base is missing, and the file has neither kernels (a roofline) nor clusters (a SoC)"
         )
-    return load_device(path)
+    cycle_level = load_device(path)
+    try:
+        check_clock("clock_hz", cycle_level.clock_hz)
+        check_bandwidth("dram.bytes_per_s", cycle_level.dram.bytes_per_s)
+    except DeviceError as error:
+        raise DeviceError(f"{path}: {error}") from None
+    return cycle_level
 
 
 def load_cost_device(path: Path) -> RooflineDevice:
@@ -221,9 +229,16 @@ def _overridden(base: RooflineDevice, data: dict[str, Any], file: str) -> Roofli
     rest = dict(data)
     stated = _value(_hints(RooflineDevice)["sources"], rest.pop("sources", {}), "sources")
     changed: list[str] = []
-    fresh = _changes(base, rest, "", changed, ("sources",))
-    named = dict.fromkeys(changed, f"{file}: the file names no source")
+    fresh = following_fabric(base, _changes(base, rest, "", changed, ("sources",)), changed)
+    # a source of a part is one of each number in it, also where the base has a more particular one
+    named = {path: _enclosing(stated, path) or f"{file}: the file names no source" for path in changed}
     return replace(base, **fresh, sources={**base.sources, **named, **stated})
+
+
+def _enclosing(sources: Mapping[str, str], path: str) -> str | None:
+    parts = path.split(".")
+    places = (".".join(parts[:upto]) for upto in range(len(parts), 0, -1))
+    return next((sources[place] for place in places if place in sources), None)
 
 
 def _changes(spec: Any, data: Any, prefix: str, changed: list[str], fixed: tuple[str, ...]) -> dict[str, Any]:

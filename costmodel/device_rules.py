@@ -1,7 +1,8 @@
 """What no roofline device can be: numbers that are not finite, parts of nothing, shares above all there is.
 
 ``device_file`` asks after it has built a device from a file, so that a model never divides by what a file says. Rules
-of a single part stand with that part; those between parts are here. Left out: whether a number is plausible.
+of a single part stand with that part; those between parts are here. Left out: whether a number is plausible, but for
+clocks and bandwidths in another unit (``costmodel.plausible``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from costmodel.measured import MeasuredKernel, check_terms
+from costmodel.plausible import check_bandwidth, check_clock
 from costmodel.spec import Kernel, RooflineDevice, RowKernel, TileKernel, numbers
 from simulator.spec import DeviceError
 
@@ -66,6 +68,10 @@ def _check_parts(device: RooflineDevice) -> None:
             raise DeviceError(f"{name} is {value}, and must be above 0")
         if name.endswith(("efficiency", "memory_share")) and value > 1:
             raise DeviceError(f"{name} is {value}, and must be at most 1")
+        if name.endswith("clock_hz"):
+            check_clock(name, value)
+        if name.endswith("bytes_per_s"):
+            check_bandwidth(name, value)
     if {dtype for dtype, _ in device.vector_macs_per_cycle} != set(device.dtypes):
         raise DeviceError("vector_macs_per_cycle and matrix_macs_per_cycle must have the same data types")
 

@@ -5,10 +5,22 @@ All boards have the same engines and the same costs of them. Leaves out: what di
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
 
 from costmodel.fabric import ClockLoss, EngineCosts, Fabric, Resources, Shares
-from costmodel.spec import Addressing, DepthwiseKernel, Dtype, EngineKernel, MemoryLevel, RooflineDevice, Units
+from costmodel.spec import (
+    PER_DTYPE,
+    Addressing,
+    DepthwiseKernel,
+    Dtype,
+    EngineKernel,
+    MemoryLevel,
+    RooflineDevice,
+    Units,
+)
+from simulator.spec import DeviceError
 
 FINN = "Xilinx/finn src/finn/util/platforms.py @39f0c9a6b767"
 BOARD_STORE = "Xilinx/XilinxBoardStore @20bbb1210350"
@@ -75,12 +87,8 @@ def fpga(
 ) -> RooflineDevice:
     """Return the device of a board. ``main_bytes_per_s``: achievable; ``sources``: of the numbers given here."""
     fabric = Fabric(total=total, shell=shell, shares=SHARES, costs=costs, clock_loss=CLOCK_LOSS)
-    budget = fabric.budget
-    rates = tuple(
-        (dtype, fabric.macs_of_dsps(dtype, budget.dsp - fabric.dsps_of_macs(dtype, dict(vector_macs)[dtype], 1)))
-        for dtype in _DTYPES
-    )
-    chip_rate = budget.bram36 * costs.word_bytes * clock_hz
+    rates = tuple((dtype, _matrix_macs(fabric, dtype, dict(vector_macs)[dtype])) for dtype in _DTYPES)
+    chip_rate = _chip_rate(fabric, clock_hz)
     return RooflineDevice(
         name=name,
         summary=summary,
@@ -98,6 +106,47 @@ def fpga(
         kernels=_kernels(),
         sources={**COMMON_SOURCES, **sources},
     )
+
+
+def following_fabric(base: RooflineDevice, fresh: Mapping[str, Any], stated: Collection[str]) -> dict[str, Any]:
+    """Return the ``fresh`` fields of a changed ``base``, with what follows from its fabric where nothing is ``stated``.
+
+    What follows: multiply-adds of the matrix unit, bytes and bandwidth of the memories on chip. Raises DeviceError.
+    """
+    fabric = fresh.get("fabric", base.fabric)
+    vector: PER_DTYPE = fresh.get("vector_macs_per_cycle", base.vector_macs_per_cycle)
+    matrix: PER_DTYPE = fresh.get("matrix_macs_per_cycle", base.matrix_macs_per_cycle)
+    levels = fresh.get("levels", base.levels)
+    if fabric is None or base.fabric is None or fabric.missing(tuple(dtype for dtype, _ in (*vector, *matrix))):
+        return dict(fresh)  # the device itself says what is missing
+    rates = []
+    for dtype, rate in matrix:
+        free = dtype in dict(vector) and f"matrix_macs_per_cycle.{dtype}" not in stated
+        rates.append((dtype, _matrix_macs(fabric, dtype, dict(vector)[dtype]) if free else rate))
+    chip = levels[-2]
+    if f"levels.{chip.name}.bytes" not in stated:
+        chip = replace(chip, bytes=fabric.chip_bytes)
+    own, clock_hz = base.levels[-2], fresh.get("units", base.units)[0].clock_hz
+    for name in ("unit_bytes_per_s", "total_bytes_per_s"):
+        derived = getattr(own, name) == _chip_rate(base.fabric, base.units[0].clock_hz)
+        if derived and f"levels.{chip.name}.{name}" not in stated:
+            chip = replace(chip, **{name: _chip_rate(fabric, clock_hz)})
+    return {**fresh, "matrix_macs_per_cycle": tuple(rates), "levels": (*levels[:-2], chip, levels[-1])}
+
+
+def _matrix_macs(fabric: Fabric, dtype: Dtype, vector_macs: int) -> int:
+    """Return what the DSPs do that the vector unit leaves."""
+    free = fabric.budget.dsp - fabric.dsps_of_macs(dtype, vector_macs, 1)
+    found = fabric.macs_of_dsps(dtype, max(free, 0))
+    if found < 1:
+        taken = f"and the {fabric.budget.dsp} DSPs that the fabric lends leave none for an engine"
+        raise DeviceError(f"vector_macs_per_cycle.{dtype} is {vector_macs}, {taken}")
+    return found
+
+
+def _chip_rate(fabric: Fabric, clock_hz: int) -> int:
+    """Return the bytes per second of the memories on chip: each BRAM36 of the budget reads a word a cycle."""
+    return fabric.budget.bram36 * fabric.costs.word_bytes * clock_hz
 
 
 def _kernels() -> tuple[EngineKernel | DepthwiseKernel, ...]:

@@ -41,7 +41,8 @@ def load_gpu_device(path: Path) -> RooflineDevice:
     """Return the device of a GPU file of the user's own, under the runtime that it names. Raises DeviceError."""
     gpu = load_gpu.__wrapped__(path)  # not the stored one: a user edits a file and asks again
     try:
-        return compose_gpu(gpu.name, gpu, load_gpu_runtime(named("gpu_runtimes", gpu.runtime)), load_gpu_fitted())
+        runtime = load_gpu_runtime(named("gpu_runtimes", gpu.runtime, "runtime"))
+        return compose_gpu(gpu.name, gpu, runtime, load_gpu_fitted())
     except DeviceError as error:
         raise DeviceError(f"{path}: {error}") from None
 

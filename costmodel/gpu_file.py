@@ -14,8 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from costmodel.cpu_file import FOLDER, Fitted, _read, _Table, load_fitted
+from costmodel.cpu_file import FOLDER, Fitted, load_fitted
 from costmodel.spec import Dtype
+from costmodel.toml_table import Table, read_toml
 from patterns.names import nearest
 from simulator.spec import DeviceError
 
@@ -78,24 +79,24 @@ class GpuRuntime:
 @cache
 def load_gpu(path: Path) -> Gpu:
     """Return the GPU that a file describes. Raises DeviceError, naming file, field and rule."""
-    table = _Table(path, _read(path))
+    table = Table(path, read_toml(path)).only(Gpu)
     half = table.table("half")
-    texture, l2 = table.table("texture"), table.table("l2")
+    texture, l2 = table.table("texture").only(Level), table.table("l2").only(Level)
     cached = table.has("system_cache_bytes")
     gpu = Gpu(
         name=table.text("name"),
         summary=table.text("summary"),
         family=_one_of(path, "family", table.text("family"), get_args(Family)),
         cores=table.whole("cores"),
-        clock_hz=table.whole("clock_hz"),
+        clock_hz=table.clock("clock_hz"),
         threads=table.whole("threads"),
         macs_per_cycle=table.per_dtype("macs_per_cycle"),
         half={api: _one_of(path, f"half.{api}", half.text(api), get_args(Half)) for api in get_args(Api)},
         texture=Level(bytes=texture.whole("bytes"), bytes_per_cycle=texture.number("bytes_per_cycle")),
         l2=Level(bytes=l2.whole("bytes"), bytes_per_cycle=l2.number("bytes_per_cycle")),
         system_cache_bytes=table.whole("system_cache_bytes") if cached else None,
-        system_cache_bytes_per_s=table.whole("system_cache_bytes_per_s") if cached else None,
-        memory_bytes_per_s=table.whole("memory_bytes_per_s"),
+        system_cache_bytes_per_s=table.bandwidth("system_cache_bytes_per_s") if cached else None,
+        memory_bytes_per_s=table.bandwidth("memory_bytes_per_s"),
         runtime=table.text("runtime") if table.has("runtime") else DEFAULT_RUNTIME,
         sources=table.sources(),
     )
@@ -132,7 +133,7 @@ def _one_of(path: Path, field: str, value: str, known: tuple[Any, ...]) -> Any:
 @cache
 def load_gpu_runtime(path: Path) -> GpuRuntime:
     """Return the runtime that a file describes. Raises DeviceError, naming file, field and rule."""
-    table = _Table(path, _read(path))
+    table = Table(path, read_toml(path))
     runtime = GpuRuntime(
         name=table.text("name"),
         summary=table.text("summary"),

@@ -2,17 +2,18 @@
 
 The file is one of ``costmodel/socs`` with two liberties: ``cluster`` says which one threads start on (0, the first,
 without it), and a core may be a file beside it (``core = "my-core.toml"``). The runtime is one of the package's, whose
-fitted numbers the device takes; a core that nobody measured takes those of its kind. Left out: runtimes of one's own.
+fitted numbers the device takes; a core that nobody measured takes those of the core that it is ``like``, else the mean
+of its kind, and the device's summary says which. Left out: runtimes of one's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from costmodel.cpu_device import compose
-from costmodel.cpu_file import Core, Soc, load_core, load_fitted, load_runtime, load_soc, named
+from costmodel.cpu_file import FOLDER, Core, Fitted, Soc, load_core, load_fitted, load_runtime, load_soc, named
 from costmodel.spec import RooflineDevice
 from patterns.names import nearest
 from simulator.spec import DeviceError
@@ -24,24 +25,36 @@ def load_soc_device(path: Path) -> RooflineDevice:
     """Return the device that a SoC file describes. Raises DeviceError, naming file, field, value and rule."""
     soc = load_soc.__wrapped__(path)  # not the stored one: a user edits a file and asks again
     _sourced(path, soc.sources, _soc_numbers(soc))
-    read = {part.core: _core(path, part.core) for part in soc.clusters}
+    read = {part.core: _core(path, f"clusters.{at}.core", part.core) for at, part in enumerate(soc.clusters)}
     cores = {core.name: core for core in read.values()}
     if len(cores) < len(read):
         raise DeviceError(f"{path}: clusters name {', '.join(read)}, and two of these cores have one name")
     clusters = tuple(replace(part, core=read[part.core].name) for part in soc.clusters)
+    fitted = load_fitted()
     try:
-        runtime = load_runtime(named("runtimes", soc.runtime))
-        return compose(soc.name, replace(soc, clusters=clusters), cores, runtime, load_fitted(), soc.cluster)
+        runtime = load_runtime(named("runtimes", soc.runtime, "runtime"))
+        device = compose(soc.name, replace(soc, clusters=clusters), cores, runtime, fitted, soc.cluster)
     except DeviceError as error:
         raise DeviceError(f"{path}: {error}") from None
+    said = [_borrowed(core, fitted) for name, core in read.items() if name.endswith(".toml")]
+    return replace(device, summary="; ".join([device.summary, *(text for text in said if text)]))
 
 
-def _core(soc: Path, name: str) -> Core:
+def _borrowed(core: Core, fitted: Sequence[Fitted]) -> str:
+    """Return whose fitted factors a core takes of which nobody fitted any, "" for one that has its own."""
+    if core.name in {row.core for row in fitted}:
+        return ""
+    if core.like is not None:
+        return f"nobody measured {core.name}: fitted factors of {core.like}, as its file asks"
+    return f"nobody measured {core.name}: mean fitted factors of its kind of core ({core.kind})"
+
+
+def _core(soc: Path, field: str, name: str) -> Core:
     if not name.endswith(".toml"):
         try:
-            return load_core(named("cores", name))
+            return load_core(named("cores", name, field))
         except DeviceError as error:
-            raise DeviceError(f"{soc}: {error}, or a .toml file beside this one") from None
+            raise DeviceError(f"{soc}: {error} (or a .toml file beside this one)") from None
     path = soc.parent / name
     core = load_core.__wrapped__(path)
     for table, rates in (
@@ -52,6 +65,13 @@ def _core(soc: Path, name: str) -> Core:
             if dtype not in rates:
                 raise DeviceError(f"{path}: {table}.{dtype} is missing, and must be a number above 0")
     _sourced(path, core.sources, _core_numbers(core))
+    with_numbers = sorted(
+        {row.core for row in load_fitted()} & {file.stem for file in (FOLDER / "cores").glob("*.toml")}
+    )
+    if core.like is not None and core.like not in with_numbers:
+        raise DeviceError(
+            f"{path}: like is {core.like!r}, and must be a core with fitted factors; {nearest(core.like, with_numbers)}"
+        )
     return core
 
 

@@ -1,21 +1,31 @@
-"""What ``simulate list`` shows: the members of each explicit tuple, a line about each, and where it comes from."""
+"""What ``simulate list`` shows: the members of each explicit tuple, a line about each, and where it comes from.
+
+Devices have thousands of numbers: their table stands alone, and ``one_device`` shows the sources of one of them.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from costmodel.spec import RooflineDevice
+    from simulator.spec import Device
 
 Entry = tuple[str, ...]
+SHOWN_RUNTIMES = 2  # a server GPU's kernels come from many libraries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """A table, and paragraphs under it: a title and its (field, source) pairs."""
+    """A table, paragraphs under it (a title and its (field, source) pairs), and lines at the end."""
 
     header: Entry
     entries: tuple[Entry, ...]
     sources: tuple[tuple[str, Mapping[str, str]], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def catalog(what: str) -> Catalog:
@@ -24,16 +34,74 @@ def catalog(what: str) -> Catalog:
     return {**catalogs, "technologies": _technologies}[what]()
 
 
+def one_device(name: str) -> Catalog:
+    """Return the line of one device, a preset or a TOML file, and the source of each number. Raises DeviceError."""
+    from gatherline.request import device_named
+
+    device = device_named(name)
+    return Catalog(
+        header=DEVICE_HEADER,
+        entries=(_device_entry(device, _measured()),),
+        sources=((device.name, device.sources),),
+    )
+
+
+DEVICE_HEADER = ("device", "kind", "model", "runtime", "measured", "what")
+
+
 def _devices() -> Catalog:
     from costmodel.devices import catalog as estimated
     from simulator.devices import catalog as simulated
 
-    cycle = [(device.name, device.kind, "cycle", device.summary) for device in simulated.ALL_DEVICES]
-    roofline = [(device.name, device.kind, "roofline", device.summary) for device in estimated.ALL_DEVICES]
-    sources = [(device.name, device.sources) for device in simulated.ALL_DEVICES]
-    sources += [(device.name, device.sources) for device in estimated.ALL_DEVICES]
-    header = ("device", "kind", "model", "what")
-    return Catalog(header=header, entries=(*cycle, *roofline), sources=tuple(sources))
+    measured = _measured()
+    every: tuple[Device | RooflineDevice, ...] = (*simulated.ALL_DEVICES, *estimated.ALL_DEVICES)
+    notes = (
+        "measured: rows in validation/; fitted: its numbers were chosen with them in view; held out: they were not.",
+        "The sources of a device's numbers: simulate list devices DEVICE (a name, or a .toml file).",
+    )
+    return Catalog(
+        header=DEVICE_HEADER, entries=tuple(_device_entry(device, measured) for device in every), notes=notes
+    )
+
+
+def _device_entry(device: Device | RooflineDevice, measured: Mapping[str, str]) -> Entry:
+    from costmodel.spec import RooflineDevice
+
+    if not isinstance(device, RooflineDevice):
+        return (device.name, device.kind, "cycle", "", measured.get(device.name, ""), device.summary)
+    runtimes = list(dict.fromkeys(kernel.runtime for kernel in device.kernels))
+    more = [f"{len(runtimes) - SHOWN_RUNTIMES} more"] if len(runtimes) > SHOWN_RUNTIMES else []
+    runtime = ", ".join([*runtimes[:SHOWN_RUNTIMES], *more])
+    return (device.name, device.kind, "roofline", runtime, measured.get(device.name, ""), device.summary)
+
+
+def _measured() -> dict[str, str]:
+    """Return "fitted, N rows" or "held out, N rows" by device; nothing where the tables are not there.
+
+    Rows are those that stand for the device, before a kernel or a net is found for them.
+    """
+    from collections import Counter
+
+    from costmodel.validation import folder as tables
+    from costmodel.validation.exclusions import sift
+    from costmodel.validation.measurement import ValidationError
+    from costmodel.validation.readers import measurements
+
+    try:
+        folder = tables.open_folder(tables.FOLDER)
+        kept = sift(measurements(folder), folder.path).kept
+    except ValidationError:
+        return {}
+    rows = Counter((row.key.soc, row.key.processor, row.key.runtime) for row in kept)
+    found: dict[str, int] = {}
+    for use in folder.devices:
+        found[use.device] = found.get(use.device, 0) + sum(
+            count
+            for (soc, processor, runtime), count in rows.items()
+            if (soc, processor) == (use.soc, use.processor) and (not use.runtimes or runtime in use.runtimes)
+        )
+    words = {use.device: "fitted" if use.use == "fit" else "held out" for use in folder.devices}
+    return {name: f"{words[name]}, {count} rows" for name, count in found.items() if count}
 
 
 def _patterns() -> Catalog:

@@ -134,6 +134,8 @@ def print_catalog(catalog: Catalog, stream: TextIO) -> None:
         console.print(Text(printable(f"sources of {title}"), style="bold"))
         for field, source in sources.items():
             console.print(Text("  " + printable(f"{field}: {source}")))
+    for note in catalog.notes:
+        console.print(Text(note, style="dim"))
 
 
 def _table() -> Table:

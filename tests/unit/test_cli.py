@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib.resources import files
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from costmodel.devices.catalog import ALL_DEVICES as COST_DEVICES
 from gatherline import cli
 from gatherline.options import joined_shapes
 from gatherline.report.columns import ALL_COLUMNS, COLUMNS
+from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
 
 SIMULATE = (sys.executable, "-c", "from gatherline.cli import main; main()")
 
@@ -119,6 +122,8 @@ def test_no_argument_shows_help_and_is_an_error(capsys: pytest.CaptureFixture[st
         (("run",), ("MODEL",)),
         (("rnu", "resnet50"), ("rnu", "run")),
         (("list", "device"), ("device", "devices")),
+        (("list", "devices", "snapdragon-85"), ("snapdragon-85", "did you mean snapdragon-8")),
+        (("list", "patterns", "gs"), ("list patterns takes no name", "'gs'")),
         (("trace", "resnet50"), ("--out",)),
         (("replay", "x"), ("--device",)),
     ],
@@ -358,6 +363,36 @@ def test_list_names_what_there_is_with_its_source(
     for name in names:
         assert any(line.startswith(name) for line in lines), name
     assert any("source" in line for line in lines)
+
+
+def test_list_devices_is_a_line_for_each_and_the_sources_are_those_of_one_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("list", "devices") == 0
+    lines = capsys.readouterr().out.splitlines()
+    every = [device.name for device in (*CYCLE_DEVICES, *COST_DEVICES)]
+    assert [line.split()[0] for line in lines[1 : 1 + len(every)]] == every
+    assert len(lines) == 1 + len(every) + 2  # a heading, and two lines on how to read it
+    line = next(line for line in lines if line.startswith("raspberry-pi-4 "))
+    assert "ncnn" in line
+    assert re.search(r"held out, \d+ rows", line)
+    own = tmp_path / "mine.toml"
+    own.write_text('base = "a100"\noverhead_s = 1e-5\n', encoding="utf-8")
+    for name, title in (("snapdragon-855", "snapdragon-855"), (str(own), "mine"), ("gs-tcm", "gs-tcm")):
+        assert call("list", "devices", name) == 0
+        shown = capsys.readouterr().out
+        assert shown.count("sources of") == 1
+        assert f"sources of {title}\n" in shown
+    assert call("list", "devices", str(own)) == 0
+    assert "  overhead_s: mine.toml: the file names no source" in capsys.readouterr().out
+
+
+def test_a_folder_of_measurements_that_is_not_there_leaves_the_column_empty(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("costmodel.validation.folder.FOLDER", tmp_path)
+    assert call("list", "devices") == 0
+    assert "held out, " not in capsys.readouterr().out
 
 
 class _StopsInTheSecondLevel:

@@ -61,6 +61,12 @@ def test_members_of_lists_are_overridden_by_name_and_say_that_the_file_did_it(tm
     assert source_of(device, "levels.l2.bytes") == SNAPDRAGON_855.sources["levels.l2.bytes"]
 
 
+def test_the_source_of_a_part_is_that_of_each_number_changed_in_it(tmp_path: Path) -> None:
+    text = 'base = "snapdragon-855"\n[levels.l2]\nbytes = 524288\n[sources]\n"levels.l2" = "a data sheet"'
+    assert "levels.l2.bytes" in SNAPDRAGON_855.sources
+    assert source_of(load(tmp_path, text), "levels.l2.bytes") == "a data sheet"
+
+
 WHOLE = device_text(A100)
 
 
@@ -75,6 +81,9 @@ WHOLE = device_text(A100)
         ('base = "a100"\n[levels.l2]\nbytes = -1', "levels.l2.bytes is -1, and must not be negative"),
         ('base = "a100"\n[levels.l2]\nbytes = 0', "levels.l2.bytes is 0, and must be above 0"),
         ('base = "a100"\n[levels.dram]\ntotal_bytes_per_s = 0', "dram.total_bytes_per_s is 0, and must be above 0"),
+        ('base = "a100"\n[units.0]\nclock_hz = 1410', "units.0.clock_hz is 1_410, and must be 1_000_000 to"),
+        ('base = "a100"\n[units.0]\nclock = 2.4', "unknown key units.0.clock; did you mean clock_hz"),
+        ('base = "a100"\n[levels.dram]\nunit_bytes_per_s = 1555', "levels.dram.unit_bytes_per_s is 1_555, and must be"),
         ('base = "a100"\nvector_efficiency = nan', "vector_efficiency is nan, and must be above 0"),
         ('base = "a100"\n[kernels.tensor-gemm]\nefficiency = 1.5', "tensor-gemm.efficiency is 1.5, and must be"),
         ('base = "a100"\n[kernels.tensor-gemm]\ndtypes = ["fp64"]', "kernels.tensor-gemm.dtypes.0 is 'fp64'"),
@@ -108,6 +117,19 @@ def test_a_file_of_either_kind_of_device_is_told_apart_by_its_base(tmp_path: Pat
     (tmp_path / "none.toml").write_text('base = "gs-tmc"\n', encoding="utf-8")
     with pytest.raises(DeviceError, match="base is 'gs-tmc', and must name a preset; did you mean gs-tcm"):
         load_target(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("clock_hz = 500", "clock_hz is 500, and must be 1_000_000"),
+        ("[dram]\nbytes_per_s = 17", "dram.bytes_per_s is 17,"),
+    ],
+)
+def test_a_cycle_level_device_in_another_unit_is_refused_too(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "mine.toml").write_text(f'base = "gs-tcm-x4"\n{text}\n', encoding="utf-8")
+    with pytest.raises(DeviceError, match=rf"mine\.toml: .*{says}"):
+        load_target(tmp_path / "mine.toml")
 
 
 def test_a_change_to_a_kernel_is_one_to_each_data_type_of_it_and_no_kernel_goes(tmp_path: Path) -> None:

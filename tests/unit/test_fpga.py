@@ -291,6 +291,35 @@ def test_a_fixed_engine_of_a_file_is_what_runs(tmp_path: Path) -> None:
     assert "mine.toml" in device.sources["fabric.engine.rows"]
 
 
+def test_what_follows_from_a_fabric_is_computed_where_a_file_does_not_state_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'base = "zcu102"\n[fabric.total]\ndsp = 1728\nbram36 = 456\n[units.0]\nclock_hz = 150000000\n', encoding="utf-8"
+    )
+    device = load_cost_device(path)
+    budget = 1728 * 8 // 10  # a design can be routed with 0.8 of them
+    # an fp32 multiply-add takes 5 DSPs, and the vector unit has 22 of them
+    assert dict(device.matrix_macs_per_cycle)["fp32"] == (budget - 22 * 5) // 5
+    blocks = 456 * 8 // 10
+    assert device.levels[0].bytes == blocks * 4096
+    assert device.levels[0].total_bytes_per_s == device.levels[0].unit_bytes_per_s == blocks * 8 * 150_000_000
+    assert device.levels[1] == ZCU102.levels[1]
+    assert device.sources["matrix_macs_per_cycle"].startswith("derived")
+
+
+def test_what_a_file_states_of_a_fabric_stands_and_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    text = 'base = "zcu102"\n[fabric.total]\ndsp = 1728\n'
+    path.write_text(f"{text}[matrix_macs_per_cycle]\nint8 = 3\n", encoding="utf-8")
+    with pytest.raises(DeviceError, match=r"mine\.toml: .*matrix_macs_per_cycle is .*'int8': 3"):
+        load_cost_device(path)
+    path.write_text(text + "[levels.bram]\ntotal_bytes_per_s = 5_000_000\n", encoding="utf-8")
+    assert load_cost_device(path).levels[0].total_bytes_per_s == 5_000_000
+    path.write_text('base = "zcu102"\n[fabric.total]\ndsp = 100\n', encoding="utf-8")
+    with pytest.raises(DeviceError, match=r"vector_macs_per_cycle\.fp32 is 22, and the 80 DSPs"):
+        load_cost_device(path)
+
+
 def test_a_device_with_its_engine_is_written_and_read_back_the_same(tmp_path: Path) -> None:
     device = built(ZCU111, NOfM(n=2, m=4), "int8", conv(64, 256, 14))
     path = tmp_path / "zcu111.toml"
@@ -349,8 +378,8 @@ def test_a_given_engine_gets_the_networks_token_unit_and_its_clock() -> None:
         ("[fabric.costs.dsp_per_mac]\nint8 = 0", "fabric.costs.dsp_per_mac.int8 is 0, and must be at least 1"),
         ("[fabric.costs]\nmux_inputs = 0", "fabric.costs.mux_inputs is 0, and must be at least 1"),
         ("[fabric.costs]\nluts = 1", "unknown key fabric.costs.luts"),
-        ("[fabric.total]\ndsp = 1000", "what the DSPs do beside the vector unit"),
-        ("[fabric.total]\nbram36 = 100", "what the memories of the budget hold"),
+        ("[fabric.total]\ndsp = 1000\n[matrix_macs_per_cycle]\nint8 = 3", "what the DSPs do beside the vector unit"),
+        ("[fabric.total]\nbram36 = 100\n[levels.bram]\nbytes = 4096", "what the memories of the budget hold"),
         ("[fabric.engine]\nrows = 2", "fabric.engine.kernel is missing"),
         (
             '[fabric.engine]\nkernel = "dense-engine"\nrows = 0\nlanes = 16\npositions = 8',

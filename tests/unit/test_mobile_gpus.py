@@ -193,6 +193,9 @@ def test_a_gpu_file_is_named_as_its_gpu_and_is_used(path: Path) -> None:
         (r"^cores = .*$", "cores = 0", ("cores is 0", "above 0")),
         (r"^clock_hz = .*$", "clock_hz = 585e6", ("clock_hz is 585000000.0", "whole number")),
         (r"^memory_bytes_per_s = .*$", "memory_bytes_per_s = -1", ("memory_bytes_per_s is -1", "above 0")),
+        (r"^memory_bytes_per_s = .*$", "memory_bytes_per_s = 34", ("memory_bytes_per_s is 34", "bytes per second")),
+        (r"^clock_hz = .*$", "clock_hz = 585", ("clock_hz is 585, and must be 1_000_000 to", "Hz")),
+        (r"^clock_hz = .*$", "clock = 585", ("unknown key clock; did you mean clock_hz",)),
         (r"^family = .*$", 'family = "adreno-9xx"', ("family is 'adreno-9xx'", "adreno-6xx")),
         (r"^vulkan = .*$", 'vulkan = "fast"', ("half.vulkan is 'fast'", "storage")),
         (r"^vulkan = .*$", "", ("half.vulkan is missing",)),
@@ -263,7 +266,7 @@ def test_a_gpu_file_of_ones_own_is_a_device_under_the_runtime_that_it_names(tmp_
     tflite = next(device for device in MOBILE_GPUS if device.name == "adreno-640-tflite")
     assert replace(tflite, name="adreno-640") == load_target(own)
     wrong = changed(path, tmp_path, r"^cores = ", 'runtime = "tflite"\ncores = ')
-    with pytest.raises(DeviceError, match=r"adreno-640\.toml: gpu_runtimes: 'tflite' is not one of them.*tflite-gpu"):
+    with pytest.raises(DeviceError, match=r"adreno-640\.toml: runtime is 'tflite', and must be .*tflite-gpu"):
         load_target(wrong)
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from costmodel.cpu_device import cpu_device
-from costmodel.cpu_file import FOLDER, load_soc, named
+from costmodel.cpu_file import FOLDER, load_fitted, load_soc, named
 from costmodel.device_file import load_target
 from costmodel.devices.cpus import listed
 from costmodel.spec import RooflineDevice
 from simulator.spec import DeviceError
 
 SOCS = sorted((FOLDER / "socs").glob("*.toml"))
+WITH_FACTORS = {row.core for row in load_fitted()}
 TEXT = named("socs", "snapdragon-865").read_text(encoding="utf-8")
 
 
@@ -49,8 +50,31 @@ def test_a_core_may_be_a_file_beside_the_soc_and_takes_the_numbers_of_its_kind(t
     assert own.units[:2] == stock.units[:2]
     assert own.pipes == stock.pipes
     gemm = next(kernel for kernel in own.kernels if kernel.name == "gemm")
-    assert "out-of-order: x" in own.sources["kernels.gemm"]
+    assert "out-of-order, fp16: x" in own.sources["kernels.gemm"]
+    assert own.summary.endswith("nobody measured mine: mean fitted factors of its kind of core (out-of-order, fp16)")
+    assert "nobody measured" not in stock.summary
     assert 0 < gemm.efficiency <= 1
+
+
+def test_a_core_like_another_takes_its_fitted_factors_and_says_so(tmp_path: Path) -> None:
+    core = named("cores", "cortex-a77").read_text(encoding="utf-8")
+    text = core.replace('name = "cortex-a77"', 'name = "mine"\nlike = "cortex-a77"')
+    (tmp_path / "core.toml").write_text(text, encoding="utf-8")
+    own = load(tmp_path, TEXT.replace('core = "cortex-a77"', 'core = "core.toml"'))
+    stock = load(tmp_path, TEXT)
+    assert (own.kernels, own.levels, own.overhead_s) == (stock.kernels, stock.levels, stock.overhead_s)
+    assert "mine as cortex-a77: x" in own.sources["kernels.gemm"]
+    assert own.summary == f"{stock.summary}; nobody measured mine: fitted factors of cortex-a77, as its file asks"
+
+
+def test_a_core_like_one_without_fitted_factors_is_refused_with_the_nearest_that_has_some(tmp_path: Path) -> None:
+    unfitted = next(path.stem for path in (FOLDER / "cores").glob("*.toml") if path.stem not in WITH_FACTORS)
+    core = named("cores", "cortex-a77").read_text(encoding="utf-8")
+    for like in (unfitted, "cortex-a7"):
+        text = core.replace('name = "cortex-a77"', f'name = "mine"\nlike = "{like}"')
+        (tmp_path / "core.toml").write_text(text, encoding="utf-8")
+        with pytest.raises(DeviceError, match=rf"core\.toml: like is '{like}', and must be a core with fitted factors"):
+            load(tmp_path, TEXT.replace('core = "cortex-a77"', 'core = "core.toml"'))
 
 
 def test_two_cores_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -73,13 +97,20 @@ def test_a_file_that_was_edited_is_read_again(tmp_path: Path) -> None:
         (r"^total_bytes_per_s = .*$", "total_bytes_per_s = -1", "total_bytes_per_s is -1, and must be a whole number"),
         (r"^core_bytes_per_s = .*$", "core_bytes_per_s = 99_000_000_000", "and must be at most total_bytes_per_s"),
         (r"^kind = .*$", 'kind = "phone"', "kind is 'phone', and must be one of"),
-        (r"^runtime = .*$", 'runtime = "ncn"', "'ncn' is not one of them; did you mean ncnn"),
+        (r"^runtime = .*$", 'runtime = "ncn"', "is 'ncn', and must be one of costmodel/runtimes; did you mean ncnn"),
         (r"^runtime = .*$", "", "runtime is missing"),
         (r"^runtime = ", "cluster = 3\nruntime = ", "cluster is 3, and snapdragon-865 has 3"),
         (r"^runtime = ", "cluster = -1\nruntime = ", "cluster is -1, and must be a whole number from 0"),
         (r"^runtime = ", "runtim = 3\nruntime = ", "unknown key runtim; did you mean runtime"),
-        (r'^core = "cortex-a77"$', 'core = "cortex-a7"', "'cortex-a7' is not one of them; did you mean cortex-a7"),
+        (r'^core = "cortex-a77"$', 'core = "cortex-a7"', "clusters.0.core is 'cortex-a7', and must be one of"),
         (r'^core = "cortex-a77"$', 'core = "none.toml"', "none.toml: no such file"),
+        (r"^clock_hz = 2_84.*$", "clock = 2.4", "unknown key clusters.0.clock; did you mean clock_hz"),
+        (r"^clock_hz = 2_84.*$", "clock_hz = 2.84", "0.clock_hz is 2.84, and must be a whole number above 0, in Hz"),
+        (r"^clock_hz = 2_84.*$", "clock_hz = 2840", "clusters.0.clock_hz is 2_840, and must be 1_000_000 to"),
+        (r"^clock_hz = 2_84.*$", "clock_hz = 2_840_000_000_000", "must be 1_000_000 to 10_000_000_000: it is in Hz"),
+        (r"^core_bytes_per_s = .*$", "core_bytes_per_s = 21", "core_bytes_per_s is 21, and must be at least 1_000_000"),
+        (r"^total_bytes_per_s = .*$", "total_bytes_per_s = 44_000", "least 1_000_000: it is in bytes per second"),
+        (r'^name = "l3"$', 'name = "L3"', "l3.name is 'L3', and must be 'l3'"),
         (r'^"clusters" = .*$', "", 'sources."clusters" is missing'),
         (r'^"l3.bytes" = .*$', "", 'sources."l3.bytes" is missing'),
         (r'^"l3.bytes" = ', '"l3.byte" = ', 'sources."l3.byte" is of no number of the file; did you mean l3.bytes'),
@@ -100,7 +131,8 @@ def test_a_wrong_soc_file_is_one_line_with_the_field(tmp_path: Path, old: str, n
         (r"^loads_per_cycle = 2$", "loads_per_cycle = 0", "loads_per_cycle is 0, and must be a number above 0"),
         (r"^int8 = .*$", "", "macs_per_cycle.int8 is missing"),
         (r'^"load_to_use" = .*$', "", 'sources."load_to_use" is missing'),
-        (r"^vector_bytes = ", "vector_byte = ", "vector_bytes is missing"),
+        (r"^vector_bytes = ", "vector_byte = ", "unknown key vector_byte; did you mean vector_bytes"),
+        (r'^name = "l2"$', 'name = "L2"', "caches.1.name is 'L2', and must be 'l2'"),
     ],
 )
 def test_a_wrong_core_file_is_named_not_the_soc_that_asks_for_it(tmp_path: Path, old: str, new: str, says: str) -> None:
