@@ -46,6 +46,8 @@ from traces.layer import MatrixLayer, ProductLayer, UnsupportedLayer, VectorLaye
 from traces.layout import column_banks
 from traces.trace import LayerTrace
 
+DENSE_IS_FASTER = "the dense kernel would take less time than this sparse one"  # both times stand in the row
+
 
 def estimate(
     trace: LayerTrace,
@@ -120,15 +122,15 @@ def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | Non
     dense = dense_kernel(layer, run.device, dtype)
     kernel, reason = choose(trace, layer, run.device, dtype, encoding)
     cost = _cost(trace, layer, problem, kernel, run)
-    if kernel is not dense:
-        other = _cost(trace, layer, problem, dense, run)
-        if other.latency_s < cost.latency_s:
-            reason = f"the dense kernel would take {other.latency_s * 1e3:.4g} ms, less than this sparse one"
+    dense_s = cost.latency_s if kernel is dense else _cost(trace, layer, problem, dense, run).latency_s
+    if dense_s < cost.latency_s:
+        reason = DENSE_IS_FASTER
     effectual = trace.kept * layer.p
     if isinstance(cost.kernel, WinogradKernel):  # counts the products that this algorithm cannot do without
         taken = winograd_size(layer, cost.kernel)
         effectual = min(effectual, useful_macs(layer, taken.outputs)) if taken else effectual
-    return _result(layer, problem, cost, run, effectual=effectual, density=trace.density, reason=reason)
+    result = _result(layer, problem, cost, run, effectual=effectual, density=trace.density, reason=reason)
+    return replace(result, dense_kernel_s=dense_s) if dense_s < cost.latency_s else result
 
 
 def _product(layer: ProductLayer, run: Run) -> LayerResult:

@@ -102,7 +102,8 @@ def beyond_calibration(kernel: GpuTileKernel, macs: int) -> str:
     least, most = kernel.calibrated_macs
     if least <= macs <= most:
         return ""
-    return f"outside what the kernel was fitted to: {macs:.3g} multiply-adds, fitted from {least:.3g} to {most:.3g}"
+    left = f"below {least:.3g}" if macs < least else f"above {most:.3g}"  # its own stand in its row
+    return f"outside what the kernel was fitted to: multiply-adds {left}"
 
 
 def gpu_columns(layer: MatrixLayer | ProductLayer, kernel: GpuTileKernel) -> int:

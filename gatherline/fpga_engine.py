@@ -82,6 +82,7 @@ def fabric_columns(results: Sequence[LayerResult]) -> dict[str, object]:
     if not uses:
         return {}
     return {
+        "mapping": "; ".join(dict.fromkeys(result.mapping for result in results if result.fabric is not None)),
         "dsp": max(use.dsp for use in uses),
         "bram36": max(use.bram36 for use in uses),
         "uram": max(use.uram for use in uses),

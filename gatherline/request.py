@@ -38,6 +38,7 @@ __all__ = [
     "with_dtype",
 ]  # fmt: skip
 
+DEFAULT_DTYPE = "fp16"
 DEFAULT_DEVICES = ("gs-tcm", "snapdragon-855", "adreno-640", "a100", "zcu102")  # one of each kind
 Target = Device | RooflineDevice
 
@@ -54,7 +55,7 @@ class RunRequest:
     seed: int = 0
     batch: int | None = None
     input_shape: str | None = None
-    dtype: str = "fp16"
+    dtype: str = DEFAULT_DTYPE
     threads: int = 1
     encoding: str | None = None
     order: str = "packed"
@@ -129,10 +130,13 @@ def cycle_device(name: str) -> Device:
 
 
 def devices_of(request: RunRequest) -> list[Target]:
-    """Return the devices asked for, each once. Raises DeviceError for two that share a name."""
+    """Return the devices asked for, each once. Raises DeviceError for two that share a name, or a dtype one has not."""
     found: dict[str, Target] = {}
     for name in request.devices or DEFAULT_DEVICES:
         device = with_dtype(device_named(name), request.dtype)
+        if isinstance(device, RooflineDevice) and request.dtype not in device.dtypes:
+            asked = f"{request.dtype!r}{' (the default)' if request.dtype == DEFAULT_DTYPE else ''}"
+            raise DeviceError(f"dtype is {asked}, and {device.name} has {', '.join(device.dtypes)}: give --dtype")
         if found.setdefault(device.name, device) != device:
             raise DeviceError(f"device {name}: its name is {device.name}, and another device of this run has it too")
     return list(found.values())

@@ -108,6 +108,7 @@ def layer_row(facts: RunFacts, layer: LayerOutcome) -> Row:
         "validated": result.validated,
         "extrapolated": result.extrapolated,
         "reason": result.reason or None,
+        "dense_kernel_s": result.dense_kernel_s,
         "layer_pattern": layer.pattern,
         **fabric_columns([result]),
         **_sums([result]),
@@ -150,6 +151,10 @@ def _sums(results: Sequence[LayerResult]) -> dict[str, object]:
     return row
 
 
+def _kept_share(layers: Sequence[LayerOutcome]) -> float:
+    return sum(layer.kept for layer in layers) / sum(layer.weights_dense for layer in layers)
+
+
 def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
     """Return the row that sums a network: layers one after another; memory as DESIGN section 4 adds it up."""
     results = [layer.result for layer in layers]
@@ -165,6 +170,7 @@ def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
     weights = sum(layer.result.counters.weight_bytes + layer.result.counters.index_bytes for layer in layers)
     buffers = max(result.counters.scratchpad_bytes for result in results)
     weights_dense = sum(layer.weights_dense for layer in layers)
+    pruned = [layer for layer in layers if layer.pattern != "dense" and layer.weights_dense]
     reasons = [f"not counted, unsupported: {', '.join(facts.unsupported)}"] if facts.unsupported else []
     busy = sum(result.utilization * result.latency_s for result in results)
     encodings = dict.fromkeys(layer.result.encoding for layer in layers if layer.result.encoding)
@@ -177,7 +183,8 @@ def total_row(facts: RunFacts, layers: Sequence[LayerOutcome]) -> Row:
         **fabric_columns(results),
         "layer": TOTAL,
         "kind": TOTAL,
-        "density": sum(layer.kept for layer in layers) / weights_dense if weights_dense else None,
+        "density": _kept_share(layers) if weights_dense else None,
+        "sparsity_reached": 1.0 - _kept_share(pruned) if pruned else None,
         "model_kind": results[0].model_kind,
         "bound": max(bounds, key=lambda cause: bounds[cause]) if bounds else None,
         "utilization": min(1.0, busy / latency_s) if latency_s else 0.0,

@@ -106,6 +106,7 @@ class LayerResult:
     extrapolated: bool = False
     reason: str = ""
     fabric: FabricUse | None = None  # None: not an engine of an FPGA
+    dense_kernel_s: float | None = None  # what the dense kernel would take, where that is less
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.utilization <= 1.0:

@@ -59,8 +59,9 @@ class Band:
     @property
     def text(self) -> str:
         return (
-            f"{self.family} {self.dtype} on {self.devices} devices left out of fitting: {self.rows} rows, "
-            f"median error {self.error_median:.0%}, 90 % within {self.error_p90:.0%}"
+            f"{self.family} {self.dtype}, {self.rows} rows of {self.devices} devices left out of fitting: "
+            f"{HIGH_SHARE - LOW_SHARE:.0%} of measured times were {self.ratio_low:.2f} to {self.ratio_high:.2f} of "
+            f"predicted, each device weighing the same; median error {self.error_median:.0%}"
         )
 
 

@@ -74,7 +74,7 @@ def main(target: Path = Path(__file__).parent / FILE, folder: Path = FOLDER) -> 
     target.write_text(bands_text(bands), encoding="utf-8")
     print(f"{len(bands)} bands in {target.name}; {RULE}")
     for band in bands:
-        print(f"{band.device_kind}: {band.text}; measured {band.ratio_low:.2f} to {band.ratio_high:.2f} of predicted")
+        print(f"{band.device_kind}: {band.text}")
 
 
 if __name__ == "__main__":

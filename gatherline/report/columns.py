@@ -82,6 +82,8 @@ ADDED_COLUMNS: tuple[Column, ...] = (
     _column("layer_pattern", "text", "pattern that holds for this layer: dense for one that was kept"),
     _column("sparsity_overall", "float", "sparsity_target of the total: what all pruned layers together were to lose"),
     _column("ratios", "text", "how it is shared among the layers: a method, a list or a profile"),
+    _column("sparsity_reached", "float", "total only: what all pruned layers together lost"),
+    _column("dense_kernel_s", "float", "seconds of the device's dense kernel, where they are fewer than latency_s"),
     _column("weight_slots", "int", "weight slots stored, padding included"),
     _column("vector_elements", "int", "element operations outside the matrix products"),
     _column("waiting_words", "int", "gathered words that wait for the MAC array, at most"),

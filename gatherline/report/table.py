@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gatherline.report.listing import Catalog
+from gatherline.report.remarks import MARK, density, headlines, label, reasons, remarks, sparsity, speed_up
 from gatherline.report.selection import (
     RowLike,
     Rows,
@@ -17,23 +18,17 @@ from gatherline.report.selection import (
     dense_latency_s,
     devices,
     fastest,
-    layers,
     megabytes,
     millijoules,
     millions,
     milliseconds,
     number,
     of_device,
-    percent,
     printable,
     text,
     totals,
-    unique,
-    variant,
 )
 
-NAMED_LAYERS = 3  # of the layers that share a reason, the first few are named
-SHOWN_REASONS = 12
 PIPED_WIDTH = 400  # nothing wraps in a file
 EXPENDABLE = ("cycles", "energy mJ", "bound", "slots")  # columns that a narrow terminal loses, in this order
 
@@ -52,53 +47,13 @@ def print_report(rows: Rows, stream: TextIO) -> None:
         of_this = of_device(totals(rows), device)
         console.print(Text(_title(of_this[0]), style="bold"))
         _print_totals(of_this, console)
+        for line in engines(of_this):
+            console.print(Text(line))
+        console.print()
     for line in headlines(rows):
         console.print(Text(line))
     for line in remarks(rows):
         console.print(Text(line, style="dim"))
-
-
-def headlines(rows: Rows) -> list[str]:
-    """Return one line for each device: the variant with the least latency, beside dense where that was run."""
-    lines = []
-    for device in devices(totals(rows)):
-        of_this = of_device(totals(rows), device)
-        best = fastest(of_this)
-        if best is None:
-            continue
-        latency, dense = number(best, "latency_s"), dense_latency_s(of_this)
-        took = f"{milliseconds(latency)} ms"
-        if text(best, "pattern") == "dense" and len(of_this) > 1:
-            lines.append(f"{device}: nothing that was tried is faster than dense ({took}).")
-            continue
-        gain = f", {_speed_up(dense, latency)} dense" if dense is not None and text(best, "pattern") != "dense" else ""
-        ties = [row for row in of_this if number(row, "latency_s") == latency and row is not best]
-        if ties:
-            names = ", ".join(variant(row).label for row in (best, *ties))
-            lines.append(f"{device}: fastest are, alike, {names}: {took}{gain}.")
-            continue
-        fastest_is = "fastest is " if len(of_this) > 1 else ""
-        lines.append(f"{device}: {fastest_is}{variant(best).label} (density {_density(best)}): {took}{gain}.")
-    return lines
-
-
-def remarks(rows: Rows) -> list[str]:
-    """Return what stands under the table: synthetic weights, missing validation, reasons, unsupported operators."""
-    of_totals = totals(rows)
-    lines = []
-    if any(row.get("synthetic") for row in rows):
-        lines.append("Weights are synthetic: masks, conflicts and imbalance are those of random values.")
-    if len({variant(row) for row in of_totals}) > 1:
-        lines.append("Accuracy is not modelled; compare patterns at equal density.")
-    if all(text(row, "pattern") != "dense" for row in of_totals):
-        lines.append("No speed-up to tell: --pattern dense in the same run gives it.")
-    unvalidated = unique(text(row, "device") for row in of_totals if number(row, "latency_low_s") is None)
-    if unvalidated:
-        lines.append(f"No error band (not validated): {', '.join(unvalidated)}.")
-    if any(row.get("extrapolated") for row in of_totals):
-        names = unique(text(row, "device") for row in of_totals if row.get("extrapolated"))
-        lines.append(f"Outside the range that was validated: {', '.join(names)}.")
-    return [*lines, *_unsupported(rows), *_reasons(rows)]
 
 
 def print_streams(rows: Rows, stream: TextIO) -> None:
@@ -116,7 +71,7 @@ def print_streams(rows: Rows, stream: TextIO) -> None:
     for device in devices(rows):
         console.print(Text(f"replay on {device}", style="bold"))
     console.print(table)
-    for line in _reasons(rows):
+    for line in reasons(rows):
         console.print(Text(line, style="dim"))
 
 
@@ -147,8 +102,8 @@ def _title(row: RowLike) -> str:
     how = {"cycle": "cycle-level model", "roofline": "roofline"}.get(text(row, "model_kind"), "")
     threads = number(row, "threads")
     facts = [text(row, "device_kind"), how, text(row, "dtype"), f"batch {count(number(row, 'batch'))}"]
-    if threads is not None and threads > 1:
-        facts.append(f"{count(threads)} threads")
+    if threads is not None and (threads > 1 or "cpu" in text(row, "device_kind")):
+        facts.append(f"{count(threads)} thread{'s' if threads > 1 else ''}")
     return f"{model} on {text(row, 'device')}: {', '.join(fact for fact in facts if fact)}"
 
 
@@ -167,7 +122,15 @@ def _print_totals(of_totals: Rows, console: Console) -> None:
     console.print(table)
     if left_out:
         console.print(Text(f"Too narrow for: {', '.join(left_out)} (in --json and --out).", style="dim"))
-    console.print()
+
+
+def engines(of_totals: Rows) -> list[str]:
+    """Return a line for each engine that was built on an FPGA, with the variants that run on it."""
+    built: dict[str, list[str]] = {}
+    for row in of_totals:
+        if number(row, "dsp") is not None and text(row, "mapping"):
+            built.setdefault(text(row, "mapping"), []).append(label(row))
+    return [f"{', '.join(names)}: {engine}" for engine, names in built.items()]
 
 
 def _device_table(of_totals: Rows, left_out: list[str], *, tall: bool) -> Table:
@@ -191,15 +154,14 @@ def _device_table(of_totals: Rows, left_out: list[str], *, tall: bool) -> Table:
 
 def _total_cells(row: RowLike, dense_s: float | None) -> dict[str, str]:
     """Return the cells of a total by their headers."""
-    latency, asked = number(row, "latency_s"), number(row, "sparsity_target")
-    own = asked is None and text(row, "pattern") != "dense"
+    latency = number(row, "latency_s")
     return {
         "pattern": text(row, "pattern"),
-        "sparsity": "own zeros" if own else percent(asked),
-        "density": _density(row),
+        "sparsity": sparsity(row) or "-",
+        "density": density(row),
         "slots": millions(number(row, "weight_slots")),
-        "latency ms": milliseconds(latency),
-        "speed-up": _speed_up(dense_s, latency),
+        "latency ms": milliseconds(latency) + (f" {MARK}" if row.get("extrapolated") else ""),
+        "speed-up": speed_up(dense_s, latency),
         "band ms": _band(row),
         "cycles": count(number(row, "cycles")),
         "weights MB": megabytes(_stored_bytes(row)),
@@ -214,59 +176,6 @@ def _stored_bytes(row: RowLike) -> float | None:
     return None if values is None else values + (number(row, "index_bytes") or 0)
 
 
-def _density(row: RowLike) -> str:
-    density = number(row, "density")
-    return "-" if density is None else f"{density:.4f}"
-
-
-def _speed_up(dense_s: float | None, latency_s: float | None) -> str:
-    return f"{dense_s / latency_s:.2f}x" if dense_s is not None and latency_s else "-"
-
-
 def _band(row: RowLike) -> str:
     low, high = number(row, "latency_low_s"), number(row, "latency_high_s")
     return "not validated" if low is None or high is None else f"{milliseconds(low)} to {milliseconds(high)}"
-
-
-def _unsupported(rows: Rows) -> list[str]:
-    skipped = [row for row in layers(rows) if text(row, "kind") == "unsupported"]
-    reasons: dict[str, list[str]] = {}
-    for row in skipped:
-        names = reasons.setdefault(text(row, "reason"), [])
-        if text(row, "layer") not in names:
-            names.append(text(row, "layer"))
-    return [f"NOT COUNTED: {_named(names)}: {reason or 'unsupported'}" for reason, names in reasons.items()]
-
-
-def _reasons(rows: Rows) -> list[str]:
-    """Return the reasons of layers with weights, each once, with the devices and layers it is about."""
-    about: dict[str, tuple[list[str], list[str]]] = {}
-    others: list[str] = []
-    for row in layers(rows):
-        reason = text(row, "reason")
-        if not reason or text(row, "kind") == "unsupported":
-            continue
-        if number(row, "density") is None:
-            others.append(text(row, "layer"))
-            continue
-        where, names = about.setdefault(reason, ([], []))
-        for name, seen in ((text(row, "device"), where), (text(row, "layer"), names)):
-            if name not in seen:
-                seen.append(name)
-    lines = []
-    for reason, (where, names) in about.items():
-        prefix = "" if reason.startswith(tuple(where)) else f"{', '.join(where)}: "
-        lines.append(f"{prefix}{reason}: {_named(names)}")
-    more = ["column reason of the rows (--json or --out)"]
-    if len(lines) > SHOWN_REASONS:
-        left = len(lines) - SHOWN_REASONS
-        more.insert(0, f"{left} more reason{'s' if left > 1 else ''}")
-    if others:
-        more.insert(0, f"{_named(unique(others))} without weights have a note")
-    return [*lines[:SHOWN_REASONS], *([f"And {', '.join(more[:-1])}: {more[-1]}."] if len(more) > 1 else [])]
-
-
-def _named(names: list[str]) -> str:
-    if len(names) <= NAMED_LAYERS:
-        return ", ".join(names)
-    return f"{len(names)} layers ({', '.join(names[:NAMED_LAYERS])}, ...)"

@@ -17,6 +17,7 @@ from rich.console import Console
 from gatherline.report import table
 from gatherline.report.columns import COLUMNS, Row, complete_row
 from gatherline.report.files import check_target, older_pictures, plain, report_json, write_report
+from gatherline.report.remarks import headlines
 from gatherline.report.selection import Variant, milliseconds, percent, printable, totals
 from tests.unit.report_rows import DEVICES, VARIANTS, rows_of
 
@@ -245,7 +246,7 @@ def test_piped_text_has_no_escape_codes_and_wraps_nothing(rows: list[Row]) -> No
 
 
 def test_the_headline_names_the_fastest_variant_of_each_device(rows: list[Row]) -> None:
-    lines = table.headlines(rows)
+    lines = headlines(rows)
     for device, line in zip(DEVICES, lines, strict=True):
         best = min((row for row in totals(rows) if row["device"] == device), key=lambda row: row["latency_s"])  # type: ignore[arg-type, return-value]
         assert line.startswith(f"{device}: fastest is {best['pattern']} at 90 %")
@@ -253,7 +254,7 @@ def test_the_headline_names_the_fastest_variant_of_each_device(rows: list[Row]) 
 
 def test_the_headline_says_so_where_pruning_gains_nothing() -> None:
     rows = rows_of((("dense", None), ("unstructured", 0.5)))
-    assert table.headlines(rows)[0].startswith("gs-tcm: nothing that was tried is faster than dense")
+    assert headlines(rows)[0].startswith("gs-tcm: nothing that was tried is faster than dense")
 
 
 def test_an_unsupported_layer_is_named_under_the_table(few: list[Row]) -> None:

@@ -239,7 +239,9 @@ def test_a_row_inside_a_band_carries_its_ends_and_says_what_validates_it() -> No
     found = banded(RESULT, "fp32", 1, [BAND])
     assert (found.latency_low_s, found.latency_high_s) == (2.0 * 0.8, 2.0 * 1.5)
     assert found.validated == BAND.text
-    assert "2 devices left out of fitting: 40 rows, median error 10%" in found.validated
+    assert "40 rows of 2 devices left out of fitting: 90% of measured times were 0.80 to 1.50 of predicted" in (
+        found.validated
+    )
     assert not found.extrapolated
 
 

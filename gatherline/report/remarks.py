@@ -1,0 +1,214 @@
+"""What is said under the tables of a run: the verdict of each device, what is not validated, and why layers are not
+what was asked for. Reads rows and words them; computes nothing but sums of equal reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from gatherline.report.selection import (
+    RowLike,
+    Rows,
+    Variant,
+    dense_latency_s,
+    devices,
+    fastest,
+    layers,
+    milliseconds,
+    number,
+    of_device,
+    percent,
+    text,
+    totals,
+    unique,
+    variant,
+)
+
+MARK = "*"  # of a time that is extrapolated
+NAMED = 3  # of the layers that share a reason, the first few are named
+SHOWN_REASONS = 12
+SAME_SPARSITY = 0.005  # what was reached is told apart from what was asked beyond half a point
+NO_KERNEL = "has no kernel"
+DENSE_IS_FASTER = "the dense kernel would take"
+
+
+def sparsity(row: RowLike) -> str:
+    """Return the sparsity of a total: as asked for, and as reached where that is another; "" for dense."""
+    asked, reached = variant(row).sparsity, number(row, "sparsity_reached")
+    if asked is None:
+        return "" if text(row, "pattern") == "dense" else "own zeros"
+    if reached is None or abs(reached - asked) < SAME_SPARSITY:
+        return percent(asked)
+    return f"{100 * reached:.3g} % ({percent(asked).removesuffix(' %')} asked)"
+
+
+def label(row: RowLike) -> str:
+    """Return a total's pattern and sparsity in words."""
+    of_row = sparsity(row)
+    if of_row in ("", "own zeros"):
+        return variant(row).label
+    return f"{text(row, 'pattern')} at {of_row}"
+
+
+def density(row: RowLike) -> str:
+    value = number(row, "density")
+    return "-" if value is None else f"{value:.4f}"
+
+
+def speed_up(dense_s: float | None, latency_s: float | None) -> str:
+    return f"{dense_s / latency_s:.2f}x" if dense_s is not None and latency_s else "-"
+
+
+def headlines(rows: Rows) -> list[str]:
+    """Return one line for each device: the variant with the least latency, beside dense where that was run."""
+    found = (_headline(device, of_device(rows, device)) for device in devices(totals(rows)))
+    return [line for line in found if line]
+
+
+def _headline(device: str, rows: Rows) -> str:
+    of_this = totals(rows)
+    best, unproven = fastest(of_this), _unproven(rows)
+    if best is None:
+        return ""
+    latency, dense = number(best, "latency_s"), dense_latency_s(of_this)
+    took = f"{milliseconds(latency)} ms"
+    if text(best, "pattern") == "dense" and len(of_this) > 1:
+        return f"{device}: nothing that was tried is faster than dense ({took}){_not_validated(of_this, unproven)}."
+    gain = f", {speed_up(dense, latency)} dense" if dense is not None and text(best, "pattern") != "dense" else ""
+    alike = [row for row in of_this if number(row, "latency_s") == latency]
+    rest = [row for row in of_this if text(row, "pattern") == "dense" and row not in alike]
+    told = f"{took}{gain}{_not_validated([*alike, *rest], unproven)}."
+    if len(alike) > 1:
+        return f"{device}: fastest are, alike, {', '.join(label(row) for row in alike)}: {told}"
+    fastest_is = "fastest is " if len(of_this) > 1 else ""
+    return f"{device}: {fastest_is}{_label_and_density(best)}: {told}"
+
+
+def _label_and_density(row: RowLike) -> str:
+    name, of_row = label(row), f"density {density(row)}"
+    return f"{name.removesuffix(')')}; {of_row})" if name.endswith(" asked)") else f"{name} ({of_row})"
+
+
+def _unproven(rows: Rows) -> set[Variant]:
+    """Return the variants of one device whose sparse kernels have no error band, though their totals may have one."""
+    sparse = (row for row in layers(rows) if text(row, "encoding") not in ("", "dense"))
+    return {variant(row) for row in sparse if number(row, "latency_low_s") is None}
+
+
+def _not_validated(compared: Rows, unproven: Collection[Variant]) -> str:
+    """Return which of the totals that a verdict compares stand on times without an error band, "" where none does."""
+    without = [row for row in compared if number(row, "latency_low_s") is None]
+    partly = [row for row in compared if row not in without and variant(row) in unproven]
+    if without and len(without) == len(compared):
+        return " (not validated)"
+    told = [_named([label(row) for row in without], "variants")] if without else []
+    told += [f"sparse layers of {_named([label(row) for row in partly], 'variants')}"] if partly else []
+    return f" (not validated: {', '.join(told)})" if told else ""
+
+
+def remarks(rows: Rows) -> list[str]:
+    """Return what stands under the table: synthetic weights, missing validation, reasons, unsupported operators."""
+    of_totals = totals(rows)
+    lines = []
+    if any(row.get("extrapolated") for row in of_totals):
+        lines.append(
+            f"{MARK} Extrapolated: some layers are outside what was fitted or validated; their reasons say how."
+        )
+    if any(row.get("synthetic") for row in rows):
+        lines.append("Weights are synthetic: masks, conflicts and imbalance are those of random values.")
+    if len({variant(row) for row in of_totals}) > 1:
+        lines.append("Accuracy is not modelled; compare patterns at equal density.")
+    if all(text(row, "pattern") != "dense" for row in of_totals):
+        lines.append("No speed-up to tell: --pattern dense in the same run gives it.")
+    unvalidated = [_without_band(device, of_device(of_totals, device)) for device in devices(of_totals)]
+    if any(unvalidated):
+        lines.append(f"No error band (not validated): {', '.join(one for one in unvalidated if one)}.")
+    return [*lines, *_unsupported(rows), *reasons(rows)]
+
+
+def _without_band(device: str, of_this: Rows) -> str:
+    """Return the device and, where some of its totals have a band, those that have none; "" where all have one."""
+    without = [row for row in of_this if number(row, "latency_low_s") is None]
+    if len(without) == len(of_this):
+        return device
+    return f"{device} ({_named([label(row) for row in without], 'variants')})" if without else ""
+
+
+def _unsupported(rows: Rows) -> list[str]:
+    skipped = [row for row in layers(rows) if text(row, "kind") == "unsupported"]
+    about: dict[str, list[str]] = {}
+    for row in skipped:
+        names = about.setdefault(text(row, "reason"), [])
+        if text(row, "layer") not in names:
+            names.append(text(row, "layer"))
+    return [f"NOT COUNTED: {_named(names)}: {reason or 'unsupported'}" for reason, names in about.items()]
+
+
+@dataclass(slots=True)
+class _About:
+    """The layers that a reason is about: on which devices, and what they and the dense kernel take."""
+
+    where: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    dense_s: float = 0.0
+
+    def add(self, row: RowLike) -> None:
+        for name, seen in ((text(row, "device"), self.where), (text(row, "layer"), self.names)):
+            if name not in seen:
+                seen.append(name)
+        self.seconds += number(row, "latency_s") or 0.0
+        self.dense_s += number(row, "dense_kernel_s") or 0.0
+
+
+def reasons(rows: Rows) -> list[str]:
+    """Return the reasons of layers with weights, each once, with the devices and layers it is about.
+
+    Missing kernels come first, since they are why a device gains nothing; then sparse kernels that lose to the dense
+    one, with both times; then what is as it was asked or known to be.
+    """
+    missing: dict[str, _About] = {}
+    plain: dict[str, _About] = {}
+    slower: dict[tuple[str, str], _About] = {}
+    others: list[str] = []
+    for row in layers(rows):
+        if not text(row, "reason") or text(row, "kind") == "unsupported":
+            continue
+        if number(row, "density") is None:
+            others.append(text(row, "layer"))
+            continue
+        for reason in text(row, "reason").split("; "):
+            if reason.startswith(DENSE_IS_FASTER) and number(row, "dense_kernel_s") is not None:
+                slower.setdefault((text(row, "device"), variant(row).label), _About()).add(row)
+            else:
+                (missing if NO_KERNEL in reason else plain).setdefault(reason, _About()).add(row)
+    lines = [_reason(reason, about) for reason, about in missing.items()]
+    lines += [_slower(device, asked, about) for (device, asked), about in slower.items()]
+    lines += [_reason(reason, about) for reason, about in plain.items()]
+    return [*lines[:SHOWN_REASONS], *_more(len(lines) - SHOWN_REASONS, unique(others))]
+
+
+def _reason(reason: str, about: _About) -> str:
+    prefix = "" if reason.startswith(tuple(about.where)) else f"{', '.join(about.where)}: "
+    return f"{prefix}{reason}: {_named(about.names)}"
+
+
+def _slower(device: str, asked: str, about: _About) -> str:
+    return (
+        f"{device}: {asked} takes {milliseconds(about.seconds)} ms where {DENSE_IS_FASTER} "
+        f"{milliseconds(about.dense_s)} ms: {_named(about.names)}"
+    )
+
+
+def _more(left: int, others: list[str]) -> list[str]:
+    more = [f"{_named(others)} without weights have a note"] if others else []
+    if left > 0:
+        more.append(f"{left} more reason{'s' if left > 1 else ''}")
+    return [f"And {', '.join(more)}: column reason of the rows (--json or --out)."] if more else []
+
+
+def _named(names: Sequence[str], what: str = "layers") -> str:
+    if len(names) <= NAMED:
+        return ", ".join(names)
+    return f"{len(names)} {what} ({', '.join(names[:NAMED])}, ...)"
