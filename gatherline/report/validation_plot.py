@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from gatherline.report.plots import COLOURS, MARKERS
 from gatherline.report.selection import Rows, number, text, unique
 
+FAMILY_COLOURS = (*COLOURS, "#000000", "#F0E442")  # the rest of the colour-blind-safe set that COLOURS is of
 MILLI = 1e3
 CROWD = 300  # points of a family, above which they are drawn small and faint
 TITLE_WIDTH = 72  # letters of a title on a picture of one device
@@ -72,7 +73,7 @@ def overview(points: Rows) -> Figure:
         said = [f"{name} {np.median(off[use]):.0%} of {len(off[use]):,}"
                 for use, name in (("held_out", "held out"), ("fit", "fitted")) if off[use]]  # fmt: skip
         axes.set_title(
-            f"{kind}: {devices} device{'s' if devices > 1 else ''}\nmedian error {', '.join(said)} rows",
+            f"{kind}: {devices} device{'s' if devices > 1 else ''}; median error\n{', '.join(said)} rows",
             loc="left",
             fontsize=9,
         )
@@ -104,7 +105,7 @@ def _panel(axes: Axes, points: Rows, families: list[str]) -> None:
 
 
 def _colour(families: list[str], name: str) -> str:
-    return COLOURS[families.index(name) % len(COLOURS)]
+    return FAMILY_COLOURS[families.index(name) % len(FAMILY_COLOURS)]
 
 
 def _axes(axes: Axes, values: list[float], *, labelled: bool = False) -> None:
@@ -117,7 +118,7 @@ def _axes(axes: Axes, values: list[float], *, labelled: bool = False) -> None:
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if reach[1] < WIDE * reach[0] else (1,)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axis.set_major_formatter(FuncFormatter(_tick))
         axis.set_minor_formatter(NullFormatter())
     axes.set_xlim(*reach)
     axes.set_ylim(*reach)
@@ -127,6 +128,11 @@ def _axes(axes: Axes, values: list[float], *, labelled: bool = False) -> None:
     axes.grid(color="#eeeeee", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _tick(value: float, _: object) -> str:
+    """Name a tick; in thousands where its digits would run into the next one's."""
+    return f"{value / 1000:,g}k" if value >= 10_000 else f"{value:,g}"
 
 
 def _title(points: Rows) -> str:
