@@ -149,10 +149,11 @@ def _check_filled(row: Row, names: tuple[str, ...], where: str) -> None:
 
 def open_folder(path: Path = FOLDER) -> Folder:
     """Read the index files. Raises ValidationError for one that is missing or says something twice."""
+    tables = _tables(path)  # first, since a folder that is another's lacks it
     nets, net_lines = _nets(path)
     return Folder(
         path=path,
-        tables=_tables(path),
+        tables=tables,
         machines=_machines(path),
         nets=nets,
         net_lines=net_lines,
