@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from costmodel.energy import assumed_parts, not_priced
 from costmodel.tables.catalog import technology_named
+from costmodel.technology import Technology
 from gatherline.digest import device_digest
 from gatherline.energy_columns import PRICED, priced
 from gatherline.pipeline_types import Report
+from gatherline.report_file import Written, read_report
 from gatherline.request import RequestError, Target, device_named, with_dtype
-from simulator.spec import Device
+from simulator.spec import Device, DeviceError
 
 
 def energy_report(folder: Path, technology_name: str, device_files: tuple[str, ...] = ()) -> Report:
@@ -23,41 +24,45 @@ def energy_report(folder: Path, technology_name: str, device_files: tuple[str, .
     and OSError.
     """
     technology = technology_named(technology_name)
-    path = folder / "report.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        manifest, rows = found["manifest"], found["rows"]
-        dtypes = {row["device"]: row["dtype"] for row in rows}
-    except (ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{path}: not a report that simulate run wrote: {error!r}") from None
+    written = read_report(folder)
     given = {device.name: device for device in map(device_named, device_files)}
-    devices = {name: _device(name, str(dtype), given, manifest, path) for name, dtype in dtypes.items()}
-    again = [_row(row, devices[row["device"]], technology, path) for row in rows]
+    devices = {name: _device(name, given, written) for name in written.dtypes}
+    again = [
+        _row(f"{written.path}: rows[{at}]", row, devices[row["device"]], technology)
+        for at, row in enumerate(written.rows)
+    ]
     assumed = {
         name: assumed_parts(device, technology)
         for name, device in devices.items()
         if isinstance(device, Device) and not not_priced(device, technology)
     }
-    return Report(manifest={**manifest, "technology": technology.name, "energy_assumed": assumed}, rows=again)
+    return Report(manifest={**written.manifest, "technology": technology.name, "energy_assumed": assumed}, rows=again)
 
 
-def _device(name: str, dtype: str, given: Mapping[str, Target], manifest: dict[str, Any], path: Path) -> Target:
+def _device(name: str, given: Mapping[str, Target], written: Written) -> Target:
     """Return the device that a report names, after its digest was compared."""
-    device = with_dtype(given[name] if name in given else device_named(name), dtype)
-    was = manifest.get("devices", {}).get(name, {}).get("hash")
-    if was != device_digest(device):
+    if name.endswith(".toml") and name not in given:  # a report names no files for us to open
+        raise RequestError(f"{written.path}: device is {name!r:.100}, and must be a name; --device names a file")
+    try:
+        device = with_dtype(given[name] if name in given else device_named(name), written.dtypes[name])
+    except DeviceError as error:
+        raise RequestError(f"{written.path}: {error}") from None
+    if written.hashes.get(name) != device_digest(device):
         raise RequestError(
-            f"{path}: device {name} is not the one of the run: its hash is another; --device names a file"
+            f"{written.path}: device {name} is not the one of the run: its hash is another; --device names a file"
         )
     return device
 
 
-def _row(row: dict[str, Any], device: Target, technology: Any, path: Path) -> dict[str, object]:
-    if row["model_kind"] != "cycle":
-        return {**row, **priced({}, device, technology)}
-    missing = [name for name in PRICED if type(row.get(name)) is not int or row[name] < 0]
-    if missing:
+def _row(where: str, row: dict[str, Any], device: Target, technology: Technology) -> dict[str, object]:
+    kind = "cycle" if isinstance(device, Device) else "roofline"
+    if row["model_kind"] != kind:
         raise RequestError(
-            f"{path}: {missing[0]} of layer {row.get('layer')} is {row.get(missing[0])!r}, and must be a count"
+            f"{where}: model_kind is {row['model_kind']!r}, and must be {kind}: device {row['device']} is of that kind"
         )
+    if kind == "roofline":
+        return {**row, **priced({}, device, technology)}
+    for name in PRICED:
+        if row.get(name) is None:
+            raise RequestError(f"{where}: {name} of layer {row['layer']} is None, and must be a count")
     return {**row, **priced({name: row[name] for name in PRICED}, device, technology)}

@@ -18,13 +18,16 @@ import numpy.typing as npt
 from costmodel.calibrate.errors import Errors, errors
 from costmodel.calibrate.grid import Weights
 from costmodel.calibrate.operators import CalibrationError
-from costmodel.calibrate.table import Measurement, Table
+from costmodel.calibrate.table import FIRST_LINE, Measurement, Table
 from costmodel.estimate import estimate
 from costmodel.measured import MeasuredKernel
 from costmodel.spec import VALUE_BYTES, RooflineDevice
+from patterns.base import PatternError
 from patterns.catalog import parse_pattern
 from patterns.dense import Dense
-from traces.layer import MatrixLayer, Window
+from patterns.encodings.base import EncodingError
+from simulator.spec import DeviceError
+from traces.layer import MatrixLayer, ModelError, Window
 from traces.trace import LayerTrace
 
 
@@ -71,13 +74,22 @@ def compare(table: Table, device: RooflineDevice) -> list[FamilyErrors]:
 
 
 def compared(rows: Iterable[Measurement], device: RooflineDevice) -> list[Compared]:
-    """Return every product of ``rows`` that was measured on a processor of the device's kind, with its prediction."""
+    """Return every product of ``rows`` that was measured on a processor of the device's kind, with its prediction.
+
+    Raises CalibrationError for a pattern that the row's shape cannot have, naming the line of a table that begins with
+    ``rows``.
+    """
     on_cpu = device.kind in ("cpu", "mobile_cpu")
-    asked = [row for row in rows if row.family != "memory" and (row.device == "cpu") == on_cpu]
+    chosen = {
+        line: row
+        for line, row in enumerate(rows, start=FIRST_LINE)
+        if row.family != "memory" and (row.device == "cpu") == on_cpu
+    }
+    lines, asked = list(chosen), list(chosen.values())
     order = sorted(range(len(asked)), key=lambda at: (asked[at].pattern, asked[at].m, asked[at].k, asked[at].density))
     ready = {name: _with_kernel(device, name) for name in {row.kernel for row in asked}}
     # rows that share a mask follow each other
-    found = {at: _compared(asked[at], device, ready[asked[at].kernel]) for at in order}
+    found = {at: _compared(lines[at], asked[at], device, ready[asked[at].kernel]) for at in order}
     return [found[at] for at in range(len(asked))]
 
 
@@ -101,7 +113,7 @@ def _errors(key: tuple[str, str, str], found: Sequence[Compared]) -> FamilyError
     )
 
 
-def _compared(row: Measurement, device: RooflineDevice, ready: RooflineDevice | None) -> Compared:
+def _compared(line: int, row: Measurement, device: RooflineDevice, ready: RooflineDevice | None) -> Compared:
     """``ready``: the device with the row's kernel first, None where it has no such kernel."""
     threads = row.threads if device.static_threads else 1
     obstacle = ""
@@ -112,10 +124,15 @@ def _compared(row: Measurement, device: RooflineDevice, ready: RooflineDevice | 
     elif threads > device.unit_count:
         obstacle = f"{device.name} has {device.unit_count} units in its model, and {threads} threads were measured"
     if obstacle or ready is None:
-        return Compared(row=row, predicted_s=None, kernel="", extrapolated=False, reason=obstacle)
-    result = estimate(_trace(row), ready, dtype=row.dtype, threads=threads)
+        return _silent(row, obstacle)
+    trace = _trace(line, row)
+    try:
+        result = estimate(trace, ready, dtype=row.dtype, threads=threads)
+    except (DeviceError, EncodingError) as error:  # the row can be, and the device has nothing for it
+        return _silent(row, f"{device.name}: {error}")
     if row.family != "dense" and result.encoding == "dense":
-        return Compared(row=row, predicted_s=None, kernel=result.kernel, extrapolated=False, reason=result.reason)
+        reason = result.reason or f"{device.name} would multiply {row.pattern} as dense ({result.kernel})"
+        return _silent(row, reason, result.kernel)
     main = device.levels[-1].name
     moved = row.stored_bytes + (row.m + row.k) * row.p * VALUE_BYTES[row.dtype]
     warm = row.operands == "warm" and moved <= (device.levels[-2].bytes or 0)
@@ -130,6 +147,10 @@ def _compared(row: Measurement, device: RooflineDevice, ready: RooflineDevice | 
     )
 
 
+def _silent(row: Measurement, reason: str, kernel: str = "") -> Compared:
+    return Compared(row=row, predicted_s=None, kernel=kernel, extrapolated=False, reason=reason)
+
+
 def _with_kernel(device: RooflineDevice, name: str) -> RooflineDevice | None:
     """Return ``device`` with kernel ``name`` before all others; as it is where its kernels are not of a library's name.
 
@@ -142,13 +163,19 @@ def _with_kernel(device: RooflineDevice, name: str) -> RooflineDevice | None:
     return replace(device, kernels=(*named, *(kernel for kernel in device.kernels if kernel.name != name)))
 
 
-def _trace(row: Measurement) -> LayerTrace:
-    window = Window(in_hw=(1, row.p), out_hw=(1, row.p))
-    layer = MatrixLayer(name=f"{row.m}x{row.k}x{row.p}", kind="linear", groups=1, m=row.m, k=row.k, window=window)
-    if row.family == "dense":
-        return LayerTrace(layer=layer, pattern=Dense(), mask=np.ones((1, row.m, row.k), dtype=np.bool_))
-    mask = _mask(row.pattern, row.m, row.k, row.density, row.seed)
-    return LayerTrace(layer=layer, pattern=parse_pattern(row.pattern), mask=mask)
+def _trace(line: int, row: Measurement) -> LayerTrace:
+    """Return the product of ``row`` with a mask of its pattern. Raises CalibrationError, naming ``line``."""
+    try:
+        window = Window(in_hw=(1, row.p), out_hw=(1, row.p))
+        layer = MatrixLayer(name=f"{row.m}x{row.k}x{row.p}", kind="linear", groups=1, m=row.m, k=row.k, window=window)
+        if row.family == "dense":
+            return LayerTrace(layer=layer, pattern=Dense(), mask=np.ones((1, row.m, row.k), dtype=np.bool_))
+        mask = _mask(row.pattern, row.m, row.k, row.density, row.seed)
+        return LayerTrace(layer=layer, pattern=parse_pattern(row.pattern), mask=mask)
+    except (PatternError, ModelError) as error:
+        raise CalibrationError(
+            f"line {line}: pattern is {row.pattern!r}, and must be one that {row.m} x {row.k} weights can have: {error}"
+        ) from None
 
 
 @lru_cache(maxsize=2)

@@ -1,6 +1,7 @@
 """The table of a calibration: one CSV row for each measurement, the host's facts in one comment line before them.
 
-Written aside and renamed, so that a table is whole or not there. Leaves out: predictions (``compare.py``).
+Written aside and renamed, so that a table is whole or not there. Leaves out: what a row must hold
+(``table_rules.py``), and predictions (``compare.py``).
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from costmodel.calibrate.operators import CalibrationError
+from costmodel.calibrate.table_rules import check_row, read_cell, read_manifest
 from patterns.names import nearest
 
 TITLE = "# gatherline calibration table, schema "
 SCHEMA = 1
+FIRST_LINE = 4  # of the rows: title, manifest and columns stand before them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,6 @@ class Table:
 COLUMNS = tuple(field.name for field in fields(Measurement))
 _KINDS: dict[str, type] = {"str": str, "int": int, "float": float}
 _TYPES = {field.name: _KINDS[str(field.type)] for field in fields(Measurement)}
-_ABOVE_ZERO = ("median_s", "p10_s", "p90_s")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -106,42 +108,44 @@ def _cell(value: object) -> str:
 
 def read_table(path: Path) -> Table:
     """Return the table in ``path``. Raises CalibrationError, naming line and column; OSError."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise CalibrationError(f"{path}: is not text in UTF-8") from None
-    if len(lines) < 3 or not lines[0].startswith(TITLE) or not lines[1].startswith("# "):
+    lines = _text(path).split("\n")  # no other character ends a line of CSV
+    if lines[-1] == "":
+        lines.pop()
+    if len(lines) < FIRST_LINE - 1 or not lines[0].startswith(TITLE) or not lines[1].startswith("# "):
         raise CalibrationError(f"{path}: line 1 must begin {TITLE!r}, and line 2 hold the manifest")
     if lines[0] != f"{TITLE}{SCHEMA}":
-        raise CalibrationError(f"{path}: schema is {lines[0][len(TITLE) :]!r}, and must be {SCHEMA}")
-    try:
-        manifest = json.loads(lines[1][2:])
-    except ValueError as error:
-        raise CalibrationError(f"{path}: line 2 is no JSON: {error}") from None
-    if not isinstance(manifest, dict):
-        raise CalibrationError(f"{path}: line 2 must be a JSON object")
+        raise CalibrationError(f"{path}: schema is {lines[0][len(TITLE) :]!r:.100}, and must be {SCHEMA}")
+    manifest = read_manifest(lines[1][2:], f"{path}: line 2")
     reader = csv.reader(lines[2:])
-    names = next(reader)
-    for name in names:
-        if name not in COLUMNS:
-            raise CalibrationError(f"{path}: column {name} is not known; {nearest(name, COLUMNS)}")
-    rows = [_row(path, at, names, cells) for at, cells in enumerate(reader, start=4)]
+    try:
+        names = next(reader)
+        _check_columns(path, names)
+        rows = [_row(names, cells, f"{path}: line {reader.line_num + 2}") for cells in reader]
+    except csv.Error as error:
+        raise CalibrationError(f"{path}: line {reader.line_num + 2} is no CSV: {error}") from None
     return Table(manifest=manifest, rows=tuple(rows))
 
 
-def _row(path: Path, line: int, names: Sequence[str], cells: Sequence[str]) -> Measurement:
-    if len(cells) != len(names):
-        raise CalibrationError(f"{path}: line {line} has {len(cells)} cells, and the table {len(names)} columns")
-    found: dict[str, Any] = {}
-    for name, cell in zip(names, cells, strict=True):
-        try:
-            found[name] = _TYPES[name](cell)
-        except ValueError:
-            raise CalibrationError(f"{path}: line {line}: {name} is {cell!r}, and must be a number") from None
-        if name in _ABOVE_ZERO and not 0 < found[name] < float("inf"):
-            raise CalibrationError(f"{path}: line {line}: {name} is {cell}, and must be above 0 seconds")
+def _text(path: Path) -> str:
     try:
-        return Measurement(**found)
-    except TypeError:
-        missing = sorted({"family", "kernel", "device", "dtype", "median_s", "p10_s", "p90_s"} - set(names))
-        raise CalibrationError(f"{path}: column {', '.join(missing) or 'samples or calls'} is missing") from None
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise CalibrationError(f"{path}: is not text in UTF-8") from None
+
+
+def _check_columns(path: Path, names: Sequence[str]) -> None:
+    for at, name in enumerate(names):
+        if name not in COLUMNS:
+            raise CalibrationError(f"{path}: line 3: column {name:.100} is not known; {nearest(name[:100], COLUMNS)}")
+        if name in names[:at]:
+            raise CalibrationError(f"{path}: line 3: column {name} stands there twice")
+
+
+def _row(names: Sequence[str], cells: Sequence[str], where: str) -> Measurement:
+    if len(cells) != len(names):
+        raise CalibrationError(f"{where} has {len(cells)} cells, and the table {len(names)} columns")
+    found: dict[str, Any] = {
+        name: read_cell(name, cell, _TYPES[name], where) for name, cell in zip(names, cells, strict=True)
+    }
+    check_row(found, where)
+    return Measurement(**found)

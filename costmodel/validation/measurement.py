@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 UNITS_S: dict[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
+MOST_EXTENT = (1 << 31) - 1  # of a count in a table: what 32 bits hold
+# what Python takes beyond these (6_4, other scripts' digits) is a slip in a table
+_NUMBER = re.compile(r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,4})?|[-+]?(nan|inf)")
+_WHOLE = re.compile(r"[0-9]{1,20}")
 
 
 class ValidationError(ValueError):
@@ -78,12 +83,19 @@ def seconds(value: str, unit: str, where: str) -> float:
 
 def number(value: str, where: str) -> float:
     """Return ``value`` as a number. Raises ValidationError that says where it stands."""
-    try:
-        found = float(value)
-    except ValueError:
-        raise ValidationError(f"{where}: {value!r} is no number") from None
+    if not _NUMBER.fullmatch(value.strip(" ")):
+        raise ValidationError(f"{where}: {value!r:.100} is no number, of digits 0 to 9")
+    found = float(value)
     if not 0 <= found < float("inf"):
-        raise ValidationError(f"{where}: {value!r} is no finite number that is at least 0")
+        raise ValidationError(f"{where}: {value!r:.100} is no finite number that is at least 0")
+    return found
+
+
+def whole(value: str, where: str, field: str, least: int = 1, most: int = MOST_EXTENT) -> int:
+    """Return ``value`` as a whole number from ``least`` to ``most``. Raises ValidationError naming ``field``."""
+    found = int(value) if _WHOLE.fullmatch(value.strip(" ")) else None
+    if found is None or not least <= found <= most:
+        raise ValidationError(f"{where}: {field} is {value!r:.100}, and must be a whole number from {least} to {most}")
     return found
 
 

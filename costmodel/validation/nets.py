@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from costmodel.validation.folder import Row, rows_of
-from costmodel.validation.measurement import ValidationError, number
+from costmodel.validation.measurement import ValidationError, number, whole
 from costmodel.validation.model_zoo import (
     EFFICIENTNET_LITE,
     TRANSFORMERS,
@@ -29,8 +29,23 @@ from costmodel.validation.model_zoo import (
     zoo,
 )
 from traces.fusion import fuse
-from traces.layer import Layer, MatrixKind, MatrixLayer, Network, ProductLayer, VectorKind, VectorLayer, Window
+from traces.layer import (
+    Layer,
+    MatrixKind,
+    MatrixLayer,
+    ModelError,
+    Network,
+    ProductLayer,
+    VectorKind,
+    VectorLayer,
+    Window,
+)
 from traces.workloads.catalog import built_in
+
+MOST_WEIGHTS = 1 << 30  # of a layer: a mask of that many is drawn in 1 GiB
+LONGEST_ROW = 4_000_000  # of a layer's weights: masks repeat after a little more (``drawn.py``)
+MOST_MACS = 1 << 62  # of a layer, so that counts fit 64 bits
+WIDEST, MOST_PIXELS = 8.0, 1 << 14  # of a net at a width and a size of its input
 
 NCNN_LAYERS = "ncnn_model_layers.csv"
 NCNN_OPERATORS = "ncnn_operators.csv"
@@ -64,9 +79,34 @@ KINDS: dict[str, VectorKind] = {  # of ncnn's operators without a matrix product
 }
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def layers_of(net: str, folder: Path, batch: int = 1) -> tuple[Layer, ...]:
     """Return the layers that ``net`` names, activations fused. Raises ValidationError for a text that names none."""
+    if batch < 1:
+        raise ValidationError(f"net {net!r}: batch is {batch}, and must be at least 1")
+    try:
+        layers = _named(net, folder, batch)
+    except ModelError as error:
+        raise ValidationError(f"net {net!r:.100} names no layers that can be: {error}") from None
+    for layer in layers:
+        if isinstance(layer, MatrixLayer):
+            _check_size(net, layer)
+    return layers
+
+
+def _check_size(net: str, layer: MatrixLayer) -> None:
+    for what, value, most in (
+        ("weights", layer.groups * layer.m * layer.k, MOST_WEIGHTS),
+        ("weights in a row", layer.k, LONGEST_ROW),
+        ("multiply-adds", layer.macs, MOST_MACS),
+    ):
+        if not 0 < value <= most:
+            raise ValidationError(
+                f"net {net!r:.100}: layer {layer.name!r:.100} has {value} {what}, and must have 1 to {most}"
+            )
+
+
+def _named(net: str, folder: Path, batch: int) -> tuple[Layer, ...]:
     family, _, rest = net.partition("/")
     match family:
         case "ncnn":
@@ -78,39 +118,52 @@ def layers_of(net: str, folder: Path, batch: int = 1) -> tuple[Layer, ...]:
         case "conv":
             return (_conv(net, rest),)
         case "mobilenet_v1" | "mobilenet_v2":
-            width, _, pixels = rest.partition("-")
+            text, _, pixels = rest.partition("-")
+            width = number(text, net)
+            if not 0 < width <= WIDEST:
+                raise ValidationError(f"net {net!r}: width is {text!r}, and must be above 0 and at most {WIDEST:g}")
             build = mobilenet_v1 if family == "mobilenet_v1" else mobilenet_v2
-            return _layers(build(number(width, net), int(number(pixels, net)), batch))
+            return _layers(build(width, _pixels(net, pixels), batch))
         case "efficientnet_lite" if rest in EFFICIENTNET_LITE:
             return _layers(efficientnet_lite(rest, batch))
         case "vit" if rest.partition("-")[0] in TRANSFORMERS:
             name, _, pixels = rest.partition("-")
-            return _layers(vit(name, int(number(pixels, net)), batch))
+            return _layers(vit(name, _pixels(net, pixels), batch))
         case "zoo":
             return _layers(zoo(rest, batch))
         case _:
-            raise ValidationError(f"net {net!r} names no layers that are known")
+            raise ValidationError(f"net {net!r:.100} names no layers that are known")
+
+
+def _pixels(net: str, text: str) -> int:
+    return whole(text, f"net {net!r:.100}", "pixels", 1, MOST_PIXELS)
 
 
 def _layers(network: Network) -> tuple[Layer, ...]:
     return fuse(network).layers
 
 
-def _numbers(net: str, text: str, count: int) -> list[int]:
-    found = [int(number(part, f"net {net}")) for part in text.split("x")]
-    if len(found) != count:
-        raise ValidationError(f"net {net!r} has {len(found)} extents, and must have {count}")
-    return found
+def _extents(net: str, text: str, names: str) -> list[int]:
+    """Return the numbers of ``text``, one for each of ``names``; all but padding are at least 1."""
+    fields, parts = names.split(), text.split("x")
+    if len(parts) != len(fields):
+        raise ValidationError(f"net {net!r:.100} has {len(parts)} extents, and must have {len(fields)}")
+    where = f"net {net!r:.100}"
+    return [
+        whole(part, where, field, 0 if field in ("PW", "PH") else 1) for field, part in zip(fields, parts, strict=True)
+    ]
 
 
 def _gemm(net: str, text: str) -> MatrixLayer:
-    m, n, k = _numbers(net, text, 3)
+    m, n, k = _extents(net, text, "M N K")
     window = Window(in_hw=(1, n), out_hw=(1, n))
     return MatrixLayer(name=net, kind="linear", m=m, k=k, window=window)
 
 
 def _conv(net: str, text: str) -> MatrixLayer:
-    w, h, c, n, k, s, r, pad_w, pad_h, stride_w, stride_h = _numbers(net, text, 11)
+    w, h, c, n, k, s, r, pad_w, pad_h, stride_w, stride_h = _extents(net, text, "W H C N K S R PW PH SW SH")
+    if s > w + 2 * pad_w or r > h + 2 * pad_h:
+        raise ValidationError(f"net {net!r}: S x R is {s} x {r}, and must fit into the padded input")
     # filters are S wide (along W) and R high
     window = Window(
         kernel=(r, s),
@@ -170,7 +223,7 @@ def _ncnn_operators(folder: Path) -> dict[str, dict[str, list[VectorLayer]]]:
         if row["operator"] not in KINDS:
             raise ValidationError(f"{where}: operator {row['operator']!r} is unknown")
         follow = found.setdefault(row["model"], {}).setdefault(row["after"], [])
-        work, read, written = (int(number(row[name], where)) for name in columns[3:6])
+        work, read, written = (whole(row[name], where, name, 0) for name in columns[3:6])
         follow.append(
             VectorLayer(
                 name=f"{row['after']}+{len(follow)}",
@@ -188,13 +241,18 @@ def _ncnn_layer(line: int, row: Row) -> MatrixLayer:
     """Return one line as a layer; padding is what the sizes of the feature maps imply."""
     where = f"{NCNN_LAYERS} line {line}"
     names = ("in_c", "in_w", "in_h", "out_c", "out_w", "out_h", "kw", "kh", "stride", "groups")
-    in_c, in_w, in_h, out_c, out_w, out_h, kw, kh, stride, groups = (int(number(row[name], where)) for name in names)
+    in_c, in_w, in_h, out_c, out_w, out_h, kw, kh, stride, groups = (whole(row[name], where, name, 0) for name in names)
     if row["type"] == "InnerProduct":
-        return MatrixLayer(name=row["layer"], kind="linear", m=out_c, k=in_c, window=Window())
+        return _matrix(where, name=row["layer"], kind="linear", groups=1, m=out_c, k=in_c, window=Window())
     if not (in_w and in_h and out_w and out_h):
         raise ValidationError(f"{where}: layer {row['layer']} has no feature map size, and needs one")
     if row["type"] not in ("Convolution", "ConvolutionDepthWise"):
         raise ValidationError(f"{where}: type {row['type']!r} is unknown")
+    if not (kw and kh and stride and groups) or in_c % groups or out_c % groups:
+        raise ValidationError(
+            f"{where}: kw, kh, stride and groups are {kw}, {kh}, {stride} and {groups}, and must be at least 1, and "
+            f"groups divide in_c and out_c"
+        )
     kind: MatrixKind = "depthwise" if groups > 1 and in_c == groups else "conv2d"
     pad_h, pad_w = (max((out - 1) * stride + k - size, 0) for out, k, size in ((out_h, kh, in_h), (out_w, kw, in_w)))
     window = Window(
@@ -204,9 +262,15 @@ def _ncnn_layer(line: int, row: Row) -> MatrixLayer:
         in_hw=(in_h, in_w),
         out_hw=(out_h, out_w),
     )
-    return MatrixLayer(
-        name=row["layer"], kind=kind, groups=groups, m=out_c // groups, k=kh * kw * in_c // groups, window=window
-    )
+    k = kh * kw * in_c // groups
+    return _matrix(where, name=row["layer"], kind=kind, groups=groups, m=out_c // groups, k=k, window=window)
+
+
+def _matrix(where: str, *, name: str, kind: MatrixKind, groups: int, m: int, k: int, window: Window) -> MatrixLayer:
+    try:
+        return MatrixLayer(name=name, kind=kind, groups=groups, m=m, k=k, window=window)
+    except ModelError as error:
+        raise ValidationError(f"{where}: {error}") from None
 
 
 def multiply_adds(layers: tuple[Layer, ...]) -> int:

@@ -527,7 +527,7 @@ def test_a_damaged_file_of_the_package_is_one_line_with_file_line_and_rule(
     [
         ("tables.csv", ",latency_ms,ms,", ",latency_ms,,", ("tables.csv", "paddle_lite", "unit", "''", "s, ms, us")),
         ("tables.csv", ",latency_ms,ms,", ",latency_ms,min,", ("unit is 'min'", "s, ms, us")),
-        ("tables.csv", ",latency_ms,ms,", ",,ms,", ("tables.csv", "paddle_lite", "unit")),
+        ("tables.csv", ",latency_ms,ms,", ",,ms,", ("tables.csv", "paddle_lite", "time_column is ''")),
         ("tables.csv", "table,file,", "tabel,file,", ("tables.csv", "line 1", "table")),
         ("paddle_lite.csv", "latency_ms", "latency", ("paddle_lite.csv", "line 1", "latency_ms")),
     ],

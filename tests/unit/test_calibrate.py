@@ -50,6 +50,7 @@ LEVELS = (
     MemoryLevel(name="l2", bytes=MIB, unit_bytes_per_s=10**11, total_bytes_per_s=10**11),
     MemoryLevel(name="dram", bytes=None, unit_bytes_per_s=10**10, total_bytes_per_s=10**10),
 )
+MANIFEST = {"date": "2026-01-01", "host": {"cpu": "a, b", "versions": {}}}
 TRUE_COSTS = {
     "call_s": 2e-6, "row_s": 1e-8, "slot_s": 2e-9, "block_l1_s": 3e-9, "block_l2_s": 5e-9, "block_dram_s": 9e-9,
     "vector_s": 1e-9, "single_s": 4e-10,
@@ -293,7 +294,7 @@ def test_errors_are_those_of_the_definition() -> None:
 
 
 def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    table = Table(manifest={"seed": 3, "host": {"cpu": "a, b"}}, rows=(product_row(64, 32, 8, 0.25, 0.5),))
+    table = Table(manifest={**MANIFEST, "seed": 3}, rows=(product_row(64, 32, 8, 0.25, 0.5),))
     write_table(tmp_path / "table.csv", table)
     assert read_table(tmp_path / "table.csv") == table
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
@@ -317,11 +318,11 @@ def test_a_table_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
         ("0.5,0.5", "0.0,0.5", "line 4: median_s is 0.0, and must be above 0 seconds"),
         ("0.5,0.5", "nan,0.5", "line 4: median_s is nan, and must be above 0 seconds"),
         (",0.5,0.5", ",0.5", "line 4 has"),
-        ("family,", "pattern,", "column family is missing"),
+        ("family,", "pattern,", "column pattern stands there twice"),
     ],
 )
 def test_a_table_that_is_none_is_named_with_line_and_column(tmp_path: Path, old: str, new: str, says: str) -> None:
-    text = table_text(Table(manifest={"seed": 3}, rows=(product_row(64, 32, 8, 0.25, 0.5),)))
+    text = table_text(Table(manifest=MANIFEST, rows=(product_row(64, 32, 8, 0.25, 0.5),)))
     path = tmp_path / "table.csv"
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(CalibrationError) as raised:

@@ -81,7 +81,7 @@ def test_every_row_of_the_second_paddle_lite_table_becomes_a_measurement(rows: l
 def test_a_table_without_a_unit_is_refused_before_a_row_is_read() -> None:
     folder = open_folder()
     blank = {name: replace(table, unit="") for name, table in folder.tables.items()}
-    with pytest.raises(ValidationError, match=r"tables.csv: table ncnn: unit is ''"):
+    with pytest.raises(ValidationError, match=r"tables.csv line 2: table ncnn: unit is ''"):
         measurements(replace(folder, tables=blank))
 
 

@@ -38,11 +38,12 @@ def call(*arguments: str) -> int:
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """Three products, measured as the model predicts them times 1.25, 1 and 1, and one of a type it has not."""
-    rows = [replace(ROW, m=m) for m in (64, 128, 256)]
+    rows = [replace(ROW, m=m, kept=64 * m, slots=64 * m, stored_bytes=256 * m) for m in (64, 128, 256)]
     for at, factor in enumerate((1.25, 1.0, 1.0)):
         (one,) = compared([rows[at]], HOST)
         assert one.predicted_s is not None
-        rows[at] = replace(rows[at], median_s=one.predicted_s * factor)
+        median_s = one.predicted_s * factor
+        rows[at] = replace(rows[at], median_s=median_s, p10_s=0.9 * median_s, p90_s=1.2 * median_s)
     path = tmp_path / "here.csv"
     write_table(path, Table(manifest=MANIFEST, rows=(*rows, replace(ROW, dtype="bf16"))))
     return path

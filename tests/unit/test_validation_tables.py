@@ -82,7 +82,7 @@ def test_a_time_without_a_known_unit_is_refused(unit: str) -> None:
     ("file", "old", "new", "says"),
     [
         ("tables.csv", ",latency_ms,ms,", ",latency_ms,,", "unit is ''"),
-        ("tables.csv", ",latency_ms,ms,", ",latency_ms,min,", "paddle_lite.csv line 2: unit is 'min'"),
+        ("tables.csv", ",latency_ms,ms,", ",latency_ms,min,", "tables.csv line 2: table paddle_lite: unit is 'min'"),
         ("tables.csv", "paddle_lite,paddle", "paddle_heavy,paddle", "'paddle_heavy' has no reader"),
         ("paddle_lite.csv", "Snapdragon 865", "Snapdragon 999", "line 2: device 'Snapdragon 999'"),
         ("paddle_lite.csv", "28.38", "fast", "paddle_lite.csv line 2: 'fast' is no number"),
@@ -204,7 +204,7 @@ def test_a_deepbench_convolution_has_the_extents_of_its_row() -> None:
         ("ncnn/lenet", "'lenet' is not there"),
         ("ncnn/blazeface", "has no feature map size"),
         ("gemm/1x2", "has 2 extents, and must have 3"),
-        ("gemm/1xax3", "'a' is no number"),
+        ("gemm/1xax3", "N is 'a', and must be a whole number"),
         ("vit/tiny-224", "names no layers that are known"),
         ("unknown", "names no layers that are known"),
     ],

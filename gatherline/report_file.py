@@ -1,0 +1,145 @@
+"""Reads ``report.json`` of a finished run back, and trusts nothing in it: schema, manifest, and every column's type.
+
+What a row says must be what a run could have said: known columns, counts below 2^63, finite numbers, one data type for
+each device. Left out: whether the numbers are right, and what the devices are (``energy_report.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from costmodel.spec import VALUE_BYTES
+from gatherline.report.columns import ALL_COLUMNS, COLUMNS
+from gatherline.report.files import SCHEMA
+from gatherline.request_error import RequestError
+from patterns.names import nearest
+from simulator.result import ModelKind
+
+REPORT = "report.json"
+LARGEST = (1 << 63) - 1  # of a count
+NEEDED = ("layer", "device", "model_kind", "dtype", "latency_s")
+_COLUMNS = {column.name: column for column in ALL_COLUMNS}
+_RULES = {
+    "text": "text",
+    "int": "a whole number from 0 to 2^63 - 1",
+    "float": "a finite number, at least 0",
+    "bool": "true or false",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A report as it was written: ``hashes`` and ``dtypes`` of its devices by name."""
+
+    path: Path
+    manifest: dict[str, Any]
+    rows: list[dict[str, Any]]
+    hashes: Mapping[str, str]
+    dtypes: Mapping[str, str]
+
+
+def read_report(folder: Path) -> Written:
+    """Return the report in ``folder``. Raises RequestError naming file, row, column, value and rule; OSError."""
+    path = folder / REPORT
+    found = _json(path)
+    if not isinstance(found, dict):
+        raise RequestError(f"{path}: not a report that simulate run wrote: it must be an object")
+    for name in ("schema", "manifest", "rows"):
+        if name not in found:
+            raise RequestError(f"{path}: not a report that simulate run wrote: {name} is missing")
+    if type(found["schema"]) is not int or found["schema"] != SCHEMA:
+        raise RequestError(f"{path}: schema is {found['schema']!r:.100}, and must be {SCHEMA}")
+    manifest, rows = found["manifest"], found["rows"]
+    if not isinstance(manifest, dict):
+        raise RequestError(f"{path}: manifest is {manifest!r:.100}, and must be an object")
+    if not isinstance(rows, list) or not rows:
+        raise RequestError(f"{path}: rows is {rows!r:.100}, and must be a list of one or more rows")
+    for at, row in enumerate(rows):
+        _check_row(f"{path}: rows[{at}]", row)
+    return Written(path=path, manifest=manifest, rows=rows, hashes=_hashes(path, manifest), dtypes=_dtypes(path, rows))
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(
+            path.read_text(encoding="utf-8"),
+            object_pairs_hook=_object,
+            parse_float=_finite,
+            parse_constant=_finite,
+        )
+    except RecursionError:
+        raise RequestError(f"{path}: not a report that simulate run wrote: it is nested too deep") from None
+    except ValueError as error:
+        raise RequestError(f"{path}: not a report that simulate run wrote: {error}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"key {name!r:.100} stands in one object twice")
+        found[name] = value
+    return found
+
+
+def _finite(text: str) -> float:
+    found = float(text)
+    if not math.isfinite(found):
+        raise ValueError(f"{text:.100} is no finite number")
+    return found
+
+
+def _check_row(where: str, row: object) -> None:
+    if not isinstance(row, dict):
+        raise RequestError(f"{where} is {row!r:.100}, and must be an object")
+    for name in NEEDED:
+        if row.get(name) is None:
+            raise RequestError(f"{where}: {name} is missing, and every row has it")
+    for name, value in row.items():
+        if name not in _COLUMNS:
+            raise RequestError(f"{where}: column {name!r:.100} is not known; {nearest(name[:100], COLUMNS)}")
+        if value is not None and not _holds(name, value):
+            raise RequestError(f"{where}: {name} is {value!r:.100}, and must be {_RULES[_COLUMNS[name].type]}")
+    for name, known in (("model_kind", get_args(ModelKind)), ("dtype", tuple(VALUE_BYTES))):
+        if row[name] not in known:
+            raise RequestError(f"{where}: {name} is {row[name]!r:.100}, and must be one of {', '.join(known)}")
+
+
+def _holds(name: str, value: object) -> bool:
+    match _COLUMNS[name].type:
+        case "text":
+            return isinstance(value, str)
+        case "bool":
+            return isinstance(value, bool)
+        case "int":
+            return type(value) is int and 0 <= value <= LARGEST
+        case "float":
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return False
+            return -LARGEST <= value <= LARGEST if name.startswith("lost_") else 0 <= value < 1e300
+
+
+def _hashes(path: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
+    devices = manifest.get("devices")
+    if not isinstance(devices, dict):
+        raise RequestError(f"{path}: manifest.devices is {devices!r:.100}, and must be an object")
+    for name, facts in devices.items():
+        if not isinstance(facts, dict) or not isinstance(facts.get("hash"), str):
+            raise RequestError(f"{path}: manifest.devices.{name:.100} is {facts!r:.100}, and must have a hash, a text")
+    return {name: facts["hash"] for name, facts in devices.items()}
+
+
+def _dtypes(path: Path, rows: list[dict[str, Any]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for at, row in enumerate(rows):
+        if found.setdefault(row["device"], row["dtype"]) != row["dtype"]:
+            raise RequestError(
+                f"{path}: rows[{at}]: dtype is {row['dtype']!r}, and must be {found[row['device']]!r} as in the rows "
+                f"before it of {row['device']:.100}"
+            )
+    return found
