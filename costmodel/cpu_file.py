@@ -21,6 +21,7 @@ from patterns.names import nearest
 from simulator.spec import DeviceError
 
 FOLDER = Path(__file__).parent
+CPU_KINDS = ("mobile_cpu", "cpu")
 CACHES = 2  # of a core: what lies behind them, several clusters share, and it stands in the SoC's file
 
 
@@ -152,7 +153,7 @@ def load_soc(path: Path) -> Soc:
     soc = Soc(
         name=table.text("name"),
         summary=table.text("summary"),
-        kind=table.text("kind"),
+        kind=table.one_of("kind", CPU_KINDS),
         runtime=table.text("runtime"),
         clusters=tuple(clusters),
         l3=_cache(table.table("l3"), "l3") if table.has("l3") else None,
@@ -183,7 +184,7 @@ def named(folder: str, name: str, field: str = "") -> Path:
     Raises DeviceError with the nearest name, and with the ``field`` of the file that asks for it, if one does.
     """
     path = FOLDER / folder / f"{name}.toml"
-    if not path.is_file():
+    if Path(name).name != name or not path.is_file():  # a name, never a way to another folder
         known = sorted(file.stem for file in (FOLDER / folder).glob("*.toml"))
         where = (
             f"{field} is {name!r}, and must be one of costmodel/{folder}"

@@ -150,7 +150,7 @@ def _build(spec: type, data: Any, prefix: str) -> Any:
     rest = dict(data)
     if spec is Kernel:
         kind = rest.pop("type", None)
-        if kind not in KERNEL_TYPES:
+        if not isinstance(kind, str) or kind not in KERNEL_TYPES:
             raise DeviceError(f"{prefix}type is {kind!r}; {nearest(str(kind), list(KERNEL_TYPES))}")
         spec = KERNEL_TYPES[kind]
     known = {field.name: field for field in fields(spec)}

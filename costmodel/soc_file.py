@@ -56,6 +56,8 @@ def _core(soc: Path, field: str, name: str) -> Core:
         except DeviceError as error:
             raise DeviceError(f"{soc}: {error} (or a .toml file beside this one)") from None
     path = soc.parent / name
+    if Path(name).name != name:
+        raise DeviceError(f"{soc}: {field} is {name!r}, and must name a file beside this one")
     core = load_core.__wrapped__(path)
     for table, rates in (
         ("macs_per_cycle", core.macs_per_cycle),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from costmodel.plausible import check_bandwidth, check_clock
-from costmodel.spec import Dtype
+from costmodel.spec import MOST, Dtype
 from patterns.names import nearest
 from simulator.spec import DeviceError
 
@@ -66,6 +66,15 @@ class Table:
         value = str(self._take(key, str, "text"))
         if not value.strip():
             raise DeviceError(f"{self._path}: {self._prefix}{key} is empty, and must be text")
+        if not value.isprintable():
+            raise DeviceError(f"{self._path}: {self._prefix}{key} is {value!r}, and must be text of printable letters")
+        return value
+
+    def one_of(self, key: str, known: tuple[str, ...]) -> str:
+        """Return the text at ``key``, one of ``known``."""
+        value = self.text(key)
+        if value not in known:
+            raise DeviceError(f"{self._path}: {self._prefix}{key} is {value!r}; {nearest(value, list(known))}")
         return value
 
     def flag(self, key: str) -> bool:
@@ -74,7 +83,8 @@ class Table:
     def whole(self, key: str) -> int:
         rule = f"a whole number above 0{next((unit for end, unit in UNITS.items() if key.endswith(end)), '')}"
         value = int(self._take(key, int, rule))
-        if value < 1:
+        if not 1 <= value <= MOST:
+            rule = rule if value < 1 else f"at most {MOST:g}"
             raise DeviceError(f"{self._path}: {self._prefix}{key} is {value}, and must be {rule}")
         return value
 
@@ -111,6 +121,8 @@ class Table:
         value = self._take(key, (int, float), "a number above 0")
         if not 0 < value < float("inf"):
             raise DeviceError(f"{self._path}: {self._prefix}{key} is {value}, and must be a number above 0")
+        if value > MOST:
+            raise DeviceError(f"{self._path}: {self._prefix}{key} is {value}, and must be at most {MOST:g}")
         return float(value)
 
     def per_dtype(self, key: str) -> Mapping[Dtype, float]:
