@@ -116,7 +116,7 @@ def read_table(path: Path) -> Table:
     if lines[0] != f"{TITLE}{SCHEMA}":
         raise CalibrationError(f"{path}: schema is {lines[0][len(TITLE) :]!r:.100}, and must be {SCHEMA}")
     manifest = read_manifest(lines[1][2:], f"{path}: line 2")
-    reader = csv.reader(lines[2:])
+    reader = csv.reader(f"{line}\n" for line in lines[2:])  # so that a quoted end of line stays one, and is refused
     try:
         names = next(reader)
         _check_columns(path, names)
