@@ -20,6 +20,7 @@ def probe(target: float, seconds: float, *, band: tuple[float, float] | None = N
         target=target,
         pattern="p",
         kept=round(target * WEIGHTS),
+        masked=round(target * WEIGHTS),
         weights=WEIGHTS,
         latency_s=seconds,
         low_s=None if low is None else seconds * low,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from costmodel.validation.folder import FOLDER
-from costmodel.validation.readers import READERS
+from costmodel.validation.folder import FOLDER, open_folder
+from costmodel.validation.readers import READERS, measurements
 from gatherline.cli import main
 
 INDEX = ("machines.csv", "nets.csv", "devices.csv", "ncnn_model_layers.csv", "ncnn_operators.csv")
@@ -166,7 +166,4 @@ def test_a_reader_asks_for_every_column_that_it_reads(
     needed = {*reader.columns, *reader.times}
     blank = ",".join(name if name in needed else f"other{at}" for at, name in enumerate(names))
     (folder / file).write_text(f"{blank}\n{lines[1]}")
-    with pytest.raises(SystemExit) as stopped:
-        main(["validate", "--tables", str(folder), "--device", "zcu102", "--json"])
-    assert stopped.value.code == 0  # no column is read that was not asked for
-    assert capsys.readouterr().err == ""
+    assert len(measurements(open_folder(folder))) >= 1  # no column is read that was not asked for
