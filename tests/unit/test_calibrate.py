@@ -28,7 +28,7 @@ from costmodel.calibrate.timing import Effort, Timing, summary, timed
 from costmodel.device_file import load_cost_device
 from costmodel.devices.a100 import A100
 from costmodel.estimate import estimate
-from costmodel.measured import counts
+from costmodel.measured import MeasuredKernel, counts
 from costmodel.spec import MemoryLevel
 from gatherline import cli
 from gatherline.api import run
@@ -597,3 +597,17 @@ def test_a_library_that_fails_half_way_leaves_the_rows_before_it(
     table = read_table(tmp_path / "t.csv")
     assert table.manifest["complete"] is False
     assert table.rows[-1] == product_row(64, 64, 8, 0.1)
+
+
+def test_the_table_that_the_repository_has_is_predicted_by_its_device_as_its_held_out_errors_say() -> None:
+    folder = Path(__file__).parents[2] / "validation" / "calibrated"
+    device = load_cost_device(folder / "xeon-avx512.toml")
+    table = read_table(folder / "xeon-avx512.csv")
+    assert table.manifest["complete"] is True
+    rows = [row for row in table.rows if row.family != "memory"]
+    chosen = rows[::41]
+    found = compared(chosen, device)
+    assert all(one.predicted_s is not None for one in found)
+    stated = max(kernel.p90_error for kernel in device.kernels if isinstance(kernel, MeasuredKernel))
+    off = [abs((one.predicted_s or 0) / one.row.median_s - 1) for one in found]
+    assert sum(error <= stated for error in off) > 0.9 * len(off)
