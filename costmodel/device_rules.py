@@ -53,8 +53,6 @@ def _check_parts(device: RooflineDevice) -> None:
     for table in ("matrix_macs_per_cycle", "vector_macs_per_cycle"):
         positive |= {f"{table}.{dtype}": rate for dtype, rate in getattr(device, table)}
     for kernel in device.kernels:
-        positive[f"kernels.{kernel.name}.efficiency"] = kernel.efficiency
-        positive[f"kernels.{kernel.name}.memory_share"] = kernel.memory_share
         missing = [dtype for dtype in kernel.dtypes if dtype not in device.dtypes]
         if missing:
             raise DeviceError(
@@ -66,8 +64,6 @@ def _check_parts(device: RooflineDevice) -> None:
     for name, value in positive.items():
         if not 0 < value < float("inf"):
             raise DeviceError(f"{name} is {value}, and must be above 0")
-        if name.endswith(("efficiency", "memory_share")) and value > 1:
-            raise DeviceError(f"{name} is {value}, and must be at most 1")
         if name.endswith("clock_hz"):
             check_clock(name, value)
         if name.endswith("bytes_per_s"):
