@@ -102,7 +102,7 @@ def load_cost_device(path: Path) -> RooflineDevice:
         if base_name is None:
             device: RooflineDevice = _build(RooflineDevice, data, "")
         elif base_name in presets:
-            device = _overridden(presets[base_name], data, path.name)
+            device = overridden_roofline(presets[base_name], data, path.name)
         else:
             raise DeviceError(
                 f"base is {base_name!r}, and must name a preset; {nearest(str(base_name), list(presets))}"
@@ -225,7 +225,11 @@ def _called(value: Any, at: int) -> str:
     return value["name"] if isinstance(value, dict) and isinstance(value.get("name"), str) else str(at)
 
 
-def _overridden(base: RooflineDevice, data: dict[str, Any], file: str) -> RooflineDevice:
+def overridden_roofline(base: RooflineDevice, data: dict[str, Any], file: str) -> RooflineDevice:
+    """Return ``base`` with the overrides of a table, nested as in a file; ``file``: the source of changed numbers.
+
+    Raises DeviceError, naming the field. Rules between parts (``device_rules``) are the caller's to check.
+    """
     rest = dict(data)
     stated = _value(_hints(RooflineDevice)["sources"], rest.pop("sources", {}), "sources")
     changed: list[str] = []

@@ -38,10 +38,16 @@ def load_device(path: Path) -> Device:
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise DeviceError(f"{path}: name is {name!r}, and must be text of printable letters")
     try:
-        device: Device = _override(presets[base_name], data, "")
+        device = overridden_device(presets[base_name], data)
     except DeviceError as error:
         raise DeviceError(f"{path}: {error}") from None
     return device
+
+
+def overridden_device(device: Device, table: dict[str, Any]) -> Device:
+    """Return ``device`` with the overrides of a table, nested as in a file. Raises DeviceError, naming the key."""
+    changed: Device = _override(device, table, "")
+    return changed
 
 
 def _override(spec: Any, data: dict[str, Any], prefix: str) -> Any:

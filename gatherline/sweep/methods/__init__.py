@@ -1,0 +1,1 @@
+"""How points are chosen: one file for each method."""
