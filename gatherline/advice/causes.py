@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from costmodel.spec import RooflineDevice
-from gatherline.advice.causes_of_masks import bank_conflicts, index_bytes, load_imbalance, padding
+from gatherline.advice.causes_of_masks import bank_conflicts, load_imbalance, padding
 from gatherline.advice.counterfactual import with_batch, with_fast_dram
 from gatherline.advice.evidence import Evidence, Finding
+from gatherline.advice.index_cost import index_bytes
 from gatherline.advice.kernels_here import families_with_a_kernel
 from gatherline.advice.layer_break_even import break_even_below, own_density
 from gatherline.advice.wording import milliseconds, share, verdict_without
@@ -58,9 +59,9 @@ def below_break_even(evidence: Evidence) -> Finding | None:
     own = own_density(evidence)
     return Finding(
         cause="below_break_even",
-        proof=f"keeps {own:.3g} of its weights, and {evidence.trace.pattern.spelling} breaks even at {best.share:.3g}",
-        change=f"at density {best.share:.3g} (--sparsity {1 - best.target:.4g}) it takes "
-        f"{milliseconds(best.latency_s)}, faster than dense",
+        proof=f"density {own:.3g} is above the break-even of {evidence.trace.pattern.spelling} here, {best.share:.3g}",
+        change=f"at density {best.share:.3g} (--sparsity {1 - best.target:.4g}): "
+        f"{verdict_without(best.latency_s, evidence.dense.latency_s)}",
         numbers={
             "own_density": own,
             "break_even_density": best.share,

@@ -1,4 +1,4 @@
-"""Causes that lie in how a mask is stored and shared out: index bytes, imbalance, padding, bank conflicts. ADR 0028."""
+"""Causes that lie in how a mask is shared out and rounded up: imbalance, padding, bank conflicts. ADR 0028."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from costmodel.spec import BlockKernel, Kernel, RooflineDevice, RowKernel
 from costmodel.spmv import StreamKernel
-from gatherline.advice.counterfactual import evened, with_narrow_indices, without_conflicts, without_index_bytes
+from gatherline.advice.counterfactual import evened, without_conflicts
 from gatherline.advice.evidence import Evidence, Finding
 from gatherline.advice.wording import milliseconds, verdict_without
 from simulator.result import LayerResult
@@ -16,37 +16,6 @@ from simulator.simulate import best_program
 from simulator.spec import Device
 
 LOOPS = ("compute", "gather", "issue")  # bounds of a roofline that padding is part of
-
-
-def index_bytes(evidence: Evidence) -> Finding | None:
-    """Hold where indices are at least the values, or at least what was saved, and the time they take matters."""
-    counts = evidence.sparse.counters
-    saved = evidence.dense_bytes - counts.weight_bytes
-    if not counts.index_bytes or counts.index_bytes < min(counts.weight_bytes, saved):
-        return None
-    dense_s = evidence.dense.latency_s
-    without = evidence.again(device=without_index_bytes(evidence.device, evidence.sparse.kernel))
-    lost = evidence.sparse.latency_s - without
-    if not evidence.holds_back(lost):
-        return None
-    narrow = evidence.again(device=with_narrow_indices(evidence.device, evidence.sparse.kernel))
-    free = "one byte for each index and pointer" if isinstance(evidence.device, Device) else "no index bytes"
-    return Finding(
-        cause="index_bytes",
-        proof=f"{counts.index_bytes / 1e3:.3g} kB of indices beside {counts.weight_bytes / 1e3:.3g} kB of values "
-        f"(dense: {evidence.dense_bytes / 1e3:.3g} kB); they take {milliseconds(lost)}",
-        change=f"8-bit indices: {verdict_without(narrow, dense_s)}; {free}: {verdict_without(without, dense_s)}; blocks "
-        f"or N:M share or shorten indices",
-        numbers={
-            "index_bytes": counts.index_bytes,
-            "weight_bytes": counts.weight_bytes,
-            "dense_weight_bytes": evidence.dense_bytes,
-            "narrow_latency_s": narrow,
-        },
-        lost_s=lost,
-        without_s=without,
-        dense_without_s=dense_s,
-    )
 
 
 def load_imbalance(evidence: Evidence) -> Finding | None:

@@ -6,6 +6,7 @@ Left out: what no model lets go of by itself; idle lanes and padding come from c
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 
 import numpy as np
 
@@ -20,31 +21,32 @@ from traces.layer import MatrixLayer
 from traces.trace import LayerTrace
 
 FAST = 1e6  # times as fast: no layer waits for it
-NARROW_BYTES = 1  # the narrowest index of a whole number of bytes
 
 
-def without_index_bytes(device: Target, kernel: str) -> Target:
-    """Return ``device`` with free indices in ``kernel``; a cycle-level one with the narrowest that it can have."""
-    if isinstance(device, Device):
-        return replace(device, widths=replace(device.widths, index_bytes=NARROW_BYTES, pointer_bytes=NARROW_BYTES))
-    return _with_index_bytes(device, kernel, 0, 0)
+def wider_index(device: RooflineDevice, kernel: str) -> RooflineDevice:
+    """Return ``device`` with an index of one more byte in ``kernel``; what it costs is what a byte of index costs."""
+    return _changed(device, kernel, index=1, pointer=0)
 
 
-def with_narrow_indices(device: Target, kernel: str) -> Target:
-    """Return ``device`` with indices of one byte."""
-    if isinstance(device, Device):
-        return replace(device, widths=replace(device.widths, index_bytes=NARROW_BYTES))
-    return _with_index_bytes(device, kernel, NARROW_BYTES, None)
+def wider_pointer(device: RooflineDevice, kernel: str) -> RooflineDevice:
+    """Return ``device`` with a pointer of one more byte in ``kernel``."""
+    return _changed(device, kernel, index=0, pointer=1)
 
 
-def _with_index_bytes(device: RooflineDevice, kernel: str, index: int, pointer: int | None) -> RooflineDevice:
+def _changed(device: RooflineDevice, kernel: str, index: int, pointer: int) -> RooflineDevice:
     kernels = tuple(
-        replace(one, index_bytes=index, pointer_bytes=one.pointer_bytes if pointer is None else pointer)
+        replace(one, index_bytes=one.index_bytes + index, pointer_bytes=one.pointer_bytes + pointer)
         if one.name == kernel
         else one
         for one in device.kernels
     )
     return replace(device, kernels=kernels)
+
+
+def with_faster_weight_buffer(device: Device, times: float) -> Device:
+    """Return ``device`` with a weight buffer that delivers ``times`` the bytes a cycle."""
+    buffer = device.weight_buffer
+    return replace(device, weight_buffer=replace(buffer, bytes_per_cycle=ceil(buffer.bytes_per_cycle * times)))
 
 
 def with_fast_dram(device: Target) -> Target:

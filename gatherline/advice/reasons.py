@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gatherline.advice.cause_names import CAUSE_NAMES
 from gatherline.advice.causes import CAUSES_IN_ORDER
 from gatherline.advice.evidence import Evidence, Finding
 from gatherline.advice.wording import milliseconds
@@ -39,10 +40,10 @@ def _not_enough(first: Finding, others: list[Finding]) -> str:
     if not others:
         return f"{text}; no other cause of the list holds"
     if largest is first:
-        named = ", ".join(TITLES[one.cause] for one in others)
+        named = ", ".join(CAUSE_NAMES[one.cause] for one in others)
         return f"{text}; it is the largest, and so is no other: {named} hold too"
     enough = "would do alone" if largest.suffices else "would not do alone either"
-    return f"{text}; {TITLES[largest.cause]} takes most, {milliseconds(largest.lost_s or 0.0)}, and {enough}"
+    return f"{text}; {CAUSE_NAMES[largest.cause]} takes most, {milliseconds(largest.lost_s or 0.0)}, and {enough}"
 
 
 def _none(evidence: Evidence) -> str:
@@ -58,16 +59,3 @@ def _none(evidence: Evidence) -> str:
         cause, cycles = max(sparse.cycles.lost.items(), key=lambda item: item[1])
         text += f"; most cycles are lost to {cause}, {cycles:.4g} of {sparse.cycles.total}"
     return text
-
-
-TITLES = {
-    "no_kernel": "no kernel on this device",
-    "below_break_even": "denser than break-even",
-    "index_bytes": "index bytes dominate",
-    "load_imbalance": "load imbalance",
-    "padding": "padding",
-    "overhead": "launch and dispatch overhead",
-    "dram_activations": "DRAM-bound by activations",
-    "bank_conflicts": "bank conflicts",
-    "none": "none of these",
-}
