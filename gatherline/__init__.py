@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from gatherline.api import prune as prune
     from gatherline.api import replay as replay
     from gatherline.api import run as run
+    from gatherline.api import sensitivity as sensitivity
     from gatherline.api import timeline as timeline
     from gatherline.api import trace as trace
     from gatherline.api import validate as validate
+    from gatherline.api import why as why
     from gatherline.pipeline_types import Report as Report
     from patterns.catalog import parse_pattern as parse_pattern
     from patterns.encodings.catalog import encoding as encoding
@@ -50,10 +52,12 @@ _HOME = {
     "prune": "gatherline.api",
     "replay": "gatherline.api",
     "run": "gatherline.api",
+    "sensitivity": "gatherline.api",
     "simulate": "simulator.simulate",
     "timeline": "gatherline.api",
     "trace": "gatherline.api",
     "validate": "gatherline.api",
+    "why": "gatherline.api",
 }
 __all__ = sorted(_HOME)  # noqa: PLE0605 - a list of the lazy names above
 

@@ -25,6 +25,8 @@ from traces.layer import ModelError, Network
 
 if TYPE_CHECKING:
     from gatherline.advice.break_even import BreakEvenReport
+    from gatherline.advice.sensitivity import SensitivityReport
+    from gatherline.advice.why import WhyReport
     from gatherline.validation import ValidationReport
 
 
@@ -180,6 +182,49 @@ def break_even(
 
     request = BreakEvenRequest(run=_request(model, patterns, (), devices, options), tolerance=tolerance)
     return solve(request, network=_network(model, example_inputs))
+
+
+def why(
+    model: Any,
+    devices: Sequence[str],
+    *,
+    patterns: Sequence[str] = (),
+    sparsities: Sequence[float] = (),
+    tolerance: float = TOLERANCE,
+    example_inputs: tuple[Any, ...] | None = None,
+    **options: Any,
+) -> WhyReport:
+    """Return, for each layer that pruning makes no faster, the first true reason with its number and what changes it.
+
+    Without patterns: all families at ``sparsities``, or the zeros that the model has. ``options`` are the other fields
+    of ``RunRequest``. Raises what ``run`` raises.
+    """
+    from gatherline.advice.why import WhyRequest
+    from gatherline.advice.why import why as ask
+
+    request = WhyRequest(run=_request(model, patterns, sparsities, devices, options), tolerance=tolerance)
+    return ask(request, network=_network(model, example_inputs))
+
+
+def sensitivity(
+    model: Any,
+    device: str,
+    *,
+    pattern: str | None = None,
+    sparsity: float | None = None,
+    example_inputs: tuple[Any, ...] | None = None,
+    **options: Any,
+) -> SensitivityReport:
+    """Return how the latency of one point follows every field of its device, and why some fields move nothing.
+
+    ``options`` are the other fields of ``RunRequest``. Raises what ``run`` raises.
+    """
+    from gatherline.advice.sensitivity import SensitivityRequest
+    from gatherline.advice.sensitivity import sensitivity as ask
+
+    patterns, sparsities = [] if pattern is None else [pattern], [] if sparsity is None else [sparsity]
+    request = SensitivityRequest(run=_request(model, patterns, sparsities, [device], options))
+    return ask(request, network=_network(model, example_inputs))
 
 
 def inspect(model: str | Path, **options: Any) -> Inspection:

@@ -51,6 +51,8 @@ from gatherline.options import (
 
 if TYPE_CHECKING:
     from gatherline.advice.break_even import BreakEvenReport
+    from gatherline.advice.sensitivity import SensitivityReport
+    from gatherline.advice.why import WhyReport
     from gatherline.pipeline_types import Report
     from gatherline.request import RunRequest
 
@@ -500,16 +502,39 @@ def advise(
     encoding: EncodingText = None,
     prune_all: PruneAll = False,
     strict: Strict = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Tell instead why layers pruned by --sparsity are no faster than dense.")
+    ] = False,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Tell instead how the latency follows each field of the device.")
+    ] = False,
+    sparsity: Annotated[
+        list[float] | None,
+        typer.Option(metavar="S", help="For --why, and it repeats, and --sensitivity. Default: the model's own zeros."),
+    ] = None,
+    order: Annotated[
+        Order | None, typer.Option("--order", help="For --why and --sensitivity: order of an unstructured stream.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Tell below which density each pattern beats dense.
 
     For the network and for each layer, with masks of the model's own weights, against the device's own dense kernels.
+    With --why: for each layer that pruning makes no faster, the first true reason, the number that proves it, and what
+    would change it. With --sensitivity: elasticities of the latency to every field of one device at one point.
     """
     request = _request(
-        model, arch, pattern or [], [], device, seed, batch, input_shape, dtype, threads, encoding, Order.PACKED,
-        Match.DENSITY, prune_all, "uniform", None, strict,
+        model, arch, pattern or [], sparsity or [], device, seed, batch, input_shape, dtype, threads, encoding,
+        order or Order.PACKED, Match.DENSITY, prune_all, "uniform", None, strict,
     )  # fmt: skip
+    if why and sensitivity:
+        raise ArgumentError("--why and --sensitivity are two questions: ask them one after the other")
+    if why or sensitivity:
+        _reasons(request, tolerance, out, sensitivity=sensitivity, json=json)
+        return
+    for option, value in (("--sparsity", sparsity), ("--order", order)):
+        if value is not None:
+            raise ArgumentError(f"{option} is of --why and --sensitivity; a break-even searches densities itself")
     from gatherline.advice.break_even import AdviceInterrupted, BreakEvenRequest, break_even
     from gatherline.progress import terminal_progress
     from gatherline.report.files import check_target
@@ -523,6 +548,37 @@ def advise(
         _publish_break_even(stopped.report, out, json)  # what is done is kept
         raise
     _publish_break_even(report, out, json)
+
+
+def _reasons(request: RunRequest, tolerance: float, out: Path | None, *, sensitivity: bool, json: bool) -> None:
+    """Answer --why or --sensitivity: print, then write into ``out``."""
+    from gatherline.progress import terminal_progress
+    from gatherline.report.files import check_target
+
+    if out is not None:
+        check_target(out)
+    report: SensitivityReport | WhyReport
+    if sensitivity:
+        from gatherline.advice.sensitivity import SensitivityRequest
+        from gatherline.advice.sensitivity import sensitivity as ask_fields
+        from gatherline.report.sensitivity_table import print_sensitivity as show
+
+        if tolerance != TOLERANCE:
+            raise ArgumentError(f"--tolerance is {tolerance:g}, and a sensitivity searches no crossing")
+        report = ask_fields(SensitivityRequest(run=request), terminal_progress())
+    else:
+        from gatherline.advice.why import WhyRequest
+        from gatherline.advice.why import why as ask_layers
+        from gatherline.report.why_table import print_why as show
+
+        report = ask_layers(WhyRequest(run=request, tolerance=tolerance), terminal_progress())
+    if json:
+        sys.stdout.write(report.to_json())
+    else:
+        show(report.rows, sys.stdout)
+    sys.stdout.flush()
+    for path in report.write(out) if out is not None else []:
+        print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
 
 
 @app.command("list")

@@ -41,7 +41,7 @@ def load_imbalance(evidence: Evidence) -> Finding | None:
     without = evidence.sparse.latency_s - lost
     return Finding(
         cause="load_imbalance",
-        proof=f"the worst row keeps {worst} weights, {worst / mean:.2f} times the mean of {mean:.4g}; {how}: "
+        proof=f"the worst row keeps {worst} weights, {worst / mean:.2f} times the mean, {mean:.4g}; {how}: "
         f"{milliseconds(lost)} of {milliseconds(evidence.sparse.latency_s)}",
         change=f"rows of equal counts: {verdict_without(without, evidence.dense.latency_s)} (bank_balanced, "
         f"filter_balanced or gs_scatter, which sorts rows)",
@@ -72,8 +72,8 @@ def padding(evidence: Evidence) -> Finding | None:
     without = evidence.sparse.latency_s - lost
     return Finding(
         cause="padding",
-        proof=f"{what} (m {layer.m}, k {layer.k}, p {layer.p}, rounded up to tiles and vectors): {milliseconds(lost)} "
-        f"of {milliseconds(evidence.sparse.latency_s)}",
+        proof=f"{what} (m {layer.m}, k {layer.k}, p {layer.p}, rounded up to tiles and vectors): "
+        f"{milliseconds(lost)} of {milliseconds(evidence.sparse.latency_s)}",
         change=f"nothing rounded up: {verdict_without(without, evidence.dense.latency_s)}; counts that are multiples of "
         f"the tile or the vector, more positions (batch), or smaller blocks",
         numbers={
@@ -101,8 +101,8 @@ def bank_conflicts(evidence: Evidence) -> Finding | None:
         cause="bank_conflicts",
         proof=f"{cycles.conflict} of {cycles.total} cycles are lost to requests that wait for one of "
         f"{device.scratchpad.banks} banks",
-        change=f"a port for every lane: {verdict_without(without, evidence.dense.latency_s)}; gs or packed streams have "
-        f"no conflicts, a larger window hides some",
+        change=f"a port for every lane: {verdict_without(without, evidence.dense.latency_s)}; gs or packed streams "
+        f"have no conflicts, a larger window hides some",
         numbers={"conflict_cycles": cycles.conflict, "cycles": cycles.total, "banks": device.scratchpad.banks},
         lost_s=lost,
         without_s=without,
@@ -134,7 +134,9 @@ class _Waits:
 
 
 def _waits(evidence: Evidence) -> _Waits:
-    """Split what the attribution calls imbalance: words with no position behind some of their places are padding."""
+    """Split what the attribution calls imbalance: places of words with no position are padding, and ragged groups of
+    rows that are all alike.
+    """
     device, cycles, request = evidence.device, evidence.sparse.cycles, evidence.request
     assert isinstance(device, Device)
     assert cycles is not None
@@ -150,7 +152,9 @@ def _waits(evidence: Evidence) -> _Waits:
         words = sum(int(one.macs.sum()) * one.repeats for one in program.streams if one.macs is not None)
         empty = max(0.0, words * device.vector - program.macs_effectual) / device.macs_per_cycle
     imbalance = cycles.lost.get("imbalance", 0.0)
-    empty = min(empty, imbalance)
+    assert evidence.trace.mask is not None
+    rows = np.count_nonzero(evidence.trace.mask, axis=2)
+    empty = imbalance if rows.min() == rows.max() else min(empty, imbalance)
     return _Waits(
         uneven_s=(imbalance - empty) / device.clock_hz,
         padded_s=(cycles.lost.get("padding", 0.0) + empty) / device.clock_hz,
@@ -163,5 +167,3 @@ def _bounded_by_dram(evidence: Evidence, lost_s: float) -> float:
     assert isinstance(device, Device)
     moving_s = evidence.sparse.counters.dram_bytes / device.dram.bytes_per_s
     return max(0.0, total_s - max(total_s - lost_s, min(moving_s, total_s)))
-
-

@@ -1,6 +1,6 @@
 """A layer or a device with one thing taken away, so that the same models can say what it cost.
 
-Left out: what no model lets go of by itself; idle lanes and padding come from counts and from the attribution of cycles.
+Left out: what no model lets go of by itself; idle lanes and padding come from counts and the attribution of cycles.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from simulator.spec import Device, Dram
 from traces.layer import MatrixLayer
 from traces.trace import LayerTrace
 
+WIDEST_BYTES = 8  # of an index or a pointer: 64 bits
 FAST = 1e6  # times as fast: no layer waits for it
 
 
-def wider_index(device: RooflineDevice, kernel: str) -> RooflineDevice:
-    """Return ``device`` with an index of one more byte in ``kernel``; what it costs is what a byte of index costs."""
-    return _changed(device, kernel, index=1, pointer=0)
+def other_index_width(device: RooflineDevice, kernel: str) -> tuple[RooflineDevice, int]:
+    """Return ``device`` with indices of one byte more in ``kernel``, or less where they are the widest, and how many."""
+    return _with_width(device, kernel, "index_bytes")
 
 
-def wider_pointer(device: RooflineDevice, kernel: str) -> RooflineDevice:
-    """Return ``device`` with a pointer of one more byte in ``kernel``."""
-    return _changed(device, kernel, index=0, pointer=1)
+def other_pointer_width(device: RooflineDevice, kernel: str) -> tuple[RooflineDevice, int]:
+    """Return ``device`` with pointers of one byte more in ``kernel``, or less where they are the widest."""
+    return _with_width(device, kernel, "pointer_bytes")
 
 
-def _changed(device: RooflineDevice, kernel: str, index: int, pointer: int) -> RooflineDevice:
+def _with_width(device: RooflineDevice, kernel: str, name: str) -> tuple[RooflineDevice, int]:
+    widths = [getattr(one, name) for one in device.kernels if one.name == kernel]
+    step = 1 if max(widths) < WIDEST_BYTES else -1
     kernels = tuple(
-        replace(one, index_bytes=one.index_bytes + index, pointer_bytes=one.pointer_bytes + pointer)
-        if one.name == kernel
-        else one
-        for one in device.kernels
+        replace(one, **{name: getattr(one, name) + step}) if one.name == kernel else one for one in device.kernels
     )
-    return replace(device, kernels=kernels)
+    return replace(device, kernels=kernels), step
 
 
 def with_faster_weight_buffer(device: Device, times: float) -> Device:

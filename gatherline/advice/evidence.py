@@ -15,7 +15,8 @@ from simulator.result import LayerResult
 from traces.layer import MatrixLayer
 from traces.trace import LayerTrace
 
-MATERIAL_SHARE = 0.25  # assumed: a cause that takes less of the sparse time, and no more than the gap, is not named
+MATERIAL_SHARE = 0.25  # assumed: a cause that takes as much of the sparse time is one, whatever the gap
+LEAST_SHARE = 0.01  # assumed: one that takes less of it is none, however small the gap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +51,10 @@ class Evidence:
         return self.dense.counters.weight_bytes
 
     def holds_back(self, lost_s: float) -> bool:
-        """Return whether a cause that takes ``lost_s`` is one: more than the gap, or a quarter of the sparse time."""
-        least = self.sparse.latency_s * 1e-9  # rounding of sums
-        return lost_s > least and (lost_s > self.gap_s + least or lost_s >= MATERIAL_SHARE * self.sparse.latency_s)
+        """Return whether ``lost_s`` makes a cause: more than the gap and 1 % of the sparse time, or a quarter of it."""
+        total_s = self.sparse.latency_s
+        closes = lost_s > self.gap_s + 1e-9 * total_s and lost_s >= LEAST_SHARE * total_s
+        return closes or lost_s >= MATERIAL_SHARE * total_s
 
     def again(self, trace: LayerTrace | None = None, device: Target | None = None) -> float:
         """Return the seconds of the sparse layer with another trace or on another device."""

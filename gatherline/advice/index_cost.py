@@ -1,6 +1,6 @@
 """The cause of index bytes: what indices and pointers take of the time, by the same models with other widths. ADR 0028.
 
-On a roofline every bound is a straight line in the bytes of an index, so its slope, from one more byte, gives the time
+On a roofline every bound is a straight line in the bytes of an index, so its slope, from another width, gives the time
 without any. A cycle-level machine reads indices with the values: without them its weight buffer brings groups faster,
 and the DRAM moves fewer bytes.
 """
@@ -8,7 +8,7 @@ and the DRAM moves fewer bytes.
 from __future__ import annotations
 
 from costmodel.spec import RooflineDevice
-from gatherline.advice.counterfactual import wider_index, wider_pointer, with_faster_weight_buffer
+from gatherline.advice.counterfactual import other_index_width, other_pointer_width, with_faster_weight_buffer
 from gatherline.advice.evidence import Evidence, Finding
 from gatherline.advice.wording import milliseconds, verdict_without
 from gatherline.pipeline import run_layer
@@ -55,12 +55,12 @@ def _seconds(evidence: Evidence, *, left: int) -> float:
     if kernel is None or kernel.index_bytes < left:
         return evidence.sparse.latency_s
     bounds = dict(evidence.sparse.bounds_s)
-    removed = [(wider_index(device, kernel.name), kernel.index_bytes - left)]
-    removed += [] if left else [(wider_pointer(device, kernel.name), kernel.pointer_bytes)]
-    for wider, count in removed:
-        slope = _bounds(evidence, wider)
+    removed = [(*other_index_width(device, kernel.name), kernel.index_bytes - left)]
+    removed += [] if left else [(*other_pointer_width(device, kernel.name), kernel.pointer_bytes)]
+    for other, step, count in removed:
+        found = _bounds(evidence, other)
         for name, value in evidence.sparse.bounds_s.items():
-            bounds[name] -= count * (slope.get(name, value) - value)
+            bounds[name] -= count * (found.get(name, value) - value) / step
     longest = max(value for name, value in bounds.items() if name != "overhead")
     return max(longest, 0.0) + max(bounds.get("overhead", 0.0), 0.0)
 
@@ -71,7 +71,7 @@ def _bounds(evidence: Evidence, device: RooflineDevice) -> dict[str, float]:
 
 
 def _of_machine(evidence: Evidence, device: Device, share_left: float) -> float:
-    """Return the time of a machine that reads ``share_left`` of the index bytes; of what waits for DRAM, their share."""
+    """Return the time with ``share_left`` of the index bytes; they go from what waits for the DRAM, too."""
     counts, cycles = evidence.sparse.counters, evidence.sparse.cycles
     assert cycles is not None
     gone = counts.index_bytes * (1 - share_left)

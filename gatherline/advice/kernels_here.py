@@ -33,11 +33,7 @@ def families_with_a_kernel(request: RunRequest, layer: MatrixLayer, device: Roof
 def _found(layer: MatrixLayer, device: RooflineDevice, dtype: str, threads: int) -> tuple[str, ...]:
     served = {name for kernel in device.kernels for name in kernel.serves}
     weight = np.random.default_rng(0).standard_normal((layer.groups, layer.m, layer.k), dtype=np.float32)
-    return tuple(
-        rule.spelling
-        for rule in _tried(served)
-        if _runs_sparse(layer, weight, rule, device, dtype, threads)
-    )
+    return tuple(rule.spelling for rule in _tried(served) if _runs_sparse(layer, weight, rule, device, dtype, threads))
 
 
 def _tried(served: set[str]) -> Iterator[Pattern]:

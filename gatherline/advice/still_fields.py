@@ -82,7 +82,7 @@ def _of_roofline(
         times = sum(result.kernel == name for result in base)
         return f"{times} layers ran {name}, and at their sizes none of its bounds depends on this number"
     return _of_units(request, device, field, ran) or (
-        "no bound of any layer depends on it here: the kernels that ran do not read it, or read only whether it is enough"
+        "no bound of any layer depends on it here: what ran does not read it, or only asks whether it is enough"
     )
 
 
@@ -127,11 +127,11 @@ def _hidden(base: Sequence[LayerResult], ran: Sequence[Trial], unit: str) -> str
                     found.append((value / times[largest], after.layer, name, largest, trial.value))
     if not found:
         return ""
-    ratio, layer, name, largest, value = max(found, key=lambda one: one[0])
+    ratio, layer, name, largest, tried = max(found, key=lambda one: one[0])
     bounds = f"the bound {name}" if len(moved) == 1 else f"the bounds {', '.join(sorted(moved))}"
     slack = f"times {1 / ratio:.4g} until it matters" if ratio else "nothing there"
     return (
-        f"moves only {bounds}, hidden in every layer; nearest is {layer}: at {quantity(value, unit)} {name} takes "
+        f"moves only {bounds}, hidden in every layer; nearest is {layer}: at {quantity(tried, unit)} {name} takes "
         f"{ratio:.3g} of {largest}, {slack}"
     )
 

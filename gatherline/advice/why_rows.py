@@ -112,8 +112,6 @@ def total_row(facts: WhyFacts, rows: Sequence[Row], *, dense_s: float, latency_s
             "faster": verdicts.count("faster"),
             "kept": verdicts.count("kept"),
             "not_faster": verdicts.count("not faster"),
-            "reasons": {
-                cause: {"layers": len(seconds), "latency_s": fsum(seconds)} for cause, seconds in ranked
-            },
+            "reasons": {cause: {"layers": len(seconds), "latency_s": fsum(seconds)} for cause, seconds in ranked},
         },
     }

@@ -1,4 +1,4 @@
-"""What ``simulate advise --sensitivity`` shows: fields that move the latency, most first, then why the others do not."""
+"""What ``simulate advise --sensitivity`` shows: fields that move the latency, most first, then why others do not."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gatherline.advice.wording import quantity
+from gatherline.advice.wording import milliseconds, quantity
 from gatherline.report.break_even_table import subject
-from gatherline.report.selection import RowLike, Rows, milliseconds, number, text, variant
+from gatherline.report.selection import RowLike, Rows, number, text, variant
 from gatherline.report.table import console_for
 
 NAMED = 4  # of the fields that share a reason
 LEGEND = (
-    "Elasticity: per cent of latency for a per cent of the field, by central difference between the two values of the step",
-    "(of one side where a rule refuses the other). At half and at twice the value the latency may meet another bound.",
+    "Elasticity: per cent of latency for a per cent of the field, by central difference between the values of the",
+    "step (of one side where a rule refuses the other). At half and at twice the value the latency may meet another bound.",
     "Elasticities of a maximum jump where two bounds are equal; each is of one field alone, all others as they are.",
 )
 
@@ -26,7 +26,7 @@ def print_sensitivity(rows: Rows, stream: TextIO) -> None:
     """Print the fields that move, those that do not with the reasons, and values that rules refuse."""
     console = console_for(stream)
     first = rows[0]
-    point = f"{subject(first)}, {variant(first).label}: {milliseconds(number(first, 'latency_s'))} ms"
+    point = f"{subject(first)}, {variant(first).label}: {milliseconds(number(first, 'latency_s') or 0.0)}"
     console.print(Text(point, style="bold"))
     console.print(_moving([row for row in rows if row["moves"]]))
     console.print()
@@ -50,7 +50,11 @@ def _moving(rows: Rows) -> Table:
 
 def _cells(row: RowLike) -> list[str]:
     unit, elasticity = text(row, "unit"), number(row, "elasticity")
-    step = "-" if row["low_value"] is None else f"{quantity(row['low_value'], unit)} to {quantity(row['high_value'], unit)}"
+    step = (
+        "-"
+        if row["low_value"] is None
+        else f"{quantity(row['low_value'], unit)} to {quantity(row['high_value'], unit)}"
+    )
     others = row["others"]
     notes = [f"{name}: {ratio:.3f}x" for name, ratio in (others.items() if isinstance(others, dict) else ())]
     refused = row["refused"]

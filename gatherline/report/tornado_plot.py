@@ -7,6 +7,7 @@ Matplotlib's own defaults, so that the same rows give the same bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from math import log
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gatherline.advice.wording import quantity
+from gatherline.advice.wording import milliseconds, quantity
 from gatherline.report.break_even_table import subject
 from gatherline.report.plots import file_part
-from gatherline.report.selection import RowLike, Rows, milliseconds, number, text, variant
+from gatherline.report.selection import RowLike, Rows, number, text, variant
 
 MOST_FIELDS = 15
+BAR_SHARE = 0.74  # of a field's row
 LEAST_SHIFT = 5e-4  # of the latency: what is less is no bar to be seen
 # Okabe and Ito's colours, told apart with any colour vision
 LESS, MORE, OTHER = "#0072B2", "#E69F00", "#999999"
@@ -48,16 +50,19 @@ def tornado(rows: Rows) -> Figure:
     """Return the picture: the latency over that of the device as it is, on a scale of ratios."""
     every = [(row, bars) for row in rows if (bars := _bars(row))]
     shown = sorted(every, key=lambda one: -max(abs(log(bar.ratio)) for bar in one[1]))[:MOST_FIELDS]
-    figure = Figure(figsize=(9.2, 1.7 + 0.36 * max(len(shown), 1)), layout="constrained", dpi=110)
+    heights = [max(1.0, 0.5 * _on_one_side(bars)) for _, bars in shown]
+    ends = list(accumulate(heights))
+    figure = Figure(figsize=(9.2, 1.7 + 0.36 * sum(heights, start=0.5)), layout="constrained", dpi=110)
     axes = figure.subplots()
-    for place, (_, bars) in enumerate(shown):
-        _draw(axes, place, bars)
-    axes.set_yticks(range(len(shown)), [_name(row) for row, _ in shown])
-    axes.set_ylim(max(len(shown), 1) - 0.4, -0.6)
+    places = [end - height / 2 for end, height in zip(ends, heights, strict=True)]
+    for place, height, (_, bars) in zip(places, heights, shown, strict=True):
+        _draw(axes, place, height * BAR_SHARE, bars)
+    axes.set_yticks(places, [_name(row) for row, _ in shown])
+    axes.set_ylim((ends or [1.0])[-1] + 0.1, -0.1)
     _scale(axes, [bar.ratio for _, bars in shown for bar in bars])
     first = rows[0]
     figure.suptitle(
-        f"{subject(first)}, {variant(first).label}: {milliseconds(number(first, 'latency_s'))} ms", fontsize=10
+        f"{subject(first)}, {variant(first).label}: {milliseconds(number(first, 'latency_s') or 0.0)}", fontsize=10
     )
     left = len(every) - len(shown)
     axes.set_title(
@@ -67,7 +72,11 @@ def tornado(rows: Rows) -> Figure:
     if not shown:
         axes.text(0.5, 0.5, "no field moves the latency", ha="center", transform=axes.transAxes)
     colours = {bar.colour for _, bars in shown for bar in bars}
-    named = ((LESS, "half the value"), (MORE, "twice the value"), (OTHER, "another choice"))
+    named = (
+        (LESS, "half the value (whole numbers rounded down)"),
+        (MORE, "twice the value"),
+        (OTHER, "another choice"),
+    )
     handles = [Patch(color=colour, label=label) for colour, label in named if colour in colours]
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
@@ -86,16 +95,25 @@ def _bars(row: RowLike) -> list[_Bar]:
     return [bar for bar in found if abs(bar.ratio - 1) >= LEAST_SHIFT]
 
 
-def _draw(axes: Axes, place: int, bars: list[_Bar]) -> None:
-    """Draw the bars of one field from 1 to their ratios; those of one side lie one over the other, the longest first."""
+def _sides(bars: list[_Bar]) -> dict[bool, list[_Bar]]:
+    """Return the bars that make the latency longer (True) and shorter (False)."""
     sides: dict[bool, list[_Bar]] = {}
     for bar in bars:
         sides.setdefault(bar.ratio > 1, []).append(bar)
-    for right, of_side in sides.items():
+    return sides
+
+
+def _on_one_side(bars: list[_Bar]) -> int:
+    return max(len(of_side) for of_side in _sides(bars).values())
+
+
+def _draw(axes: Axes, place: float, room: float, bars: list[_Bar]) -> None:
+    """Draw the bars of one field from 1 to their ratios; those of one side lie one over the other, longest first."""
+    for right, of_side in _sides(bars).items():
         ordered = sorted(of_side, key=lambda bar: -abs(log(bar.ratio)))
-        height = 0.72 / len(ordered)
+        height = room / len(ordered)
         for at, bar in enumerate(ordered):
-            middle = place - 0.36 + height * (at + 0.5)
+            middle = place - room / 2 + height * (at + 0.5)
             axes.barh(middle, bar.ratio - 1, left=1.0, height=height * 0.94, color=bar.colour)
             axes.annotate(
                 bar.label,
@@ -104,7 +122,7 @@ def _draw(axes: Axes, place: int, bars: list[_Bar]) -> None:
                 textcoords="offset points",
                 ha="left" if right else "right",
                 va="center",
-                fontsize=6.5 if len(ordered) < 3 else 5,
+                fontsize=6.5,
             )
 
 
@@ -118,7 +136,29 @@ def _scale(axes: Axes, ratios: list[float]) -> None:
     wide = log(high / low)
     axes.set_xscale("log")
     axes.set_xlim(low * 2.718281828 ** (-0.16 * wide), high * 2.718281828 ** (0.16 * wide))
-    steps = (0.1, 0.2, 0.25, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 1.75, 2.0, 3.0, 4.0, 8.0, 16.0)
+    steps = (
+        0.1,
+        0.2,
+        0.25,
+        0.35,
+        0.5,
+        0.6,
+        0.7,
+        0.8,
+        0.9,
+        0.95,
+        1.0,
+        1.05,
+        1.1,
+        1.25,
+        1.5,
+        1.75,
+        2.0,
+        3.0,
+        4.0,
+        8.0,
+        16.0,
+    )
     ticks = [step for step in steps if axes.get_xlim()[0] <= step <= axes.get_xlim()[1]]
     ticks = _thinned(ticks, axes.get_xlim())
     axes.set_xticks(ticks, [f"{tick:g}x" for tick in ticks])

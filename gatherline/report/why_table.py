@@ -22,7 +22,7 @@ NAMED = 3  # of the layers that share a line
 LEGEND = (
     "Both times are of this device, the dense one of its own dense kernels. The reason is the first that holds of: no",
     "kernel, denser than break-even, index bytes, imbalance, padding, launch overhead, DRAM-bound by activations, bank",
-    "conflicts. It holds where it takes more than the gap to dense, or a quarter of the sparse time (ADR 0028).",
+    "conflicts. It holds where it takes more than the gap to dense, or a quarter of the sparse time (docs/why-no-faster.md).",
     "Predictions of models: what a change is said to bring is the same model's, run again with that one change.",
 )
 
@@ -60,10 +60,8 @@ def headline(total: RowLike) -> list[str]:
     assert isinstance(found, dict)
     dense, sparse = number(total, "dense_latency_s"), number(total, "latency_s")
     judged = found["layers"] - found["kept"]
-    lines = [
-        f"Network: dense {milliseconds(dense)} ms, pruned {milliseconds(sparse)} ms. Of {judged} pruned layers "
-        f"{found['faster']} are faster, {found['not_faster']} are not."
-    ]
+    counts = f"Of {judged} pruned layers {found['faster']} are faster, {found['not_faster']} are not."
+    lines = [f"Network: dense {milliseconds(dense)} ms, pruned {milliseconds(sparse)} ms. {counts}"]
     if found["reasons"]:
         cause, worth = next(iter(found["reasons"].items()))
         many = "layer" if worth["layers"] == 1 else "layers"
