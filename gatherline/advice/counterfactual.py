@@ -22,6 +22,7 @@ from traces.trace import LayerTrace
 
 WIDEST_BYTES = 8  # of an index or a pointer: 64 bits
 FAST = 1e6  # times as fast: no layer waits for it
+MOST_BYTES_PER_S = (1 << 48) - 1  # that a gather machine's DRAM may have
 
 
 def other_index_width(device: RooflineDevice, kernel: str) -> tuple[RooflineDevice, int]:
@@ -52,7 +53,7 @@ def with_faster_weight_buffer(device: Device, times: float) -> Device:
 def with_fast_dram(device: Target) -> Target:
     """Return ``device`` with a main memory that nothing waits for."""
     if isinstance(device, Device):
-        rate = int(device.dram.bytes_per_s * FAST)
+        rate = min(int(device.dram.bytes_per_s * FAST), MOST_BYTES_PER_S)
         burst = device.dram.burst_bytes
         return replace(device, dram=Dram(bytes_per_s=rate, burst_bytes=burst, latency_cycles=1))
     main = device.levels[-1]
