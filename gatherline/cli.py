@@ -552,30 +552,41 @@ def advise(
 
 def _reasons(request: RunRequest, tolerance: float, out: Path | None, *, sensitivity: bool, json: bool) -> None:
     """Answer --why or --sensitivity: print, then write into ``out``."""
+    from gatherline.advice.interrupted import AnswerInterrupted
+    from gatherline.advice.sensitivity import SensitivityRequest
+    from gatherline.advice.sensitivity import sensitivity as ask_fields
+    from gatherline.advice.why import WhyRequest
+    from gatherline.advice.why import why as ask_layers
     from gatherline.progress import terminal_progress
     from gatherline.report.files import check_target
 
     if out is not None:
         check_target(out)
+    if sensitivity and tolerance != TOLERANCE:
+        raise ArgumentError(f"--tolerance is {tolerance:g}, and a sensitivity searches no crossing")
     report: SensitivityReport | WhyReport
-    if sensitivity:
-        from gatherline.advice.sensitivity import SensitivityRequest
-        from gatherline.advice.sensitivity import sensitivity as ask_fields
-        from gatherline.report.sensitivity_table import print_sensitivity as show
+    try:
+        if sensitivity:
+            report = ask_fields(SensitivityRequest(run=request), terminal_progress())
+        else:
+            report = ask_layers(WhyRequest(run=request, tolerance=tolerance), terminal_progress())
+    except AnswerInterrupted as stopped:
+        _publish_reasons(stopped.report, out, json)  # what is done is kept
+        raise
+    _publish_reasons(report, out, json)
 
-        if tolerance != TOLERANCE:
-            raise ArgumentError(f"--tolerance is {tolerance:g}, and a sensitivity searches no crossing")
-        report = ask_fields(SensitivityRequest(run=request), terminal_progress())
-    else:
-        from gatherline.advice.why import WhyRequest
-        from gatherline.advice.why import why as ask_layers
-        from gatherline.report.why_table import print_why as show
 
-        report = ask_layers(WhyRequest(run=request, tolerance=tolerance), terminal_progress())
+def _publish_reasons(report: SensitivityReport | WhyReport, out: Path | None, json: bool) -> None:
+    from gatherline.advice.why import WhyReport
+    from gatherline.report.sensitivity_table import print_sensitivity
+    from gatherline.report.why_table import print_why
+
     if json:
         sys.stdout.write(report.to_json())
+    elif isinstance(report, WhyReport):
+        print_why(report.rows, report.manifest, sys.stdout)
     else:
-        show(report.rows, sys.stdout)
+        print_sensitivity(report.rows, sys.stdout)
     sys.stdout.flush()
     for path in report.write(out) if out is not None else []:
         print(f"wrote {path}", file=sys.stderr if json else sys.stdout)

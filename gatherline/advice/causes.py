@@ -1,9 +1,9 @@
 """Why a layer got no faster by pruning: eight causes in a fixed order, each a stated inequality. ADR 0028.
 
 A cause holds where its own condition is true and what it takes is more than the gap to the dense time (and 1 % of the
-sparse time), or a quarter of the sparse time. The time that it takes is that of the same models with this one thing taken away,
-but for padding and imbalance of streams, whose cycles the attribution has. Leaves out: causes that no model has, as
-other tenants and frequency scaling.
+sparse time), or a quarter of the sparse time. What it takes comes from the same models with this one thing taken away;
+for padding and imbalance of streams, from the attribution of cycles. Leaves out: causes that no model has, as other
+tenants and frequency scaling.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ def padding(evidence: Evidence) -> Finding | None:
         cause="padding",
         proof=f"{what} (m {layer.m}, k {layer.k}, p {layer.p}, rounded up to tiles and vectors): "
         f"{milliseconds(lost)} of {milliseconds(evidence.sparse.latency_s)}",
-        change=f"nothing rounded up: {verdict_without(without, evidence.dense.latency_s)}; counts that are multiples of "
-        f"the tile or the vector, more positions (batch), or smaller blocks",
+        change=f"nothing rounded up: {verdict_without(without, evidence.dense.latency_s)}; counts that are "
+        f"multiples of the tile or the vector, more positions (batch), or smaller blocks",
         numbers={
             "macs_issued": counts.macs_issued,
             "macs_effectual": counts.macs_effectual,

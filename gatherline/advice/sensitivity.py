@@ -16,6 +16,7 @@ from costmodel.device_rules import check_rules
 from costmodel.spec import RooflineDevice
 from gatherline import pipeline
 from gatherline.advice.field_steps import Steps, own_fields, steps_of
+from gatherline.advice.interrupted import AnswerInterrupted
 from gatherline.advice.still_fields import Trial, why_still
 from gatherline.device_fields import DeviceField, FieldValue, with_fields
 from gatherline.fpga_engine import built_for
@@ -55,7 +56,7 @@ class SensitivityRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensitivityReport:
-    """A row for each field, those that move most first; ``point`` says in words what was run."""
+    """A row for each field, those that move most first."""
 
     manifest: dict[str, object]
     rows: list[Row]
@@ -76,7 +77,10 @@ class SensitivityReport:
 def sensitivity(
     request: SensitivityRequest, progress: Progress | None = None, *, network: Network | None = None
 ) -> SensitivityReport:
-    """Return how the latency of one point follows each field of its device. Raises what ``simulate run`` raises."""
+    """Return how the latency of one point follows each field of its device. Raises what ``simulate run`` raises.
+
+    Ctrl-C raises AnswerInterrupted with the fields that are done.
+    """
     asked, shown = request.run, progress or SilentProgress()
     (device,) = devices_of(asked)
     network = network if network is not None else lower(asked)
@@ -85,14 +89,6 @@ def sensitivity(
     bench = _Bench(asked, traced.network, level, list(traced.traces))
     base = bench.results(device)
     found = own_fields(device, asked.dtype)
-    shown.start(len(found), f"{network.name} on {device.name}")
-    rows = []
-    try:
-        for one in found:
-            rows.append(_row(bench, device, base, one))
-            shown.step(one.path)
-    finally:
-        shown.stop()
     facts: Row = {
         "model": network.name,
         "pattern": level.pattern.spelling,
@@ -104,11 +100,27 @@ def sensitivity(
         "synthetic": network.synthetic,
         "latency_s": _total(base),
     }
-    ranked = sorted(rows, key=lambda row: (-_swing(row), str(row["field"])))
-    return SensitivityReport(
-        manifest={**pipeline.manifest(asked, network, (device,)), "point": facts},
-        rows=[{**facts, **row} for row in ranked],
-    )
+    rows: list[Row] = []
+
+    def report(*, complete: bool) -> SensitivityReport:
+        ranked = sorted(rows, key=lambda row: (-_swing(row), str(row["field"])))
+        return SensitivityReport(
+            manifest={**pipeline.manifest(asked, network, (device,)), "point": facts, "complete": complete},
+            rows=[{**facts, **row} for row in ranked],
+        )
+
+    shown.start(len(found), f"{network.name} on {device.name}")
+    try:
+        for one in found:
+            rows.append(_row(bench, device, base, one))
+            shown.step(one.path)
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        raise AnswerInterrupted(report(complete=False)) from None
+    finally:
+        shown.stop()
+    return report(complete=True)
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gatherline import pipeline
 from gatherline.advice.evidence import Evidence
+from gatherline.advice.interrupted import AnswerInterrupted
 from gatherline.advice.ratios import DEFAULT_PATTERNS
 from gatherline.advice.reasons import reason_of
 from gatherline.advice.tolerance import LEAST_TOLERANCE, MOST_TOLERANCE, TOLERANCE
@@ -24,6 +25,7 @@ from gatherline.progress import Progress, SilentProgress
 from gatherline.report.advice_files import write_advice
 from gatherline.report.files import report_json
 from gatherline.request import RequestError, RunRequest, Target, devices_of, levels, lower
+from patterns.base import PatternError
 from patterns.dense import Dense
 from simulator.parallel import in_order, thread_count
 from simulator.result import LayerResult
@@ -74,7 +76,11 @@ class WhyReport:
 
 
 def why(request: WhyRequest, progress: Progress | None = None, *, network: Network | None = None) -> WhyReport:
-    """Return the reasons of a network's layers. Raises what ``simulate run`` raises, all of it ValueError."""
+    """Return the reasons of a network's layers. Raises what ``simulate run`` raises, all of it ValueError.
+
+    Ctrl-C raises AnswerInterrupted with the patterns that are done. Where no pattern was asked for, a family that some
+    layer cannot take is left out and told.
+    """
     shown, asked = progress or SilentProgress(), request.asked
     devices = devices_of(asked)
     network = network if network is not None else lower(asked)
@@ -82,16 +88,32 @@ def why(request: WhyRequest, progress: Progress | None = None, *, network: Netwo
     if not pruned:
         raise RequestError("patterns are dense alone, and a dense layer cannot have got faster: name one that prunes")
     rows: list[Row] = []
+    left_out: dict[str, str] = {}
+
+    def report(*, complete: bool) -> WhyReport:
+        told = {"tolerance": request.tolerance, "left_out": left_out, "complete": complete}
+        return WhyReport(manifest={**pipeline.manifest(asked, network, devices), **told}, rows=rows)
+
     shown.start(len(pruned) * len(devices) * len(network.matrix_layers), network.name)
     try:
         for device in devices:
             dense = _run(asked, network, Level(pattern=Dense(), sparsity=None), device)
             for level in pruned:
-                rows += _Level(request, _run(asked, network, level, device), dense, level).rows(shown)
+                try:
+                    ran = _run(asked, network, level, device)
+                except PatternError as error:
+                    if request.run.patterns:
+                        raise
+                    left_out[level.pattern.spelling] = str(error)  # nobody asked for this family
+                    continue
+                rows += _Level(request, ran, dense, level).rows(shown)
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        raise AnswerInterrupted(report(complete=False)) from None
     finally:
         shown.stop()
-    manifest = {**pipeline.manifest(asked, network, devices), "tolerance": request.tolerance}
-    return WhyReport(manifest=manifest, rows=rows)
+    return report(complete=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

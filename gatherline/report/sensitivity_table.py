@@ -17,8 +17,8 @@ from gatherline.report.table import console_for
 NAMED = 4  # of the fields that share a reason
 LEGEND = (
     "Elasticity: per cent of latency for a per cent of the field, by central difference between the values of the",
-    "step (of one side where a rule refuses the other). At half and at twice the value the latency may meet another bound.",
-    "Elasticities of a maximum jump where two bounds are equal; each is of one field alone, all others as they are.",
+    "step (of one side where a rule refuses the other). At half and at twice the value another bound",
+    "may take over. Elasticities of a maximum jump where two bounds are equal; each is of one field alone.",
 )
 
 

@@ -5,7 +5,7 @@ Layers whose reason, number and remedy read alike share a line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -22,12 +22,12 @@ NAMED = 3  # of the layers that share a line
 LEGEND = (
     "Both times are of this device, the dense one of its own dense kernels. The reason is the first that holds of: no",
     "kernel, denser than break-even, index bytes, imbalance, padding, launch overhead, DRAM-bound by activations, bank",
-    "conflicts. It holds where it takes more than the gap to dense, or a quarter of the sparse time (docs/why-no-faster.md).",
+    "conflicts. It holds where it takes more than the gap to dense or a quarter of the time (docs/why-no-faster.md).",
     "Predictions of models: what a change is said to bring is the same model's, run again with that one change.",
 )
 
 
-def print_why(rows: Rows, stream: TextIO) -> None:
+def print_why(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> None:
     """Print a headline and a table for each pattern, sparsity and device, then how to read them."""
     console = console_for(stream)
     part: list[RowLike] = []
@@ -36,6 +36,9 @@ def print_why(rows: Rows, stream: TextIO) -> None:
         if row["layer"] == TOTAL:
             _print_level(part, console)
             part = []
+    left_out = manifest.get("left_out")
+    for pattern, why in left_out.items() if isinstance(left_out, dict) else ():
+        console.print(Text(f"Left out: {pattern}, which a layer cannot take ({why})"))
     for line in LEGEND:
         console.print(Text(line))
 
