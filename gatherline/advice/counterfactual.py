@@ -26,7 +26,7 @@ MOST_BYTES_PER_S = (1 << 48) - 1  # that a gather machine's DRAM may have
 
 
 def other_index_width(device: RooflineDevice, kernel: str) -> tuple[RooflineDevice, int]:
-    """Return ``device`` with indices of one byte more in ``kernel``, or less where they are the widest; and the step."""
+    """Return ``device`` with indices of one byte more in ``kernel`` (less where they are the widest), and the step."""
     return _with_width(device, kernel, "index_bytes")
 
 

@@ -28,7 +28,7 @@ from patterns.catalog import parse_pattern
 from patterns.dense import Dense
 from simulator.devices.gs_tcm import GS_TCM
 from simulator.spec import Dram
-from traces.layer import MatrixLayer, Window
+from traces.layer import MatrixLayer, Network, Tensor, Window
 from traces.trace import LayerTrace
 
 HUGE = 10**15
@@ -149,23 +149,27 @@ def test_a_memory_bound_layer_is_denser_than_the_break_even_of_values_beside_ind
     assert finding.suffices is True
 
 
-def test_the_break_even_of_a_reason_is_that_of_the_break_even_search() -> None:
-    answers = gl.break_even(
-        "mobilenet_v1", ["x86-avx512"], patterns=["unstructured"], dtype="fp32", input_shape="1,3,32,32"
+def one_layer() -> Network:
+    window = Window(in_hw=(1, POSITIONS), out_hw=(1, POSITIONS))
+    layer = MatrixLayer(name="fc", kind="linear", m=M, k=K, window=window, inputs=("x",), outputs=("y",))
+    return Network(
+        name="one",
+        layers=(layer,),
+        tensors={name: Tensor(name=name, shape=(1, POSITIONS, width)) for name, width in (("x", K), ("y", M))},
+        inputs=("x",),
+        outputs=("y",),
+        weights={"fc": random_weight()},
     )
-    rows = gl.why(
-        "mobilenet_v1",
-        ["x86-avx512"],
-        patterns=["unstructured"],
-        sparsities=[0.3],
-        dtype="fp32",
-        input_shape="1,3,32,32",
-    ).rows
-    below = [row for row in rows if row["cause"] == "below_break_even" and row["layer"] != "total"]
-    assert below
-    for row in below:
-        answer = answers.of(str(row["layer"]), "unstructured", "x86-avx512").answer
-        assert row["numbers"]["break_even_density"] == pytest.approx(answer.density, abs=0.01)  # type: ignore[index]
+
+
+def test_the_break_even_of_a_reason_is_that_of_the_break_even_search() -> None:
+    options: dict[str, Any] = {"patterns": ["unstructured"], "prune_all": True}
+    for device in ("x86-avx512", "snapdragon-855"):
+        answer = gl.break_even(one_layer(), [device], dtype="fp32", **options).of("fc", "unstructured", device).answer
+        row = gl.why(one_layer(), [device], sparsities=[0.1], dtype="fp32", **options).rows[0]
+        assert row["cause"] == "below_break_even"
+        numbers: Any = row["numbers"]
+        assert numbers["break_even_density"] == answer.density
 
 
 def test_indices_of_eight_bytes_dominate_values_of_two() -> None:
