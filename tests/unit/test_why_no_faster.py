@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,15 @@ from gatherline.advice.cause_names import CAUSE_NAMES
 from gatherline.advice.causes import CAUSES_IN_ORDER
 from gatherline.advice.counterfactual import evened
 from gatherline.advice.evidence import Evidence, Finding
+from gatherline.advice.interrupted import AnswerInterrupted
 from gatherline.advice.probing import pruned_trace
 from gatherline.advice.reasons import Reason, reason_of
+from gatherline.advice.sensitivity import SensitivityRequest, sensitivity
+from gatherline.advice.why import WhyRequest, why
 from gatherline.cli import main
 from gatherline.pipeline import run_layer
 from gatherline.request import RunRequest, Target
-from patterns.base import Scores
+from patterns.base import PatternError, Scores
 from patterns.catalog import parse_pattern
 from patterns.dense import Dense
 from simulator.devices.gs_tcm import GS_TCM
@@ -414,3 +417,44 @@ def test_every_cause_has_a_name_and_the_order_is_that_of_the_names() -> None:
         cause.__name__ for cause in CAUSES_IN_ORDER
     ]
     assert len(CAUSES_IN_ORDER) == 8
+
+
+@dataclass(slots=True)
+class Stops:
+    """A progress that is interrupted at one step, as by Ctrl-C."""
+
+    left: int
+
+    def start(self, total: int, what: str) -> None:
+        """Accept the number of steps."""
+
+    def step(self, what: str) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        """Accept the end."""
+
+
+def test_ctrl_c_leaves_the_patterns_and_the_fields_that_are_done() -> None:
+    run = RunRequest(
+        model="digits", devices=("adreno-640",), patterns=("unstructured", "gs:16,1"), sparsities=(0.5,), prune_all=True
+    )
+    with pytest.raises(AnswerInterrupted) as stopped:
+        why(WhyRequest(run=run), Stops(left=6))  # in the second pattern
+    assert stopped.value.report.manifest["complete"] is False
+    assert {row["pattern"] for row in stopped.value.report.rows} == {"unstructured"}
+    one = RunRequest(model="digits", devices=("adreno-640",))
+    with pytest.raises(AnswerInterrupted) as stopped:
+        sensitivity(SensitivityRequest(run=one), Stops(left=3))
+    assert stopped.value.report.manifest["complete"] is False
+    assert len(stopped.value.report.rows) == 3
+
+
+def test_a_family_that_a_layer_cannot_take_is_left_out_where_nobody_asked_for_it() -> None:
+    report = gl.why("digits", ["adreno-640"], sparsities=[0.5], prune_all=True)
+    assert "a row has 9 columns" in report.manifest["left_out"]["bank_balanced:16"]  # type: ignore[index]
+    assert "bank_balanced:16" not in {row["pattern"] for row in report.rows}
+    with pytest.raises(PatternError):
+        gl.why("digits", ["adreno-640"], patterns=["bank_balanced:16"], sparsities=[0.5], prune_all=True)
