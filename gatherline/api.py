@@ -25,7 +25,7 @@ from traces.layer import ModelError, Network
 
 if TYPE_CHECKING:
     from gatherline.advice.break_even import BreakEvenReport
-    from gatherline.advice.sensitivity import SensitivityReport
+    from gatherline.advice.device_sensitivity import SensitivityReport
     from gatherline.advice.why import WhyReport
     from gatherline.validation import ValidationReport
 
@@ -219,8 +219,8 @@ def sensitivity(
 
     ``options`` are the other fields of ``RunRequest``. Raises what ``run`` raises.
     """
-    from gatherline.advice.sensitivity import SensitivityRequest
-    from gatherline.advice.sensitivity import sensitivity as ask
+    from gatherline.advice.device_sensitivity import SensitivityRequest
+    from gatherline.advice.device_sensitivity import sensitivity as ask
 
     patterns, sparsities = [] if pattern is None else [pattern], [] if sparsity is None else [sparsity]
     request = SensitivityRequest(run=_request(model, patterns, sparsities, [device], options))

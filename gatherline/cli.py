@@ -51,7 +51,7 @@ from gatherline.options import (
 
 if TYPE_CHECKING:
     from gatherline.advice.break_even import BreakEvenReport
-    from gatherline.advice.sensitivity import SensitivityReport
+    from gatherline.advice.device_sensitivity import SensitivityReport
     from gatherline.advice.why import WhyReport
     from gatherline.pipeline_types import Report
     from gatherline.request import RunRequest
@@ -552,9 +552,9 @@ def advise(
 
 def _reasons(request: RunRequest, tolerance: float, out: Path | None, *, sensitivity: bool, json: bool) -> None:
     """Answer --why or --sensitivity: print, then write into ``out``."""
+    from gatherline.advice.device_sensitivity import SensitivityRequest
+    from gatherline.advice.device_sensitivity import sensitivity as ask_fields
     from gatherline.advice.interrupted import AnswerInterrupted
-    from gatherline.advice.sensitivity import SensitivityRequest
-    from gatherline.advice.sensitivity import sensitivity as ask_fields
     from gatherline.advice.why import WhyRequest
     from gatherline.advice.why import why as ask_layers
     from gatherline.progress import terminal_progress

@@ -17,11 +17,11 @@ from costmodel.spec import InstructionMix, MemoryLevel, Pipes, RooflineDevice, R
 from gatherline.advice.cause_names import CAUSE_NAMES
 from gatherline.advice.causes import CAUSES_IN_ORDER
 from gatherline.advice.counterfactual import evened
+from gatherline.advice.device_sensitivity import SensitivityRequest, sensitivity
 from gatherline.advice.evidence import Evidence, Finding
 from gatherline.advice.interrupted import AnswerInterrupted
 from gatherline.advice.probing import pruned_trace
 from gatherline.advice.reasons import Reason, reason_of
-from gatherline.advice.sensitivity import SensitivityRequest, sensitivity
 from gatherline.advice.why import WhyRequest, why
 from gatherline.cli import main
 from gatherline.pipeline import run_layer
