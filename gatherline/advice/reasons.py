@@ -41,7 +41,7 @@ def _not_enough(first: Finding, others: list[Finding]) -> str:
         return f"{text}; no other cause of the list holds"
     if largest is first:
         named = ", ".join(CAUSE_NAMES[one.cause] for one in others)
-        return f"{text}; it is the largest, and so is no other: {named} hold too"
+        return f"{text}; of the causes that hold it takes most, before {named}"
     enough = "would do alone" if largest.suffices else "would not do alone either"
     return f"{text}; {CAUSE_NAMES[largest.cause]} takes most, {milliseconds(largest.lost_s or 0.0)}, and {enough}"
 

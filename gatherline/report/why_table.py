@@ -23,6 +23,7 @@ LEGEND = (
     "Both times are of this device, the dense one of its own dense kernels. The reason is the first that holds of: no",
     "kernel, denser than break-even, index bytes, imbalance, padding, launch overhead, DRAM-bound by activations, bank",
     "conflicts. It holds where it takes more than the gap to dense or a quarter of the time (docs/why-no-faster.md).",
+    "Where several layers share a line, times are their sum, and the number is that of each one.",
     "Predictions of models: what a change is said to bring is the same model's, run again with that one change.",
 )
 
