@@ -86,12 +86,15 @@ class TracedLevel:
             self.packings.write()
 
 
-def traced_level(level: LevelChoice, cache: Cache | None) -> TracedLevel:
-    """Return the traces of ``level``, from ``cache`` where it has them. Raises what ``lower`` and ``levels`` raise."""
-    key = level_key(level)
+def traced_level(level: LevelChoice, cache: Cache | None, key: str | None = None) -> TracedLevel:
+    """Return the traces of ``level``, from ``cache`` where it has them. Raises what ``lower`` and ``levels`` raise.
+
+    ``key``: the level's, where it is known: then a level in the cache needs no model file, as on another machine.
+    """
+    key = level_key(level) if key is None else key
+    data = level_data(level, cache, key)
     if cache is None:
-        return traced_from(key, _made(level), key)
-    data = cache.made(KIND, key, lambda: _made(level))
+        return traced_from(key, data, key)
     try:
         return traced_from(key, data, str(cache.path(KIND, key)), cache)
     except TraceError as error:  # whole, and yet no level: written by something else
@@ -99,6 +102,11 @@ def traced_level(level: LevelChoice, cache: Cache | None) -> TracedLevel:
         data = _made(level)
         cache.write(KIND, key, data)
         return traced_from(key, data, key, cache)
+
+
+def level_data(level: LevelChoice, cache: Cache | None, key: str) -> bytes:
+    """Return a level as the bytes that a cache keeps under ``key``, which can be sent to another machine's cache."""
+    return _made(level) if cache is None else cache.made(KIND, key, lambda: _made(level))
 
 
 def traced_from(key: str, data: bytes, where: str, cache: Cache | None = None) -> TracedLevel:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from gatherline.rows import outcome, total_row
 from gatherline.sweep import traced as traced_module
 from gatherline.sweep.level_key import level_key, model_content
 from gatherline.sweep.point import LevelChoice, ModelChoice, RunOptions, run_request
-from gatherline.sweep.traced import HELD_WEIGHTS, KIND, run_facts, traced_level
+from gatherline.sweep.traced import HELD_WEIGHTS, KIND, level_data, run_facts, traced_level
 from patterns.catalog import ALL_PATTERNS
 from traces.layer import MatrixLayer, ModelError
 from traces.masks import trace_network
@@ -144,6 +146,22 @@ def test_every_pattern_is_spelled_back_from_what_is_stored(cache: Cache) -> None
             assert isinstance(trace.layer, MatrixLayer) == (trace.mask is not None)
 
 
+def test_a_machine_without_the_model_file_takes_a_level_that_was_sent_to_its_cache(
+    cache: Cache, tmp_path: Path
+) -> None:
+    source = Path(traced_module.__file__).parents[1] / "models" / "digits.onnx"
+    model = tmp_path / "net.onnx"
+    shutil.copyfile(source, model)
+    level = dataclasses.replace(GS, model=ModelChoice(model=str(model)))
+    key = level_key(level)
+    sent = level_data(level, None, key)
+    model.unlink()
+    with pytest.raises(ModelError, match=r"net\.onnx: no such file"):
+        traced_level(level, cache)
+    cache.write(KIND, key, sent)
+    assert traced_level(level, cache, key).stored.bits == traced_level(GS, None).stored.bits
+
+
 def test_a_damaged_level_is_told_and_made_again(tmp_path: Path) -> None:
     told: list[str] = []
     cache = Cache(folder=tmp_path, limit_bytes=1 << 30, note=told.append)
@@ -238,3 +256,25 @@ def test_a_model_that_is_not_there_is_named() -> None:
         traced_level(LevelChoice(model=ModelChoice(model="resnet51"), pattern="dense"), None)
     with pytest.raises(ModelError, match=r"gone\.onnx: no such file"):
         traced_level(LevelChoice(model=ModelChoice(model="gone.onnx"), pattern="dense"), None)
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from gatherline.cache import Cache
+from gatherline.sweep.point import LevelChoice, ModelChoice
+from gatherline.sweep.traced import traced_level
+level = LevelChoice(model=ModelChoice(model="vgg16"), pattern="gs:16,1", sparsity=0.9)
+traced = traced_level(level, Cache(folder=Path(sys.argv[1]), limit_bytes=1 << 30))
+assert sum(trace.kept for trace in traced.traces()) > 0
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the resident set is counted in KiB there")
+def test_a_level_of_vgg16_is_made_and_read_within_a_gigabyte(tmp_path: Path) -> None:
+    for _ in ("made", "read"):
+        command = [sys.executable, "-c", PEAK, str(tmp_path)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        assert int(done.stdout) * 1024 < 10**9
