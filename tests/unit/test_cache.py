@@ -145,6 +145,31 @@ def test_a_full_disk_leaves_no_part_of_an_entry(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / KIND).iterdir()] == ["2.entry"]
 
 
+WRITER = """
+import sys
+from pathlib import Path
+from gatherline.cache import Cache
+cache = Cache(folder=Path(sys.argv[1]), limit_bytes=1 << 30)
+print("ready", flush=True)
+for number in range(10**6):
+    cache.write("levels", str(number % 7), bytes([number % 256]) * 1_000_000)
+"""
+
+
+def test_a_process_that_is_killed_while_it_writes_leaves_whole_entries_alone(tmp_path: Path) -> None:
+    for turn in range(5):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(0.05 + 0.013 * turn)
+        writer.kill()
+        writer.wait()
+        writer.stdout.close()
+    cache = cache_in(tmp_path)
+    assert cache.entries()
+    assert cache.damaged() == []
+
+
 def _make_slowly(folder: str, made: str) -> bytes:
     def make() -> bytes:
         with open(made, "ab") as stream:
