@@ -86,13 +86,10 @@ class TracedLevel:
             self.packings.write()
 
 
-def traced_level(level: LevelChoice, cache: Cache | None, key: str | None = None) -> TracedLevel:
-    """Return the traces of ``level``, from ``cache`` where it has them. Raises what ``lower`` and ``levels`` raise.
-
-    ``key``: the level's, where it is known: then a level in the cache needs no model file, as on another machine.
-    """
-    key = level_key(level) if key is None else key
-    data = level_data(level, cache, key)
+def traced_level(level: LevelChoice, cache: Cache | None) -> TracedLevel:
+    """Return the traces of ``level``, from ``cache`` where it has them. Raises what ``lower`` and ``levels`` raise."""
+    key = level_key(level)
+    data = level_data(level, key, cache)
     if cache is None:
         return traced_from(key, data, key)
     try:
@@ -104,8 +101,8 @@ def traced_level(level: LevelChoice, cache: Cache | None, key: str | None = None
         return traced_from(key, data, key, cache)
 
 
-def level_data(level: LevelChoice, cache: Cache | None, key: str) -> bytes:
-    """Return a level as the bytes that a cache keeps under ``key``, which can be sent to another machine's cache."""
+def level_data(level: LevelChoice, key: str, cache: Cache | None) -> bytes:
+    """Return the bytes of ``level``, whose key is ``key``, from ``cache`` where it has them."""
     return _made(level) if cache is None else cache.made(KIND, key, lambda: _made(level))
 
 

@@ -19,7 +19,7 @@ from gatherline.rows import outcome, total_row
 from gatherline.sweep import traced as traced_module
 from gatherline.sweep.level_key import level_key, model_content
 from gatherline.sweep.point import LevelChoice, ModelChoice, RunOptions, run_request
-from gatherline.sweep.traced import HELD_WEIGHTS, KIND, level_data, run_facts, traced_level
+from gatherline.sweep.traced import HELD_WEIGHTS, KIND, level_data, run_facts, traced_from, traced_level
 from patterns.catalog import ALL_PATTERNS
 from traces.layer import MatrixLayer, ModelError
 from traces.masks import trace_network
@@ -154,12 +154,14 @@ def test_a_machine_without_the_model_file_takes_a_level_that_was_sent_to_its_cac
     shutil.copyfile(source, model)
     level = dataclasses.replace(GS, model=ModelChoice(model=str(model)))
     key = level_key(level)
-    sent = level_data(level, None, key)
+    sent = level_data(level, key, None)
     model.unlink()
     with pytest.raises(ModelError, match=r"net\.onnx: no such file"):
         traced_level(level, cache)
     cache.write(KIND, key, sent)
-    assert traced_level(level, cache, key).stored.bits == traced_level(GS, None).stored.bits
+    there = cache.read(KIND, key)
+    assert there is not None
+    assert traced_from(key, there, "sent", cache).stored.bits == traced_level(GS, None).stored.bits
 
 
 def test_a_damaged_level_is_told_and_made_again(tmp_path: Path) -> None:
