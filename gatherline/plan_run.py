@@ -7,11 +7,12 @@ engine is built for one pattern.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from costmodel.spec import RooflineDevice
 from gatherline import pipeline
 from gatherline.advice.plan import PLAN, Plan
-from gatherline.advice.plan_masks import plan_shares, planned_network, where
+from gatherline.advice.plan_masks import plan_shares, planned_network
 from gatherline.digest import device_digest
 from gatherline.pipeline_types import Report
 from gatherline.progress import Progress, SilentProgress
@@ -44,7 +45,9 @@ def run_plan(
     finally:
         shown.stop()
     made = {**pipeline.manifest(request, network, devices), "complete": True}
-    return Report(manifest={**made, "plan": _about(plan), "notes": [*network.notes, *_notes(request, plan, devices)]}, rows=rows)
+    return Report(
+        manifest={**made, "plan": _about(plan), "notes": [*network.notes, *_notes(request, plan, devices)]}, rows=rows
+    )
 
 
 def plan_rows(
@@ -64,8 +67,8 @@ def refuse_fabric(device: Target) -> None:
     """Raise DeviceError for an FPGA: what a layer takes there depends on all others."""
     if isinstance(device, RooflineDevice) and device.fabric is not None:
         raise DeviceError(
-            f"device {device.name} is an FPGA: one engine is built for the pattern and the layers of the whole network, so "
-            f"its layers cannot be chosen one by one (simulate run compares whole networks)"
+            f"device {device.name} is an FPGA: one engine is built for the pattern and the layers of the whole "
+            f"network, so its layers cannot be chosen one by one (simulate run compares whole networks)"
         )
 
 
@@ -76,8 +79,6 @@ def _devices(request: RunRequest, plan: Plan) -> list[Target]:
         device_named(plan.device)
     except DeviceError:
         raise DeviceError(f"device {plan.device} of the plan is no preset: give its file with --device") from None
-    from dataclasses import replace
-
     return devices_of(replace(request, devices=(plan.device,)))
 
 

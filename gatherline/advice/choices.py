@@ -1,15 +1,16 @@
 """Which patterns and sparsities an advice chooses among where the user names none.
 
-On a roofline: one pattern of each family that a kernel of the device takes in the data type, blocks of the shape that
-the kernel is for. On a cycle-level device, which takes them all: packed single weights, its own groups, and blocks as
-wide as its lanes. Leaves out: channels, and one threshold over the model, since they are no choice of one layer.
+On a roofline: one pattern for each sparse kernel of the device and the data type, blocks of the shape that the kernel
+is for. Of the families that one kernel runs it is the first of ``ALL_PATTERNS``, which lists the freest first: it keeps
+most weight. On a cycle-level device, which takes them all: groups of its banks, and blocks as high as its lanes.
+Leaves out: channels, and one threshold over the model, since they are no choice of one layer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from costmodel.spec import BlockKernel, Kernel, RooflineDevice, RowKernel
+from costmodel.spec import BlockKernel, Kernel, RowKernel
 from gatherline.advice.ratios import check_has_ratios, has_listed_ratios, over_network, pattern_at, targets
 from gatherline.request import Target
 from gatherline.request_error import RequestError
@@ -21,8 +22,7 @@ from patterns.gs import GatherScatter
 from patterns.unstructured import Unstructured
 from simulator.spec import Device
 
-# finer at the sparse end, where a step is a larger part of what is left
-ROOFLINE_SPARSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98)
+ROOFLINE_SPARSITIES = (*(step / 20 for step in range(1, 20)), 0.98, 0.99)  # those of a break-even
 CYCLE_SPARSITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)  # a mask takes the simulator longer than a roofline
 
 
@@ -30,18 +30,15 @@ def default_patterns(device: Target, dtype: str) -> tuple[Pattern, ...]:
     """Return the patterns that a plan for ``device`` is made of; none where it has no sparse kernel for ``dtype``."""
     if isinstance(device, Device):
         lanes = device.gather.lanes
-        return Unstructured(), GatherScatter(banks=device.scratchpad.banks, k=1), Block(height=lanes, width=1)
-    found = []
+        return GatherScatter(banks=device.scratchpad.banks, k=1), Block(height=lanes, width=1)
+    found: dict[tuple[str, ...], Pattern] = {}
     for kind in ALL_PATTERNS:
-        kernel = _kernel(device, kind.name, dtype)
-        if kernel is not None and not kind.joined:
-            rule = _shaped(parse_pattern(kind.example), kernel)
-            found += [] if over_network(rule) else [rule]
-    return tuple(found)
-
-
-def _kernel(device: RooflineDevice, family: str, dtype: str) -> Kernel | None:
-    return next((one for one in device.kernels if family in one.serves and dtype in one.dtypes), None)
+        kernels = [one for one in device.kernels if kind.name in one.serves and dtype in one.dtypes]
+        if kernels and not kind.joined:
+            rule = _shaped(parse_pattern(kind.example), kernels[0])
+            if not over_network(rule):
+                found.setdefault(tuple(kernel.name for kernel in kernels), rule)
+    return tuple(found.values())
 
 
 def _shaped(rule: Pattern, kernel: Kernel) -> Pattern:

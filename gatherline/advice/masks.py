@@ -7,7 +7,7 @@ layers.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,22 +55,24 @@ def staying_trace(layer: MatrixLayer, weight: Scores, reason: str) -> LayerTrace
     )
 
 
-def kept_of(trace: LayerTrace, weight: Scores) -> Kept:
-    """Return what the mask of ``trace`` keeps of ``weight``."""
-    size = np.abs(weight).astype(np.float64).reshape(-1)
+def kept_of(trace: LayerTrace, weight: Scores, whole: Kept | None = None) -> Kept:
+    """Return what the mask of ``trace`` keeps of ``weight``. ``whole``: what all of it is, where that is known."""
     assert trace.mask is not None
+    if whole is None:
+        whole = _whole(weight)
     if trace.all_kept:
-        left = size
-    else:
-        left = size[np.broadcast_to(trace.mask, weight.shape).reshape(-1)]
+        return whole
+    left = weight[trace.mask].astype(np.float64)
+    return replace(whole, weights=int(np.count_nonzero(left)), l1=float(np.abs(left).sum()), squares=float(left @ left))
+
+
+def _whole(weight: Scores) -> Kept:
+    values = weight.astype(np.float64).reshape(-1)
+    l1, squares = float(np.abs(values).sum()), float(values @ values)
     return Kept(
-        weights=int(np.count_nonzero(left)),
-        of_weights=size.size,
-        l1=float(left.sum()),
-        of_l1=float(size.sum()),
-        squares=float(left @ left),
-        of_squares=float(size @ size),
-    )
+        weights=int(np.count_nonzero(values)), of_weights=values.size, l1=l1, of_l1=l1, squares=squares,
+        of_squares=squares,
+    )  # fmt: skip
 
 
 def mask_digest(trace: LayerTrace, weight: Scores) -> str:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from costmodel.energy import energy, not_priced
 from costmodel.tables.catalog import technology_named
 from gatherline.advice.choices import variants
-from gatherline.advice.masks import Kept, chosen_trace, kept_of, mask_digest, staying_trace
+from gatherline.advice.crossing import Probe
+from gatherline.advice.masks import Kept, chosen_trace, kept_of, staying_trace
 from gatherline.advice.probing import Bench
 from gatherline.progress import Progress
-from patterns.base import Pattern, PatternError
+from patterns.base import Pattern, PatternError, Scores
 from patterns.dense import Dense
 from simulator.parallel import in_order, thread_count
 from simulator.result import LayerResult
@@ -41,7 +42,6 @@ class Option:
     rule: str
     sparsity: float | None
     kept: Kept
-    mask: str
     result: LayerResult
     energy_pj: float | None
 
@@ -106,8 +106,8 @@ def option_tables(
         for layer in fused.layers:
             if isinstance(layer, MatrixLayer):
                 if layer.name in reasons:
-                    trace = staying_trace(layer, network.weights[layer.name], reasons[layer.name])
-                    fixed[layer.name] = _option(bench, network, trace, layer, STAYS, "", None)
+                    weight = network.weights[layer.name]
+                    fixed[layer.name] = staying_option(bench, layer, weight, reasons[layer.name])
             else:
                 trace = LayerTrace(layer=layer, pattern=Dense())
                 result = replace(bench.run(trace, (0,))[0], layer=layer.name)
@@ -139,54 +139,63 @@ def _table(
     network: Network, layer: MatrixLayer, bench: Bench, patterns: Sequence[Pattern], sparsities: Sequence[float]
 ) -> LayerTable:
     weight = network.weights[layer.name]
-    stays = _option(bench, network, staying_trace(layer, weight, ""), layer, STAYS, "", None)
+    stays = staying_option(bench, layer, weight, "")
     options = [stays]
     if stays.kept.weights < NEARLY_DENSE * weight.size:  # its zeros may also be computed
         trace = chosen_trace(layer, weight, Dense(), None)
-        options.append(_option(bench, network, trace, layer, "dense", "dense", None))
+        options.append(_option(bench, trace, bench.run(trace, (0,))[0], stays.kept, "dense", "dense", None))
     refused = []
     for pattern in patterns:
         try:
-            options += _of_pattern(network, layer, bench, pattern, sparsities)
+            options += _of_pattern(layer, weight, bench, pattern, sparsities, stays.kept)
         except PatternError as error:
             refused.append(str(error))
     return LayerTable(layer=layer, options=tuple(options), refused=tuple(refused))
 
 
+def staying_option(bench: Bench, layer: MatrixLayer, weight: Scores, reason: str) -> Option:
+    """Return the option that leaves ``layer`` as it is, for ``reason`` ("" where it could be pruned)."""
+    trace = staying_trace(layer, weight, reason)
+    return _option(bench, trace, bench.run(trace, (0,))[0], kept_of(trace, weight), STAYS, "", None)
+
+
 def _of_pattern(
-    network: Network, layer: MatrixLayer, bench: Bench, pattern: Pattern, sparsities: Sequence[float]
+    layer: MatrixLayer, weight: Scores, bench: Bench, pattern: Pattern, sparsities: Sequence[float], whole: Kept
 ) -> Iterator[Option]:
-    """Yield the options of one pattern, by rising sparsity; none where its masks run dense. Raises PatternError."""
-    weight = network.weights[layer.name]
-    for rule, sparsity in reversed(variants(pattern, sparsities)):  # the sparsest first: it tells whether a kernel runs
+    """Yield the options of one pattern, the sparsest first; none where its masks run dense. Raises PatternError."""
+    for rule, sparsity in reversed(variants(pattern, sparsities)):
         trace = chosen_trace(layer, weight, rule, sparsity)
-        probe = bench.probe(trace, 1.0 - sparsity, (0,), None)[layer.name, 0]
-        if bench.runs_dense(rule, probe, 0):
+        result = bench.run(trace, (0,))[0]
+        if bench.runs_dense(rule, _seen(trace, sparsity, result), 0):
             return
-        option = _option(bench, network, trace, layer, pattern.spelling, rule.spelling, sparsity)
-        if option.kept.weights:
-            yield option
+        kept = kept_of(trace, weight, whole)
+        if kept.weights:
+            yield _option(bench, trace, result, kept, pattern.spelling, rule.spelling, sparsity)
+
+
+def _seen(trace: LayerTrace, sparsity: float, result: LayerResult) -> Probe:
+    return Probe(
+        target=1.0 - sparsity, pattern=trace.pattern.spelling, kept=None, masked=trace.kept,
+        weights=trace.weights_dense, latency_s=result.latency_s, encoding=result.encoding,
+    )  # fmt: skip
 
 
 def _option(
     bench: Bench,
-    network: Network,
     trace: LayerTrace,
-    layer: MatrixLayer,
+    result: LayerResult,
+    kept: Kept,
     family: str,
     pattern: str,
     sparsity: float | None,
 ) -> Option:
-    weight = network.weights[layer.name]
-    result = replace(bench.run(trace, (0,))[0], layer=layer.name)
     return Option(
         family=family,
         pattern=pattern,
         rule=trace.pattern.spelling,
         sparsity=sparsity,
-        kept=kept_of(trace, weight),
-        mask=mask_digest(trace, weight),
-        result=result,
+        kept=kept,
+        result=replace(result, layer=trace.layer.name),
         energy_pj=energy_of(bench, result),
     )
 

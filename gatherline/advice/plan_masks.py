@@ -28,7 +28,9 @@ def check_layers(plan: Plan, network: Network) -> None:
     names = [layer.name for layer in network.matrix_layers]
     for entry in plan.layers:
         if entry.layer not in names:
-            raise RequestError(f"{where(plan)}no layer with weights is called {entry.layer}; {nearest(entry.layer, names)}")
+            raise RequestError(
+                f"{where(plan)}no layer with weights is called {entry.layer}; {nearest(entry.layer, names)}"
+            )
 
 
 def where(plan: Plan) -> str:
@@ -51,8 +53,8 @@ def planned_trace(plan: Plan, network: Network, layer: MatrixLayer, reason: str 
             else f"{network.name} is neither {plan.model} nor what pruning makes of it"
         )
         raise RequestError(
-            f"{where(plan)}layer {layer.name}: {entry.pattern} at {_share(entry.sparsity)} makes another mask here than "
-            f"the plan has: {why}"
+            f"{where(plan)}layer {layer.name}: {entry.pattern} at {_share(entry.sparsity)} makes another mask here "
+            f"than the plan has: {why}"
         )
     return trace
 

@@ -100,8 +100,15 @@ def settle(
 
 
 def least_of(
-    tables: Tables, losses: Losses, budget: Budget, activation_bytes: int, name: str, *,
-    certain: bool, family: str | None, alone: bool,
+    tables: Tables,
+    losses: Losses,
+    budget: Budget,
+    activation_bytes: int,
+    name: str,
+    *,
+    certain: bool,
+    family: str | None,
+    alone: bool,
 ) -> tuple[float, tuple[Option, ...]] | None:
     """Return the least that can be taken of the limit ``name``, and by which options; None where others forbid all.
 

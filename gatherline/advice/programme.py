@@ -7,8 +7,12 @@ breaks a limit is forbidden and the rest solved again. Knows nothing of layers. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from math import fsum
 from typing import Any
 
@@ -16,7 +20,8 @@ import numpy as np
 
 TIME_LIMIT_S = 10.0
 MOST_REPAIRS = 50
-_SCALE = 1e4  # of losses and limits, so that the solver's absolute tolerances are below 1e-9 of either
+_SCALE = 1e4  # of the largest loss, so that the solver's absolute tolerances are below 1e-9 of it
+_LIMIT_SCALE = 1e2  # of limits; tighter tolerances make the solver doubt its own answers
 _GAP = 1e-9
 _STOPPED, _INFEASIBLE = 1, 2
 
@@ -63,7 +68,7 @@ class Programme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The item of each group. ``gap``: how far below its loss the best could lie, as a share; 0 where it is the best."""
+    """The item of each group. ``gap``: how far below its loss the best could lie, as a share; 0: it is the best."""
 
     items: tuple[int, ...]
     loss: float
@@ -119,27 +124,37 @@ def _highs(
     scale = _SCALE / (float(np.abs(flat).max()) or 1.0)
     peak_unit = max([1.0, programme.fixed_peak, *(peak for group in programme.peaks for peak in group)])
     minimised = np.append(flat * scale, peak_unit * scale if peaked is not None and peaked.with_peak else 0.0)
-    result = milp(
-        minimised,
-        integrality=np.append(np.ones(size), 0),
-        bounds=Bounds(
-            np.append(np.zeros(size), programme.fixed_peak / peak_unit), np.append(np.ones(size), 1.0)
-        ),
-        constraints=[
-            LinearConstraint(matrix, low, high)
-            for matrix, low, high in _rows(programme, starts, with_peak, peak_unit, forbidden)
-        ],
-        options={"time_limit": time_limit_s, "mip_rel_gap": _GAP},
-    )
+    with _notes_to_stderr():
+        result = milp(
+            minimised,
+            integrality=np.append(np.ones(size), 0),
+            bounds=Bounds(np.append(np.zeros(size), programme.fixed_peak / peak_unit), np.append(np.ones(size), 1.0)),
+            constraints=[
+                LinearConstraint(matrix, low, high)
+                for matrix, low, high in _rows(programme, starts, with_peak, peak_unit, forbidden)
+            ],
+            options={"time_limit": time_limit_s, "mip_rel_gap": _GAP},
+        )
     if result.status == _INFEASIBLE:
         return None
     if result.x is None or result.status not in (0, _STOPPED):
         raise SolverError(f"the solver found no answer within {time_limit_s:g} s: {result.message}")
-    items = tuple(
-        int(np.argmax(result.x[start:end])) for start, end in zip(starts[:-1], starts[1:], strict=True)
-    )
+    items = tuple(int(np.argmax(result.x[start:end])) for start, end in pairwise(starts))
     gap = 0.0 if result.status == 0 else max(float(result.mip_gap), _GAP)
     return Choice(items=items, loss=fsum(group[item] for group, item in zip(weights, items, strict=True)), gap=gap)
+
+
+@contextmanager
+def _notes_to_stderr() -> Iterator[None]:
+    """Keep standard output clean: the solver's library prints notes of its own there, whatever it is told."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _rows(
@@ -162,7 +177,7 @@ def _rows(
         high = np.zeros(len(programme.limits))
         for number, limit in enumerate(programme.limits):
             costs = np.array([cost for group in limit.costs for cost in group])
-            unit = _SCALE / max(abs(limit.most - limit.fixed), float(np.abs(costs).max()) or 1.0)
+            unit = _LIMIT_SCALE / max(abs(limit.most - limit.fixed), float(np.abs(costs).max()) or 1.0)
             matrix[number, :size] = costs * unit
             matrix[number, size] = peak_unit * unit if limit.with_peak else 0.0
             high[number] = (limit.most - limit.fixed) * unit
