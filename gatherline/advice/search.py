@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum
+from math import ceil, floor, fsum, log10
 
 from gatherline import pipeline
 from gatherline.advice.options import Option, Tables
@@ -103,13 +103,13 @@ class Search:
             if value > most:
                 found.append(
                     f"{name} {in_units(name, most)} is out of reach on {self.device.name}: the {_SUPERLATIVE[name]} "
-                    f"plan takes {in_units(name, value)} ({self._summary(options)})"
+                    f"plan takes {in_units(name, rounded_up(value))} ({self._summary(options)})"
                 )
                 continue
             rest = [self._least(name, family, alone=False) for family in self.families]
             best = min((one for one in rest if one is not None), key=lambda one: one[0], default=None)
             if best is not None:
-                together.append(f"within the others, {name} takes at least {in_units(name, best[0])}")
+                together.append(f"within the others, {name} takes at least {in_units(name, rounded_up(best[0]))}")
         if not found:
             asked = " and ".join(f"{name} {in_units(name, most)}" for name, most in self.request.budget.given.items())
             found.append(f"{asked} can each be met on {self.device.name}, and not together")
@@ -143,6 +143,12 @@ def counted(options: Sequence[Option]) -> str:
     parts = [f"{name} in {many} layer{'s' if many > 1 else ''}" for name, many in families.items()]
     left = len(options) - sum(families.values())
     return ", ".join([*parts, f"{left} as they are"] if left else parts) or "no layer to prune"
+
+
+def rounded_up(value: float) -> float:
+    """Return ``value`` with four digits and no less, so that asking for what was said is within reach."""
+    step = 10.0 ** (floor(log10(value)) - 3) if value > 0 else 1.0
+    return ceil(value / step) * step
 
 
 def in_units(name: str, value: float) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HONEST = (
     "Kept weight ranks options by magnitude alone: it is not accuracy. Layers differ in what they bear, small ones",
-    "near the input often little, and this sum cannot tell; the scale of a layer (a batch norm folded in) moves it too.",
+    "near the input often little, and this sum cannot tell; the scale of a layer (a folded batch norm) moves it too.",
     "What layers lose need not add up, and retraining wins some back. Prune by the plan, retrain, and measure.",
     "With --objective TABLE.csv (layer, pattern, sparsity, loss) the plan goes by your own measurements instead.",
     "Channels are no choice of one layer: they change their neighbours. Prune them first and ask again.",
