@@ -23,7 +23,7 @@ from patterns.unstructured import Unstructured
 from simulator.spec import Device
 
 ROOFLINE_SPARSITIES = (*(step / 20 for step in range(1, 20)), 0.98, 0.99)  # those of a break-even
-CYCLE_SPARSITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)  # a mask takes the simulator longer than a roofline
+CYCLE_SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95)  # few: a mask takes the simulator longer than a roofline
 
 
 def default_patterns(device: Target, dtype: str) -> tuple[Pattern, ...]:

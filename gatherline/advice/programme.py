@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from math import fsum
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ _SCALE = 1e4  # of the largest loss, so that the solver's absolute tolerances ar
 _LIMIT_SCALE = 1e2  # of limits; tighter tolerances make the solver doubt its own answers
 _GAP = 1e-9
 _STOPPED, _INFEASIBLE = 1, 2
+_NOTE = b"HighsMip"
 
 Matrix = tuple[tuple[float, ...], ...]  # [groups][items]
 
@@ -124,7 +126,7 @@ def _highs(
     scale = _SCALE / (float(np.abs(flat).max()) or 1.0)
     peak_unit = max([1.0, programme.fixed_peak, *(peak for group in programme.peaks for peak in group)])
     minimised = np.append(flat * scale, peak_unit * scale if peaked is not None and peaked.with_peak else 0.0)
-    with _notes_to_stderr():
+    with _without_notes():
         result = milp(
             minimised,
             integrality=np.append(np.ones(size), 0),
@@ -145,16 +147,24 @@ def _highs(
 
 
 @contextmanager
-def _notes_to_stderr() -> Iterator[None]:
-    """Keep standard output clean: the solver's library prints notes of its own there, whatever it is told."""
+def _without_notes() -> Iterator[None]:
+    """Keep standard output clean: the solver's library writes notes of its own there, whatever it is told.
+
+    What others write there meanwhile comes after.
+    """
     sys.stdout.flush()
     kept = os.dup(1)
-    try:
-        os.dup2(2, 1)
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+    with TemporaryFile() as aside:
+        try:
+            os.dup2(aside.fileno(), 1)
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+            aside.seek(0)
+            for line in aside:
+                if not line.startswith(_NOTE):
+                    os.write(1, line)
 
 
 def _rows(
