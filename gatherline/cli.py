@@ -634,13 +634,16 @@ def _advise_plan(
     except OutOfReach as error:
         print(f"simulate: {printable(str(error))}", file=sys.stderr)
         raise typer.Exit(FAILED) from None
-    if json:
-        sys.stdout.write(report.to_json())
-    else:
-        print_plan(report, sys.stdout)
-    sys.stdout.flush()
-    if out is not None:
-        print(f"wrote {report.write(out)}", file=sys.stderr if json else sys.stdout)
+    try:
+        written = None if out is None else report.write(out)  # before a reader that takes only the first lines leaves
+    finally:
+        if json:
+            sys.stdout.write(report.to_json())
+        else:
+            print_plan(report, sys.stdout)
+        sys.stdout.flush()
+    if written is not None:
+        print(f"wrote {written}", file=sys.stderr if json else sys.stdout)
 
 
 @app.command("list")

@@ -1,1 +1,1 @@
-"""Advice: questions whose answer is a search over many runs. Break-even densities (``break_even.py``), budgets (``budget.py``)."""
+"""Advice: questions whose answer is a search over many runs: break-even densities, and plans within a budget."""

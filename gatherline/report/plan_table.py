@@ -133,12 +133,15 @@ def _cells(row: RowLike) -> list[str]:
 
 
 def _budget_lines(report: PlanReport) -> list[str]:
-    """Return what of each budget the plan takes; pruned layers and those that stay beside it for the latency."""
+    """Return what of each budget the plan takes; of a latency that is to be certain, the upper end."""
     lines = []
     for name, spoken in _BUDGETS:
         most, used = number(report.plan.budget, name), _of(report.plan.expected, name)
+        end = ""
+        if name == "latency_s" and report.plan.budget.get("certain"):
+            used, end = number(report.plan.expected, "latency_high_s"), ", the upper end of the error band"
         if most and used is not None:
-            lines.append(f"{spoken}: {_value(name, used)} of {_value(name, most)}, {used / most:.1%}")
+            lines.append(f"{spoken}{end}: {_value(name, used)} of {_value(name, most)}, {used / most:.1%}")
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from io import StringIO
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from gatherline.advice.plan_request import OutOfReach, PlanRequest
 from gatherline.advice.probing import Bench
 from gatherline.advice.problem import Budget, Losses
 from gatherline.advice.search import Search, in_units, rounded_up
-from gatherline.cli import main
+from gatherline.cli import _advise_plan, main
 from gatherline.progress import SilentProgress
 from gatherline.request import RequestError, RunRequest, device_named, devices_of, lower
 from patterns.base import PatternError
@@ -359,3 +360,18 @@ def test_a_pattern_that_a_layer_cannot_take_is_no_option_of_it() -> None:
     )  # fmt: skip
     for table in found.layers:
         assert bool(table.refused) == all(option.family != "bank_balanced:577" for option in table.options)
+
+
+def test_a_plan_is_written_although_nobody_reads_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    plan = tmp_path / "plan.toml"
+    monkeypatch.setattr("sys.stdout", Closed())
+    with pytest.raises(BrokenPipeError):
+        _advise_plan(
+            RunRequest(model="digits", devices=("gs-tcm",), patterns=("gs:16,1",), sparsities=(0.95,)),
+            {"latency_s": 0.0054 * MS}, "l1", one_pattern=False, certain=False, out=plan, json=False,
+        )  # fmt: skip
+    assert read_plan(plan).device == "gs-tcm"
