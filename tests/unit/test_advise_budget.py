@@ -372,6 +372,6 @@ def test_a_plan_is_written_although_nobody_reads_the_report(tmp_path: Path, monk
     with pytest.raises(BrokenPipeError):
         _advise_plan(
             RunRequest(model="digits", devices=("gs-tcm",), patterns=("gs:16,1",), sparsities=(0.95,)),
-            {"latency_s": 0.0054 * MS}, "l1", one_pattern=False, certain=False, out=plan, json=False,
+            {"latency_s": 0.0054 * MS}, "l1", one_pattern=False, certain=False, out=plan, json=True,
         )  # fmt: skip
     assert read_plan(plan).device == "gs-tcm"
