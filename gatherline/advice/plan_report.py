@@ -268,10 +268,8 @@ def _remarks(
         missing = [one.layer.name for one in search.tables.layers if one.layer.name not in table.layers]
         if missing:
             named = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-            found.append(
             of_all = f"{len(missing)} of {len(search.tables.layers)} layers that may be pruned"
             found.append(f"{of_all} are not in {Path(table.path).name} and stay as they are: {named}")
-            )
     if network.synthetic:
         found.append("the weights are synthetic: what is kept of them says nothing of a trained network")
     high = total["latency_high_s"]
