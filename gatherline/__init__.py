@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from costmodel.estimate import estimate as estimate
+    from gatherline.api import advise as advise
     from gatherline.api import area as area
     from gatherline.api import break_even as break_even
     from gatherline.api import device_text as device_text
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from gatherline.api import inspect as inspect
     from gatherline.api import load as load
     from gatherline.api import prune as prune
+    from gatherline.api import prune_by_plan as prune_by_plan
     from gatherline.api import replay as replay
     from gatherline.api import run as run
+    from gatherline.api import run_plan as run_plan
     from gatherline.api import sensitivity as sensitivity
     from gatherline.api import timeline as timeline
     from gatherline.api import trace as trace
@@ -39,6 +42,7 @@ _HOME = {
     "LayerResult": "simulator.result",
     "LayerTrace": "traces.trace",
     "Network": "traces.layer",
+    "advise": "gatherline.api",
     "area": "gatherline.api",
     "break_even": "gatherline.api",
     "device_text": "gatherline.api",
@@ -50,9 +54,11 @@ _HOME = {
     "load_device": "simulator.device_file",
     "parse_pattern": "patterns.catalog",
     "prune": "gatherline.api",
+    "prune_by_plan": "gatherline.api",
     "replay": "gatherline.api",
     "run": "gatherline.api",
     "sensitivity": "gatherline.api",
+    "run_plan": "gatherline.api",
     "simulate": "simulator.simulate",
     "timeline": "gatherline.api",
     "trace": "gatherline.api",

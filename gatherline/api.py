@@ -26,6 +26,7 @@ from traces.layer import ModelError, Network
 if TYPE_CHECKING:
     from gatherline.advice.break_even import BreakEvenReport
     from gatherline.advice.device_sensitivity import SensitivityReport
+    from gatherline.advice.plan_report import PlanReport
     from gatherline.advice.why import WhyReport
     from gatherline.validation import ValidationReport
 
@@ -225,6 +226,72 @@ def sensitivity(
     patterns, sparsities = [] if pattern is None else [pattern], [] if sparsity is None else [sparsity]
     request = SensitivityRequest(run=_request(model, patterns, sparsities, [device], options))
     return ask(request, network=_network(model, example_inputs))
+
+
+def advise(
+    model: Any,
+    device: str,
+    *,
+    latency_s: float | None = None,
+    memory_bytes: float | None = None,
+    storage_bytes: float | None = None,
+    energy_pj: float | None = None,
+    patterns: Sequence[str] = (),
+    sparsities: Sequence[float] = (),
+    objective: str | Path = "l1",
+    one_pattern: bool = False,
+    certain: bool = False,
+    example_inputs: tuple[Any, ...] | None = None,
+    **options: Any,
+) -> PlanReport:
+    """Return a pattern and a sparsity for each layer so that the network meets the budget at the least lost weight.
+
+    ``objective``: "l1", "l2" or a CSV of losses. ``options``: the other fields of ``RunRequest``. ``.write(path)``
+    writes the plan that ``prune_by_plan`` and ``run_plan`` take. Raises OutOfReach, and what ``run`` raises.
+    """
+    from gatherline.advice.budget import advise as solve
+    from gatherline.advice.plan_request import PlanRequest
+    from gatherline.advice.problem import Budget
+
+    budget = Budget(latency_s=latency_s, memory_bytes=memory_bytes, storage_bytes=storage_bytes, energy_pj=energy_pj)
+    request = PlanRequest(
+        run=_request(model, patterns, sparsities, (device,), options),
+        budget=budget,
+        objective=str(objective),
+        one_pattern=one_pattern,
+        certain=certain,
+    )
+    return solve(request, network=_network(model, example_inputs))
+
+
+def prune_by_plan(model: str | Path, out: str | Path, plan: str | Path, **options: Any) -> Report:
+    """Write ``model`` pruned as the file ``plan`` says into ``out``; rows as of ``prune``.
+
+    ``options``: arch, batch, input_shape, strict. Raises RequestError for a plan that is of another model.
+    """
+    from gatherline.prune_plan import PlanPruneRequest
+    from gatherline.prune_plan import prune_by_plan as prune_file
+
+    return prune_file(PlanPruneRequest(model=str(model), out=str(out), plan=str(plan), **_plain(options)))
+
+
+def run_plan(
+    model: Any,
+    plan: str | Path,
+    *,
+    devices: Sequence[str] = (),
+    example_inputs: tuple[Any, ...] | None = None,
+    **options: Any,
+) -> Report:
+    """Return latency and memory of ``model``, or of what ``plan`` made of it, each layer by its own pattern.
+
+    Without ``devices`` on the plan's own. ``options``: as of ``run``. Raises RequestError for another model.
+    """
+    from gatherline.advice.plan import read_plan
+    from gatherline.plan_run import run_plan as run_by
+
+    request = _request(model, (), (), devices, options)
+    return run_by(request, read_plan(Path(plan)), network=_network(model, example_inputs))
 
 
 def inspect(model: str | Path, **options: Any) -> Inspection:

@@ -35,6 +35,7 @@ from gatherline.options import (
     Model,
     Order,
     PatternTexts,
+    PlanPath,
     PruneAll,
     Ratios,
     Seed,
@@ -112,6 +113,7 @@ def run(
     strict: Strict = False,
     level: LevelNumber = None,
     technology: TechnologyName = "16nm",
+    plan: PlanPath = None,
     debug: Debug = False,
 ) -> None:
     """Tell latency and memory of a network on devices."""
@@ -128,6 +130,12 @@ def run(
 
     if out is not None:
         check_target(out)
+    if plan is not None:
+        from gatherline.advice.plan import read_plan
+        from gatherline.plan_run import run_plan
+
+        _publish(run_plan(request, read_plan(plan), terminal_progress()), out, json)
+        return
     try:
         report = pipeline.run(request, terminal_progress())
     except Interrupted as stopped:
@@ -197,10 +205,12 @@ def inspect(
 @app.command()
 def prune(
     model: Model,
-    pattern: Annotated[str, typer.Option("--pattern", metavar="P", help="As in gs:16,1 or block:1x16.")],
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="OUT", help="File to write: .onnx or .safetensors, as MODEL is.")
     ],
+    pattern: Annotated[
+        str | None, typer.Option("--pattern", metavar="P", help="As in gs:16,1 or block:1x16; or give --plan.")
+    ] = None,
     sparsity: Annotated[
         float | None, typer.Option(metavar="S", help="Fraction of the pruned layers' weights removed, 0 to below 1.")
     ] = None,
@@ -220,11 +230,12 @@ def prune(
     arch: Arch = None,
     batch: Batch = None,
     input_shape: InputShape = None,
+    plan: PlanPath = None,
     json: Json = False,
     strict: Strict = False,
     debug: Debug = False,
 ) -> None:
-    """Write a model pruned to a pattern, and say what was kept.
+    """Write a model pruned to a pattern or by a plan, and say what was kept.
 
     Weights are kept by magnitude. Depthwise layers, the first layer and the classifier stay dense, as --keep names
     them; --all prunes them, and --keep still holds. A weight that is 0 stays 0, so a mask that the file has is
@@ -235,14 +246,40 @@ def prune(
     from gatherline.progress import terminal_progress
     from gatherline.prune_request import PruneRequest
     from gatherline.pruning import prune as prune_file
-    from gatherline.report.prune_table import print_pruned
 
+    if plan is not None:
+        _refuse_beside(
+            "--plan", "says how each layer is pruned", pattern=pattern, sparsity=sparsity, keep=keep, levels=levels,
+            all=prune_all, repack=repack, ratios=None if ratios == "uniform" else ratios,
+        )  # fmt: skip
+        from gatherline.prune_plan import PlanPruneRequest, prune_by_plan
+
+        planned = PlanPruneRequest(
+            model=model, out=str(out), plan=str(plan), arch=arch, batch=batch, input_shape=shape, strict=strict
+        )
+        report = prune_by_plan(planned, terminal_progress())
+        _print_pruned(report, json)
+        return
+    if pattern is None:
+        raise ArgumentError("--pattern is missing: name one, or give a --plan of simulate advise")
     request = PruneRequest(
         model=model, out=str(out), pattern=pattern, sparsity=sparsity, ratios=ratios,
         keep=tuple(listed("--keep", keep)), prune_all=prune_all, repack=repack,
         levels=tuple(numbers("--levels", levels)), arch=arch, batch=batch, input_shape=shape, strict=strict,
     )  # fmt: skip
-    report = prune_file(request, terminal_progress())
+    _print_pruned(prune_file(request, terminal_progress()), json)
+
+
+def _refuse_beside(option: str, why: str, **others: object) -> None:
+    """Raise ArgumentError for the first of ``others`` that is given, by the option's name."""
+    for name, value in others.items():
+        if value:
+            raise ArgumentError(f"--{name.replace('_', '-')} was given beside {option}, which {why}")
+
+
+def _print_pruned(report: Report, json: bool) -> None:
+    from gatherline.report.prune_table import print_pruned
+
     if json:
         sys.stdout.write(report.to_json())
     else:
@@ -490,8 +527,39 @@ def advise(
     tolerance: Annotated[
         float, typer.Option(metavar="T", help="How near the densities beside a crossing are, a share of the weights.")
     ] = TOLERANCE,
+    latency_ms: Annotated[
+        float | None, typer.Option("--latency-ms", metavar="MS", help="Budget: plan each layer to run within it.")
+    ] = None,
+    memory_mb: Annotated[
+        float | None,
+        typer.Option("--memory-mb", metavar="MB", help="Budget: weights, peak of activations and buffers."),
+    ] = None,
+    storage_mb: Annotated[
+        float | None, typer.Option("--storage-mb", metavar="MB", help="Budget: weights and indices as stored.")
+    ] = None,
+    energy_mj: Annotated[
+        float | None, typer.Option("--energy-mj", metavar="MJ", help="Budget: energy of one run of the network.")
+    ] = None,
+    sparsity: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--sparsity",
+            metavar="S",
+            help="With a budget: what a layer may become; with --why and --sensitivity: the point; repeats.",
+        ),
+    ] = None,
+    objective: Annotated[
+        str, typer.Option(metavar="O", help="With a budget: l1 or l2 weight kept, or a TABLE.csv of losses.")
+    ] = "l1",
+    one_pattern: Annotated[
+        bool, typer.Option("--one-pattern", help="With a budget: the same pattern in all pruned layers.")
+    ] = False,
+    certain: Annotated[
+        bool, typer.Option("--certain", help="With a budget: the upper end of the error band meets it.")
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for break-even.csv, break-even.json and plots.")
+        Path | None,
+        typer.Option("-o", "--out", metavar="PATH", help="With a budget the PLAN.toml, else a folder for tables."),
     ] = None,
     json: Json = False,
     seed: Seed = 0,
@@ -508,33 +576,49 @@ def advise(
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Tell instead how the latency follows each field of the device.")
     ] = False,
-    sparsity: Annotated[
-        list[float] | None,
-        typer.Option(metavar="S", help="For --why, and it repeats, and --sensitivity. Default: the model's own zeros."),
-    ] = None,
     order: Annotated[
         Order | None, typer.Option("--order", help="For --why and --sensitivity: order of an unstructured stream.")
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Tell below which density each pattern beats dense.
+    """Tell what to do: below which density each pattern beats dense, or a plan for each layer within a budget.
 
-    For the network and for each layer, with masks of the model's own weights, against the device's own dense kernels.
-    With --why: for each layer that pruning makes no faster, the first true reason, the number that proves it, and what
-    would change it. With --sensitivity: elasticities of the latency to every field of one device at one point.
+    With masks of the model's own weights, against the device's own dense kernels. A budget (--latency-ms, --memory-mb,
+    --storage-mb, --energy-mj, several at once) makes it choose a pattern and a sparsity for each layer, so that least
+    weight is lost; prune --plan applies what -o wrote. With --why: for each layer that pruning makes no faster, the
+    first true reason, the number that proves it, and what would change it. With --sensitivity: elasticities of the
+    latency to every field of one device at one point.
     """
     request = _request(
         model, arch, pattern or [], sparsity or [], device, seed, batch, input_shape, dtype, threads, encoding,
         order or Order.PACKED, Match.DENSITY, prune_all, "uniform", None, strict,
     )  # fmt: skip
-    if why and sensitivity:
-        raise ArgumentError("--why and --sensitivity are two questions: ask them one after the other")
+    budgets = {
+        "latency_s": (latency_ms, 1e-3), "memory_bytes": (memory_mb, 1e6), "storage_bytes": (storage_mb, 1e6),
+        "energy_pj": (energy_mj, 1e9),
+    }  # fmt: skip
+    given = {name: value * unit for name, (value, unit) in budgets.items() if value is not None}
+    if (why, sensitivity, bool(given)).count(True) > 1:
+        raise ArgumentError("--why, --sensitivity and a budget are questions of their own: ask one after the other")
+    if not (why or sensitivity) and order is not None:
+        raise ArgumentError(f"--order is {order.value}, and is of --why and --sensitivity")
+    if given:
+        if tolerance != TOLERANCE:
+            raise ArgumentError(f"--tolerance is {tolerance:g}, and is of a break-even, not of a budget")
+        _advise_plan(request, given, objective, one_pattern, certain, out, json)
+        return
+    for name, value in (("--one-pattern", one_pattern), ("--certain", certain)):
+        if value:
+            raise ArgumentError(f"{name} is of a budget, and none is given: --latency-ms, --memory-mb, ...")
+    if objective != "l1":
+        raise ArgumentError(f"--objective is {objective}, and is of a budget: give --latency-ms, --memory-mb, ...")
     if why or sensitivity:
         _reasons(request, tolerance, out, sensitivity=sensitivity, json=json)
         return
-    for option, value in (("--sparsity", sparsity), ("--order", order)):
-        if value is not None:
-            raise ArgumentError(f"{option} is of --why and --sensitivity; a break-even searches densities itself")
+    if sparsity:
+        raise ArgumentError(
+            "--sparsity is of a budget, --why and --sensitivity; a break-even searches densities itself"
+        )
     from gatherline.advice.break_even import AdviceInterrupted, BreakEvenRequest, break_even
     from gatherline.progress import terminal_progress
     from gatherline.report.files import check_target
@@ -615,6 +699,46 @@ def cache(
     sys.stdout.write(report.to_json() if json else report.to_text())
     if report.damaged:
         raise typer.Exit(FAILED)
+
+
+def _advise_plan(
+    run: RunRequest,
+    given: dict[str, float],
+    objective: str,
+    one_pattern: bool,
+    certain: bool,
+    out: Path | None,
+    json: bool,
+) -> None:
+    """Print a plan, and write it; exit status 1 where none meets the budget."""
+    from gatherline.advice.budget import advise as plan_for
+    from gatherline.advice.plan import check_plan_target
+    from gatherline.advice.plan_request import OutOfReach, PlanRequest
+    from gatherline.advice.problem import Budget
+    from gatherline.progress import terminal_progress
+    from gatherline.report.plan_table import print_plan
+    from gatherline.report.selection import printable
+
+    request = PlanRequest(
+        run=run, budget=Budget(**given), objective=objective, one_pattern=one_pattern, certain=certain
+    )
+    if out is not None:
+        check_plan_target(out)
+    try:
+        report = plan_for(request, terminal_progress())
+    except OutOfReach as error:
+        print(f"simulate: {printable(str(error))}", file=sys.stderr)
+        raise typer.Exit(FAILED) from None
+    try:
+        written = None if out is None else report.write(out)  # before a reader that takes only the first lines leaves
+    finally:
+        if json:
+            sys.stdout.write(report.to_json())
+        else:
+            print_plan(report, sys.stdout)
+        sys.stdout.flush()
+    if written is not None:
+        print(f"wrote {written}", file=sys.stderr if json else sys.stdout)
 
 
 @app.command("list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -89,6 +90,10 @@ PruneAll = Annotated[
 Mapping = Annotated[str | None, typer.Option("--mapping", metavar="M", help="Tiling to use instead of the mapper's.")]
 Strict = Annotated[bool, typer.Option("--strict", help="An unsupported operator is an error.")]
 TechnologyName = Annotated[str, typer.Option("--technology", metavar="NODE", help="Table of energies and areas.")]
+PlanPath = Annotated[
+    Path | None,
+    typer.Option("--plan", metavar="PLAN.toml", help="A plan of simulate advise: each layer by its own pattern."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Rows on standard output, as one JSON object.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Add the traceback to an error.")]  # read in main()
 

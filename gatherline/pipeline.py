@@ -66,7 +66,7 @@ def run(request: RunRequest, progress: Progress | None = None, *, network: Netwo
     try:
         for level in asked:
             traced = trace_network(network, level, prune_all=request.prune_all, match=request.match)
-            rows += _run_level(request, traced, level, devices, shown)
+            rows += run_level(request, traced, level, devices, shown)
     except KeyboardInterrupt:
         if not rows:
             raise
@@ -77,9 +77,15 @@ def run(request: RunRequest, progress: Progress | None = None, *, network: Netwo
     return Report(manifest={**manifest(request, network, devices), "complete": True}, rows=rows)
 
 
-def _run_level(
-    request: RunRequest, traced: TracedNetwork, level: Level, devices: Sequence[Target], shown: Progress
+def run_level(
+    request: RunRequest,
+    traced: TracedNetwork,
+    level: Level,
+    devices: Sequence[Target],
+    shown: Progress,
+    pattern: str | None = None,
 ) -> list[dict[str, object]]:
+    """Return the rows of one level on every device. ``pattern``: what rows call it, where layers have several."""
     devices = [built_for(device, traced.network, level, request) for device in devices]
 
     def on_devices(trace: LayerTrace) -> tuple[str, list[LayerOutcome]]:
@@ -94,7 +100,7 @@ def _run_level(
     rows: list[dict[str, object]] = []
     for number, device in enumerate(devices):
         outcomes = [found[number] for found in by_layer]
-        facts = _facts(request, traced.network, level, device)
+        facts = run_facts(request, traced.network, level, device, pattern)
         rows += [layer_row(facts, layer) for layer in outcomes]
         rows.append(total_row(facts, outcomes))
     return rows
@@ -134,11 +140,14 @@ def _reasons(
     return "; ".join(text for text in (reason, empty, *notes) if text)
 
 
-def _facts(request: RunRequest, network: Network, level: Level, device: Target) -> RunFacts:
+def run_facts(
+    request: RunRequest, network: Network, level: Level, device: Target, pattern: str | None = None
+) -> RunFacts:
+    """Return what all rows of one level on one device share. ``pattern``: as of ``run_level``."""
     value_bytes = VALUE_BYTES[request.dtype]
     return RunFacts(
         model=network.name,
-        pattern=level.pattern.spelling,
+        pattern=pattern or level.pattern.spelling,
         sparsity_target=level.sparsity,
         device=device,
         dtype=request.dtype,
@@ -147,7 +156,7 @@ def _facts(request: RunRequest, network: Network, level: Level, device: Target) 
         synthetic=network.synthetic,
         activation_peak_bytes=peak_activation_elements(network) * value_bytes,
         unsupported=unsupported(network),
-        ratios=request.ratios,
+        ratios=pattern or request.ratios,
         layer_targets=None if level.shares is None else level.shares.sparsities,
         technology=technology_named(request.technology),
     )
@@ -207,7 +216,7 @@ def write_traces(request: RunRequest, directory: Path, *, network: Network | Non
     network = network if network is not None else lower(request)
     (level,) = levels(network, request)
     traced = trace_network(network, level, prune_all=request.prune_all, match=request.match)
-    facts = _facts(request, traced.network, level, device)
+    facts = run_facts(request, traced.network, level, device)
 
     def programs() -> Iterable[tuple[LayerFacts, Program, dict[str, Any]]]:
         for trace in traced.traces:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from gatherline.prune_masks import LayerMasks
-from gatherline.prune_request import PruneRequest
 from gatherline.prune_smaller import Smaller
-from patterns.base import Mask
+from patterns.base import Mask, Pattern
 from patterns.channel import Channel
 from traces.layer import FloatArray, MatrixLayer, Network
 from traces.layout import column_banks
@@ -21,8 +21,23 @@ TOTAL, HOLDS = "total", "holds"
 NOTED_GAP = 0.005  # a reached sparsity that is further from the target than this gets a remark
 
 
+class Asked(Protocol):
+    """What rows tell of a request."""
+
+    @property
+    def pattern(self) -> str: ...
+    @property
+    def rule(self) -> Pattern: ...
+    @property
+    def targets(self) -> tuple[float, ...]: ...
+    @property
+    def levels(self) -> tuple[float, ...]: ...
+    @property
+    def listed(self) -> bool: ...
+
+
 def prune_rows(
-    request: PruneRequest,
+    request: Asked,
     network: Network,
     pruned: Mapping[str, LayerMasks],
     reasons: Mapping[str, str],

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def prune(request: PruneRequest, progress: Progress | None = None) -> Report:
     out = Path(request.out)
     check_out(request.model, out)
     with ExitStack() as stack:
-        source = _open(request, stack)
+        source = open_source(request, stack)
         network = source.network
         sparsities, reasons = sparsities_of(network, request, kept_layers(network, request))
         hidden = _hidden(source) if request.repack else {}
@@ -59,8 +60,10 @@ def prune(request: PruneRequest, progress: Progress | None = None) -> Report:
             pruned = _masks(request, network, source, sparsities, smaller, hidden, shown)
             rows = prune_rows(request, network, pruned, reasons, hidden, smaller)  # before the source is used up
             if smaller is None or pruned:
-                remarks = _write(source, {name: masks.masks[-1] for name, masks in pruned.items()}, out, request.repack)
-                _add_remarks(rows, remarks)
+                remarks = write_masked(
+                    source, {name: masks.masks[-1] for name, masks in pruned.items()}, out, request.repack
+                )
+                add_remarks(rows, remarks)
             levels_file = _write_levels(request, out, pruned) if request.levels else None
             shown.step(out.name)
         finally:
@@ -99,13 +102,30 @@ def _masks(
     return pruned
 
 
-def _add_remarks(rows: Sequence[dict[str, object]], remarks: Mapping[str, str]) -> None:
+def add_remarks(rows: Sequence[dict[str, object]], remarks: Mapping[str, str]) -> None:
+    """Add what writing has to say of a layer to the reason of its row."""
     for row in rows:
         texts = (str(row["reason"]), remarks.get(str(row["layer"]), ""))
         row["reason"] = "; ".join(text for text in texts if text)
 
 
-def _open(request: PruneRequest, stack: ExitStack) -> Source:
+class Opened(Protocol):
+    """How a model is read, of whatever request."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def arch(self) -> str | None: ...
+    @property
+    def batch(self) -> int | None: ...
+    @property
+    def input_shape(self) -> str | None: ...
+    @property
+    def strict(self) -> bool: ...
+
+
+def open_source(request: Opened, stack: ExitStack) -> Source:
+    """Return the model to be written again; ``stack`` closes what it needs. Raises ModelError and RequestError."""
     path = source_path(request.model)
     if request.model in EMBEDDED:
         path = stack.enter_context(as_file(files("gatherline") / "models" / path.name))
@@ -126,7 +146,8 @@ def _hidden(source: Source) -> dict[str, FloatArray]:
     return state_source.hidden_weights(source)
 
 
-def _write(source: Source, keep: Mapping[str, Mask], out: Path, repack: bool) -> dict[str, str]:
+def write_masked(source: Source, keep: Mapping[str, Mask], out: Path, repack: bool = False) -> dict[str, str]:
+    """Write ``source`` with the weights that ``keep`` keeps; return remarks by layer. Raises ModelError and OSError."""
     if isinstance(source, OnnxSource):
         return onnx_write.write_onnx(source, keep, out, repack=repack)
     return safetensors_write.write_safetensors(source, keep, out, repack=repack)

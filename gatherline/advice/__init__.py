@@ -1,1 +1,1 @@
-"""Advice: questions whose answer is a search over many runs. So far the break-even density (``break_even.py``)."""
+"""Advice: questions whose answer is a search over many runs: break-even densities, and plans within a budget."""

@@ -1,8 +1,8 @@
 """Break-even: for a network and devices, the density below which each pattern beats dense. Rules: ADR 0022.
 
 Solved from the models that ``simulate run`` uses: masks of the model's own weights at each density probed, the device's
-own dense kernel as the other side. Compared with no measured crossing (DEVIATIONS row 15). Leaves out: budgets, mixing
-patterns over layers, accuracy.
+own dense kernel as the other side. Compared with no measured crossing (DEVIATIONS row 15). Leaves out: budgets and
+mixing patterns over layers (``budget.py``), accuracy.
 """
 
 from __future__ import annotations

@@ -43,9 +43,19 @@ class Bench:
         self, trace: LayerTrace, target: float, numbers: Iterable[int], weight: Scores | None
     ) -> dict[LayerKey, Probe]:
         """Return ``trace`` on some devices, by number. ``weight``: of its layer; None: none of what is kept is zero."""
+        kept = weights_left(trace, weight)
+        return {
+            (trace.layer.name, number): _probe(trace, target, result, kept)
+            for number, result in self.run(trace, numbers).items()
+        }
+
+    def run(self, trace: LayerTrace, numbers: Iterable[int]) -> dict[int, LayerResult]:
+        """Return what ``trace`` takes on some devices, by number; what was run before is not run again.
+
+        A result found again has the name of the layer that it was first of.
+        """
         programs: Programs = {}
         digest = _digest(trace)
-        kept = weights_left(trace, weight)
         found = {}
         for number in numbers:
             key = (number, *digest)
@@ -53,7 +63,7 @@ class Bench:
             if result is None:
                 result = run_layer(self.request, trace, self.devices[number], programs)
                 self.results[key] = result
-            found[trace.layer.name, number] = _probe(trace, target, result, kept)
+            found[number] = result
         return found
 
     def runs_dense(self, pattern: Pattern, probe: Probe, number: int) -> bool:
