@@ -54,6 +54,163 @@ def _refresh(timing: IntArray, state: IntArray, banks: IntArray, visible: int) -
 
 
 @njit(cache=True, nogil=True)
+def _serve_one(
+    timing: IntArray,
+    state: IntArray,
+    activates: IntArray,
+    queue: IntArray,
+    group: IntArray,
+    banks: IntArray,
+    bank: IntArray,
+    row: int,
+    is_write: bool,
+    arrival: int,
+) -> bool:
+    """Serve one burst of a channel, by every rule; return whether a refresh came before it."""
+    data_delay = timing[CWL] if is_write else timing[CL]
+    written = timing[CWL] + timing[BURST]  # from a write command to the end of its data
+    slot = state[SERVED] % timing[QUEUE]
+    visible = max(np.int64(arrival), queue[slot])
+    refreshed = False
+    while True:
+        is_hit = bank[ROW] == row
+        activate = np.int64(NEVER)
+        if is_hit:
+            column = max(visible, bank[READY])
+        else:
+            activate = bank[READY] if bank[ROW] < 0 else max(visible, bank[PRECHARGE]) + timing[RP]
+            activate = max(activate, visible)
+            activate = max(activate, state[LAST_ACTIVATE] + timing[RRD_S])
+            activate = max(activate, group[0] + timing[RRD_L])
+            activate = max(activate, activates[state[ACTIVATES] & 3] + timing[FAW])
+            column = activate + timing[RCD]
+        column = max(column, state[LAST_COLUMN] + timing[CCD_S])
+        column = max(column, group[1] + timing[CCD_L])
+        bus = state[BUS_FREE]
+        if is_write:
+            bus += timing[TURNAROUND] * state[READING]
+        else:
+            column = max(column, state[LAST_WRITE] + written + timing[WTR_S])
+            column = max(column, group[2] + written + timing[WTR_L])
+        column = max(column, bus - data_delay)
+        if column < state[DUE]:
+            break
+        _refresh(timing, state, banks, visible)
+        refreshed = True
+    if not is_hit:
+        bank[ROW] = row
+        bank[READY] = activate + timing[RCD]
+        bank[PRECHARGE] = activate + timing[RAS]
+        state[LAST_ACTIVATE] = activate
+        group[0] = activate
+        activates[state[ACTIVATES] & 3] = activate
+        state[ACTIVATES] += 1
+    state[LAST_COLUMN] = column
+    group[1] = column
+    if is_write:
+        state[LAST_WRITE] = column
+        group[2] = column
+        bank[PRECHARGE] = max(bank[PRECHARGE], column + written + timing[WR])
+    else:
+        bank[PRECHARGE] = max(bank[PRECHARGE], column + timing[RTP])
+    state[READING] = 0 if is_write else 1
+    state[BUS_FREE] = column + data_delay + timing[BURST]
+    queue[slot] = column
+    state[SERVED] += 1
+    return refreshed
+
+
+@njit(cache=True, nogil=True)
+def _serve_hits(
+    timing: IntArray,
+    state: IntArray,
+    queue: IntArray,
+    groups: IntArray,
+    banks: IntArray,  # of the open rows: those from the first group's on
+    first_group: int,
+    count: int,
+    step: int,
+    is_write: bool,
+) -> None:
+    """Serve ``count`` bursts of a channel in open rows, a column command every ``step`` cycles after the last one."""
+    last = state[LAST_COLUMN]
+    depth, served = timing[QUEUE], state[SERVED]
+    column = last + count * step
+    slot = (served + count - 1) % depth
+    for back in range(min(count, depth)):
+        queue[slot] = column - back * step
+        slot = depth - 1 if slot == 0 else slot - 1
+    closing = timing[CWL] + timing[BURST] + timing[WR] if is_write else timing[RTP]
+    mask = len(groups) - 1
+    for back in range(min(count, len(groups))):
+        g = (first_group + count - 1 - back) & mask
+        groups[g, 1] = column - back * step
+        if is_write:
+            groups[g, 2] = column - back * step
+        banks[g, PRECHARGE] = max(banks[g, PRECHARGE], column - back * step + closing)
+    state[LAST_COLUMN] = column
+    if is_write:
+        state[LAST_WRITE] = column
+    state[BUS_FREE] = column + (timing[CWL] if is_write else timing[CL]) + timing[BURST]
+    state[SERVED] = served + count
+
+
+@njit(cache=True, nogil=True)
+def _serve_channel(
+    timing: IntArray,
+    state: IntArray,
+    activates: IntArray,
+    queue: IntArray,
+    groups: IntArray,
+    banks: IntArray,
+    first: int,
+    last: int,
+    is_write: bool,
+    arrival: int,
+) -> np.int64:
+    """Serve bursts ``first`` to ``last`` of a channel, counted in it; return when the last was taken into the queue.
+
+    Once every bank group has had a burst in its open row, the bus or a group alone sets the pace until the row ends or
+    a refresh is due: these bursts are served at once.
+    """
+    group_count = 1 << timing[GROUP_BITS]
+    set_mask = (1 << (timing[GROUP_BITS] + timing[COLUMN_BITS])) - 1  # bursts of a row in every group
+    step = max(timing[CCD_S], timing[BURST])
+    if group_count == 1:
+        step = max(step, timing[CCD_L])
+    is_even = timing[CCD_L] <= group_count * step  # else no group is ready when its turn comes
+    taken = np.int64(arrival)
+    k = first
+    while k <= last:
+        set_last = min(last, k | set_mask)
+        high = k >> (timing[GROUP_BITS] + timing[COLUMN_BITS])
+        row = high >> timing[BANK_BITS]
+        open_banks = banks[(high & ((1 << timing[BANK_BITS]) - 1)) << timing[GROUP_BITS] :]
+        unseen = group_count
+        while k <= set_last:
+            count = np.int64(0)
+            if unseen <= 0 and is_even:
+                count = min(set_last - k + 1, (state[DUE] - 1 - state[LAST_COLUMN]) // step)
+            ends = k + max(count, 1) > last
+            slot = (state[SERVED] + max(count, 1) - 1) % timing[QUEUE]
+            if ends:  # the last burst of all is the last taken into the queue
+                before = queue[slot] if count <= timing[QUEUE] else state[LAST_COLUMN] + (count - timing[QUEUE]) * step
+                taken = max(taken, before)
+            if count > 0:
+                _serve_hits(timing, state, queue, groups, open_banks, k & (group_count - 1), count, step, is_write)
+                k += count
+                continue
+            g = k & (group_count - 1)
+            if _serve_one(
+                timing, state, activates, queue, groups[g], banks, open_banks[g], row, is_write, arrival
+            ):
+                unseen = group_count
+            unseen -= 1
+            k += 1
+    return taken
+
+
+@njit(cache=True, nogil=True)
 def serve(
     timing: IntArray,
     channels: IntArray,
@@ -73,69 +230,19 @@ def serve(
     QUEUE] (column commands of the last bursts), groups [channels, groups, GROUP_STATE], banks [channels, banks,
     BANK_STATE] with the bank of a group in the high bits.
     """
-    depth = timing[QUEUE]
-    group_mask = (1 << timing[GROUP_BITS]) - 1
-    bank_mask = (1 << timing[BANK_BITS]) - 1
-    row_bits = timing[CHANNEL_BITS] + timing[GROUP_BITS] + timing[COLUMN_BITS]
-    data_delay = timing[CWL] if is_write else timing[CL]
-    written = timing[CWL] + timing[BURST]  # from a write command to the end of its data
     taken = np.int64(arrival)
     done = np.int64(arrival)
-    for burst in range(address >> timing[BURST_BITS], (address + size_bytes - 1 >> timing[BURST_BITS]) + 1):
-        c = burst & ((1 << timing[CHANNEL_BITS]) - 1)
-        g = (burst >> timing[CHANNEL_BITS]) & group_mask
-        high = burst >> row_bits
-        row = high >> timing[BANK_BITS]
+    first, last = address >> timing[BURST_BITS], address + size_bytes - 1 >> timing[BURST_BITS]
+    for c in range(len(channels)):  # each by itself: they share nothing
+        low = (first - c + len(channels) - 1) >> timing[CHANNEL_BITS]
+        high = (last - c) >> timing[CHANNEL_BITS]
+        if low > high:
+            continue
         state = channels[c]
-        group = groups[c, g]
-        bank = banks[c, ((high & bank_mask) << timing[GROUP_BITS]) + g]
-        slot = state[SERVED] % depth
-        visible = max(np.int64(arrival), queue[c, slot])
-        while True:
-            is_hit = bank[ROW] == row
-            activate = np.int64(NEVER)
-            if is_hit:
-                column = max(visible, bank[READY])
-            else:
-                activate = bank[READY] if bank[ROW] < 0 else max(visible, bank[PRECHARGE]) + timing[RP]
-                activate = max(activate, visible)
-                activate = max(activate, state[LAST_ACTIVATE] + timing[RRD_S])
-                activate = max(activate, group[0] + timing[RRD_L])
-                activate = max(activate, activates[c, state[ACTIVATES] & 3] + timing[FAW])
-                column = activate + timing[RCD]
-            column = max(column, state[LAST_COLUMN] + timing[CCD_S])
-            column = max(column, group[1] + timing[CCD_L])
-            bus = state[BUS_FREE]
-            if is_write:
-                bus += timing[TURNAROUND] * state[READING]
-            else:
-                column = max(column, state[LAST_WRITE] + written + timing[WTR_S])
-                column = max(column, group[2] + written + timing[WTR_L])
-            column = max(column, bus - data_delay)
-            if column < state[DUE]:
-                break
-            _refresh(timing, state, banks[c], visible)
-        if not is_hit:
-            bank[ROW] = row
-            bank[READY] = activate + timing[RCD]
-            bank[PRECHARGE] = activate + timing[RAS]
-            state[LAST_ACTIVATE] = activate
-            group[0] = activate
-            activates[c, state[ACTIVATES] & 3] = activate
-            state[ACTIVATES] += 1
-        state[LAST_COLUMN] = column
-        group[1] = column
-        if is_write:
-            state[LAST_WRITE] = column
-            group[2] = column
-            bank[PRECHARGE] = max(bank[PRECHARGE], column + written + timing[WR])
-        else:
-            bank[PRECHARGE] = max(bank[PRECHARGE], column + timing[RTP])
-        state[READING] = 0 if is_write else 1
-        state[BUS_FREE] = column + data_delay + timing[BURST]
-        queue[c, slot] = column
-        state[SERVED] += 1
-        taken = max(taken, visible)
+        of_channel = _serve_channel(
+            timing, state, activates[c], queue[c], groups[c], banks[c], low, high, is_write, arrival
+        )
+        taken = max(taken, of_channel)
         done = max(done, state[BUS_FREE])
     result[0] = taken
     result[1] = done
