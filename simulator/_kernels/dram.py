@@ -246,3 +246,189 @@ def serve(
         done = max(done, state[BUS_FREE])
     result[0] = taken
     result[1] = done
+
+
+# bus: what moves transfers. ``TIMED``: 1 with the rules above, cycles of both clocks converted up; else flat
+(
+    TIMED, BUFFERS_IN, BUFFERS_OUT, LATENCY, CORE_HZ, BURST_BYTES, BYTES_PER_S, DRAM_HZ, MOST_CYCLE, MOST_TICK,
+) = range(10)  # fmt: skip
+BUS = 10
+# of a core: the tile that is loaded, its next transfer, the tile that runs next, the tile that is stored; whether a
+# load or a store waits for the DRAM, and since when: cycle and round
+LOADED, MOVING, COMPUTED, STORED, LOADS, STORES = range(6)
+CORE_STATE = 6
+
+
+@njit(cache=True, nogil=True)
+def _scaled_up(count: int, num: int, den: int) -> np.int64:
+    """Return count * num / den, rounded up, where num * den fits 63 bits."""
+    whole, rest = count // den, count % den
+    return np.int64(whole * num + (rest * num + den - 1) // den)
+
+
+@njit(cache=True, nogil=True)
+def _start_what_can(
+    bus: IntArray,
+    core: IntArray,
+    first: int,
+    tiles: int,
+    load_ptr: IntArray,
+    store_bytes: IntArray,
+    compute: IntArray,
+    asked: IntArray,
+    loaded: IntArray,
+    ran: IntArray,
+    stored: IntArray,
+    there: IntArray,
+) -> None:
+    """Go on with a core until its load and its store wait for the DRAM, or for each other.
+
+    A moment is a cycle and a round: what a transfer sets off in the cycle in which it was handed over is asked for
+    after all that was asked for before it.
+    """
+    moved = True
+    while moved:
+        moved = False
+        i = core[LOADED]
+        if not core[LOADS] and i < tiles and core[COMPUTED] > i - bus[BUFFERS_IN]:
+            for part in range(2):
+                asked[0, part] = loaded[first + i - 1, part] if i else 0
+            if i >= bus[BUFFERS_IN]:
+                _later(asked[0], ran[first + i - bus[BUFFERS_IN]])
+            there[first + i] = asked[0, 0]
+            core[MOVING] = load_ptr[first + i]
+            core[LOADS] = 1
+            moved = True
+        if core[LOADS] and core[MOVING] == load_ptr[first + i + 1]:
+            loaded[first + i] = asked[0]
+            core[LOADED] += 1
+            core[LOADS] = 0
+            moved = True
+        i = core[COMPUTED]
+        if i < core[LOADED] and core[STORED] > i - bus[BUFFERS_OUT]:
+            begin = ran[first + i]
+            for part in range(2):
+                begin[part] = loaded[first + i, part]
+            if i:
+                _later(begin, ran[first + i - 1])
+            if i >= bus[BUFFERS_OUT]:
+                _later(begin, stored[first + i - bus[BUFFERS_OUT]])
+            takes = max(there[first + i] - begin[0], 0) + compute[first + i]
+            if takes:
+                begin[0] += takes
+                begin[1] = 0
+            core[COMPUTED] += 1
+            moved = True
+        i = core[STORED]
+        if not core[STORES] and i < core[COMPUTED]:
+            for part in range(2):
+                asked[1, part] = ran[first + i, part]
+            if i:
+                _later(asked[1], stored[first + i - 1])
+            core[STORES] = 1
+            moved = True
+        if core[STORES] and not store_bytes[first + i]:
+            stored[first + i] = asked[1]
+            core[STORED] += 1
+            core[STORES] = 0
+            moved = True
+
+
+@njit(cache=True, nogil=True)
+def _later(moment: IntArray, other: IntArray) -> None:
+    """Set ``moment`` to the later of the two."""
+    if other[0] > moment[0] or (other[0] == moment[0] and other[1] > moment[1]):
+        moment[0] = other[0]
+        moment[1] = other[1]
+
+
+@njit(cache=True, nogil=True)
+def run_tiles(
+    bus: IntArray,
+    timing: IntArray,
+    channels: IntArray,
+    activates: IntArray,
+    queue: IntArray,
+    groups: IntArray,
+    banks: IntArray,
+    core_ptr: IntArray,  # [cores + 1] first tile of each core
+    load_ptr: IntArray,  # [tiles + 1] first transfer of each tile's load
+    load_bytes: IntArray,  # [transfers], none empty
+    load_address: IntArray,
+    store_bytes: IntArray,  # [tiles]
+    store_address: IntArray,
+    compute: IntArray,  # [tiles] cycles
+) -> int:
+    """Return the cycle in which the last tile has been stored; -1 where a time leaves what 64 bits can count.
+
+    The DRAM's state as in ``serve``, idle; empty with a flat bus.
+    """
+    cores, tiles = len(core_ptr) - 1, len(store_bytes)
+    state = np.zeros((cores, CORE_STATE), np.int64)
+    asked = np.zeros((cores, 2, 2), np.int64)
+    loaded = np.zeros((tiles, 2), np.int64)
+    ran = np.zeros((tiles, 2), np.int64)
+    stored = np.zeros((tiles, 2), np.int64)
+    there = np.zeros(tiles, np.int64)
+    result = np.zeros(2, np.int64)
+    bus_free = last_there = np.int64(0)
+    for c in range(cores):
+        _start_what_can(
+            bus, state[c], core_ptr[c], core_ptr[c + 1] - core_ptr[c], load_ptr, store_bytes, compute, asked[c],
+            loaded, ran, stored, there,
+        )  # fmt: skip
+    while True:
+        rank = -1
+        for c in range(cores):
+            for way in range(2):
+                if state[c, LOADS + way] and (
+                    rank < 0
+                    or asked[c, way, 0] < asked[rank >> 1, rank & 1, 0]
+                    or (
+                        asked[c, way, 0] == asked[rank >> 1, rank & 1, 0]
+                        and asked[c, way, 1] < asked[rank >> 1, rank & 1, 1]
+                    )
+                ):
+                    rank = 2 * c + way
+        if rank < 0:
+            break
+        c, is_write = rank >> 1, rank & 1 == 1
+        core, moment = state[c], asked[c, rank & 1]
+        first = core_ptr[c]
+        tile = first + core[STORED] if is_write else first + core[LOADED]
+        size = store_bytes[tile] if is_write else load_bytes[core[MOVING]]
+        now = moment[0]
+        if now > bus[MOST_CYCLE]:
+            return -1
+        if bus[TIMED]:
+            address = store_address[tile] if is_write else load_address[core[MOVING]]
+            arrival = _scaled_up(now, bus[DRAM_HZ], bus[CORE_HZ])
+            serve(timing, channels, activates, queue, groups, banks, address, size, is_write, arrival, result)
+            if result[1] > bus[MOST_TICK]:
+                return -1
+            handed_over = _scaled_up(result[0], bus[CORE_HZ], bus[DRAM_HZ])
+            done = _scaled_up(result[1], bus[CORE_HZ], bus[DRAM_HZ])
+        else:
+            moved = -(-size // bus[BURST_BYTES]) * bus[BURST_BYTES]
+            bus_free = max(bus_free, now) - (-moved * bus[CORE_HZ] // bus[BYTES_PER_S])
+            handed_over = done = bus_free
+        if handed_over > now:
+            moment[0], moment[1] = handed_over, 0
+        else:
+            moment[1] += 1
+        if is_write:
+            last_there = max(last_there, done)
+            stored[tile] = moment
+            core[STORED] += 1
+            core[STORES] = 0
+        else:
+            there[tile] = max(there[tile], done + bus[LATENCY])
+            core[MOVING] += 1
+        _start_what_can(
+            bus, core, first, core_ptr[c + 1] - first, load_ptr, store_bytes, compute, asked[c], loaded, ran, stored,
+            there,
+        )  # fmt: skip
+    for c in range(cores):
+        if core_ptr[c + 1] > core_ptr[c]:
+            last_there = max(last_there, stored[core_ptr[c + 1] - 1, 0])
+    return last_there
