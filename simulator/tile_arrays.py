@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import gcd
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from simulator.spec import Dram, DramTiming
 from traces.stream import IntArray
 
 _MOST = 1 << 61
+_MOST_HZ = 1 << 38  # that the kernel converts exactly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,19 +122,21 @@ def _bus(dram: Dram, clock_hz: int, tiles: TileArrays, compute_cycles: int) -> I
             return None
         bus[kernel.BURST_BYTES], bus[kernel.BYTES_PER_S] = burst, dram.bytes_per_s
         return bus
-    limits = _timed_limits(timing, clock_hz)
-    if limits is None or tiles.largest_bytes > MOST_TRANSFER_BYTES or compute_cycles >= _MOST:
+    rates = _rates(timing, clock_hz)
+    if rates is None or tiles.largest_bytes > MOST_TRANSFER_BYTES or compute_cycles >= _MOST:
         return None
-    bus[kernel.TIMED], bus[kernel.DRAM_HZ] = 1, timing.clock_hz
-    bus[kernel.MOST_CYCLE], bus[kernel.MOST_TICK] = limits
+    bus[kernel.TIMED] = 1
+    bus[kernel.CORE_HZ], bus[kernel.DRAM_HZ], bus[kernel.MOST_CYCLE], bus[kernel.MOST_TICK] = rates
     return bus
 
 
 @lru_cache(maxsize=64)
-def _timed_limits(timing: DramTiming, clock_hz: int) -> tuple[int, int] | None:
-    """Return the last cycle and the last tick that become ticks and cycles without overflow."""
-    if timing.clock_hz * clock_hz >= _MOST:
+def _rates(timing: DramTiming, clock_hz: int) -> tuple[int, int, int, int] | None:
+    """Return the rates of both clocks without common factors, and the last cycle and tick that become each other."""
+    common = gcd(timing.clock_hz, clock_hz)
+    core_hz, dram_hz = clock_hz // common, timing.clock_hz // common
+    if max(core_hz, dram_hz) >= _MOST_HZ:
         return None
-    most_cycle = MOST_TICKS * clock_hz // timing.clock_hz - 1
-    most_tick = MOST_TICKS * timing.clock_hz // clock_hz - 1
-    return min(most_cycle, MOST_TICKS), min(most_tick, MOST_TICKS)
+    most_cycle = MOST_TICKS * core_hz // dram_hz - 1
+    most_tick = MOST_TICKS * dram_hz // core_hz - 1
+    return core_hz, dram_hz, min(most_cycle, MOST_TICKS), min(most_tick, MOST_TICKS)

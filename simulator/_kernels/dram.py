@@ -261,9 +261,10 @@ CORE_STATE = 6
 
 @njit(cache=True, nogil=True)
 def _scaled_up(count: int, num: int, den: int) -> np.int64:
-    """Return count * num / den, rounded up, where num * den fits 63 bits."""
+    """Return count * num / den, rounded up; num and den below 2^38, and the result below 2^62."""
     whole, rest = count // den, count % den
-    return np.int64(whole * num + (rest * num + den - 1) // den)
+    high, low = rest * (num >> 16), rest * (num & 0xFFFF)  # rest * num may not fit
+    return np.int64(whole * num + (high // den << 16) + ((high % den << 16) + low + den - 1) // den)
 
 
 @njit(cache=True, nogil=True)
