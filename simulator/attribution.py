@@ -72,7 +72,7 @@ def slowest_core(
     units: Units | None = None,
     supply: Supply | None = None,
 ) -> tuple[int, Program]:
-    """Return the cycles of the core that computes longest, and what it runs; ``units``, ``supply``: not the device's."""
+    """Return the cycles of the core that computes longest, and what it runs; ``units``, ``supply``: not its own."""
     known = (runs or LayerRuns()).streams
     units, supply = units or units_of(device), supply or supply_of(device)
     cycles = [

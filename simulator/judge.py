@@ -17,7 +17,7 @@ from simulator.schedule.program import Program
 from simulator.spec import Device
 from simulator.stream_runs import StreamRuns, Supply, Units, supply_of, units_of
 
-_MOST_CAUSES = 1 << 14
+_MOST_CAUSES = 1 << 12  # of a layer; past that all are forgotten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,6 @@ class LayerRuns:
         if len(self._causes) >= _MOST_CAUSES:
             self._causes.clear()
         self._causes[key] = program, lost
-
 
     def counts(self, program: Program, device: Device) -> StreamCounts:
         """Return what the streams of a program read and write."""

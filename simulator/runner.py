@@ -95,7 +95,10 @@ def with_transfers(
         return run_cores(cores, device.dram, device.clock_hz, *buffers, device.second_level, seen, told)
 
     both = zip(program.parts, results, strict=True)
-    tiles = [list(_tiles(part, core, found, device.vector_unit.elements_per_cycle)) for core, (part, found) in enumerate(both)]
+    tiles = [
+        list(_tiles(part, core, found, device.vector_unit.elements_per_cycle))
+        for core, (part, found) in enumerate(both)
+    ]
     unit_bytes = region_unit(device.dram)
     together = run(place_cores(tiles, unit_bytes), transfers, record)
     if len(tiles) == 1:
@@ -151,15 +154,15 @@ class ProgramTiles:
     ) -> tuple[Traffic, int] | None:
         """Return what ``with_transfers`` does; None where the engine has to."""
         together = self._run(program.parts, results, device)
-        if together is None or len(program.parts) == 1:
-            return together and (together, together.cycles)
+        if together is None:
+            return None
+        if len(program.parts) == 1:
+            return together, together.cycles
         different = {(id(part.visits), part.vector_runs): core for core, part in enumerate(program.parts)}
         alone = [self._run([program.parts[core]], [results[core]], device) for core in different.values()]
         return together, max(traffic.cycles for traffic in alone if traffic)
 
-    def _run(
-        self, parts: Sequence[Program], results: Sequence[list[StreamCycles]], device: Device
-    ) -> Traffic | None:
+    def _run(self, parts: Sequence[Program], results: Sequence[list[StreamCycles]], device: Device) -> Traffic | None:
         placed = self._of(parts, region_unit(device.dram))
         if placed is None:
             return None
@@ -218,7 +221,7 @@ def vector_cycles(elements: int, device: Device) -> int:
 
 
 def _marked(visit_runs: int, result: StreamCycles) -> list[int]:
-    """Return the cycles of each of a visit's runs by the tiles that a trace marks in its stream; none if it does not."""
+    """Return the cycles of each of a visit's runs by the tiles that a trace marks in its stream; or nothing."""
     if not result.tile_ends or visit_runs != len(result.tile_ends):
         return []
     ends = [0, *result.tile_ends[:-1], result.cycles]  # further repeats run with the last tile

@@ -22,7 +22,7 @@ from simulator.spec import Core, Device, GatherUnit, Hash, MacArray, Order, Scat
 from traces.stream import IntArray, RequestStream
 
 NO_WAIT_PORTS = 1 << 40  # more than any group or bundle asks of a bank
-_MOST_KEPT = 1 << 15  # results of a layer; past that all are forgotten
+_MOST_KEPT = 1 << 14  # results of a layer; past that all are forgotten
 _ONE = Fraction(1)
 
 
@@ -126,7 +126,7 @@ class _Visited:
 
     def plainest(self, units: Units, supply: Supply) -> tuple[Units, Supply]:
         """Return the plainest units and supply under which every stream takes as many cycles."""
-        window, order, ports, coalesce, latency = units.gather
+        _, _, ports, _, latency = units.gather
         banks, hashed = units.banks
         most = 0 if hashed != "none" else max((known.most_gathered(banks) for known in self.known), default=1)
         if ports >= (most or NO_WAIT_PORTS):

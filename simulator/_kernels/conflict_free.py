@@ -13,8 +13,8 @@ IntArray = npt.NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)
-def last_scatter(bundle_end: IntArray, cost: IntArray, repeats: int, num: int, den: int, busy: int) -> int:
-    """Return the end of the last scatter of all repeats, a result ready in the cycle in which its last group is granted.
+def last_scatter(bundle_end: IntArray, cost: IntArray, repeats: int, num: int, den: int, busy: int) -> np.int64:
+    """Return the end of the last scatter of all repeats, each result ready when its last group is granted.
 
     ``cost`` [bundles]: turns of the scatter unit, of ``busy`` cycles each. The last scatter ends when a result that was
     ready and all scatters from it on are done. From one repeat to the next this moves by the same amount, but for
@@ -36,7 +36,7 @@ def last_scatter(bundle_end: IntArray, cost: IntArray, repeats: int, num: int, d
 
 
 @njit(cache=True, nogil=True)
-def most_waiting(pointer: IntArray, stop: int, num: int, den: int, latency: int, bound: int) -> int:
+def most_waiting(pointer: IntArray, stop: int, num: int, den: int, latency: int, bound: int) -> np.int64:
     """Return the most requests of groups dispatched within ``latency`` cycles, of the first ``stop`` groups.
 
     ``pointer`` [G + 1]: of one repeat; group n has the requests of group n mod G. ``bound``: no such sum is above it.
@@ -44,9 +44,9 @@ def most_waiting(pointer: IntArray, stop: int, num: int, den: int, latency: int,
     groups = len(pointer) - 1
     most = words = np.int64(0)
     whole, part = num // den, num % den
-    first = g = np.int64(0)  # of the oldest group, of the newest, in their repeats
-    oldest = cycle = np.int64(0)  # num * n // den of both, and the remainders
-    oldest_rest = rest = np.int64(0)
+    first = g = 0  # of the oldest group, of the newest, in their repeats
+    oldest = cycle = 0  # num * n // den of both, and the remainders
+    oldest_rest = rest = 0
     for _ in range(stop):
         now = cycle + (rest > 0)
         words += pointer[g + 1] - pointer[g]

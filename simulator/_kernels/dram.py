@@ -188,22 +188,21 @@ def _serve_channel(
         open_banks = banks[(high & ((1 << timing[BANK_BITS]) - 1)) << timing[GROUP_BITS] :]
         unseen = group_count
         while k <= set_last:
-            count = np.int64(0)
+            at_once = 0
             if unseen <= 0 and is_even:
-                count = min(set_last - k + 1, (state[DUE] - 1 - state[LAST_COLUMN]) // step)
-            ends = k + max(count, 1) > last
-            slot = (state[SERVED] + max(count, 1) - 1) % timing[QUEUE]
-            if ends:  # the last burst of all is the last taken into the queue
-                before = queue[slot] if count <= timing[QUEUE] else state[LAST_COLUMN] + (count - timing[QUEUE]) * step
+                at_once = max(min(set_last - k + 1, (state[DUE] - 1 - state[LAST_COLUMN]) // step), 0)
+            count = max(at_once, 1)
+            if k + count > last:  # the last burst of all is the last taken into the queue
+                before = state[LAST_COLUMN] + (count - timing[QUEUE]) * step
+                if count <= timing[QUEUE]:
+                    before = queue[(state[SERVED] + count - 1) % timing[QUEUE]]
                 taken = max(taken, before)
-            if count > 0:
-                _serve_hits(timing, state, queue, groups, open_banks, k & (group_count - 1), count, step, is_write)
-                k += count
-                continue
             g = k & (group_count - 1)
-            if _serve_one(
-                timing, state, activates, queue, groups[g], banks, open_banks[g], row, is_write, arrival
-            ):
+            if at_once:
+                _serve_hits(timing, state, queue, groups, open_banks, g, at_once, step, is_write)
+                k += at_once
+                continue
+            if _serve_one(timing, state, activates, queue, groups[g], banks, open_banks[g], row, is_write, arrival):
                 unseen = group_count
             unseen -= 1
             k += 1
@@ -359,7 +358,7 @@ def run_tiles(
     store_bytes: IntArray,  # [tiles]
     store_address: IntArray,
     compute: IntArray,  # [tiles] cycles
-) -> int:
+) -> np.int64:
     """Return the cycle in which the last tile has been stored; -1 where a time leaves what 64 bits can count.
 
     The DRAM's state as in ``serve``, idle; empty with a flat bus.
@@ -400,13 +399,13 @@ def run_tiles(
         size = store_bytes[tile] if is_write else load_bytes[core[MOVING]]
         now = moment[0]
         if now > bus[MOST_CYCLE]:
-            return -1
+            return np.int64(-1)
         if bus[TIMED]:
             address = store_address[tile] if is_write else load_address[core[MOVING]]
             arrival = _scaled_up(now, bus[DRAM_HZ], bus[CORE_HZ])
             serve(timing, channels, activates, queue, groups, banks, address, size, is_write, arrival, result)
             if result[1] > bus[MOST_TICK]:
-                return -1
+                return np.int64(-1)
             handed_over = _scaled_up(result[0], bus[CORE_HZ], bus[DRAM_HZ])
             done = _scaled_up(result[1], bus[CORE_HZ], bus[DRAM_HZ])
         else:
