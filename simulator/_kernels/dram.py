@@ -53,7 +53,7 @@ def _refresh(timing: IntArray, state: IntArray, banks: IntArray, visible: int) -
         state[REFRESHES] += passed
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _serve_one(
     timing: IntArray,
     state: IntArray,
@@ -120,7 +120,7 @@ def _serve_one(
     return refreshed
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _serve_hits(
     timing: IntArray,
     state: IntArray,
