@@ -6,7 +6,11 @@ write) are issued as early as the rules allow, after those of the same kind of e
 activates run ahead of data. A refresh of all banks is due every REFI: the first burst whose column command would not
 come before it waits until it is done.
 Address, from low to high: byte of a burst, channel, bank group, burst of the row, bank of the group, row.
-Leaves out: the command bus (one command a cycle), ranks, reordering, refresh of single banks, the end of the last row.
+Bursts in open rows that follow each other at one pace are served at once, which changes no cycle.
+Then the tiles of cores that ask it, or a flat bus, for their transfers: what ``simulator/engine.py`` defines by
+processes, as a loop over transfers.
+Leaves out: the command bus (one command a cycle), ranks, reordering, refresh of single banks, the end of the last row;
+of tiles, a second level.
 """
 
 from __future__ import annotations
