@@ -106,13 +106,14 @@ def _reduced(stream: RequestStream, supply: Supply) -> tuple[int, int]:
 class _Known:
     """Mutable: what is known of a stream: runs by units and interval, and what its addresses ask of banks."""
 
-    __slots__ = ("_costs", "_gathered", "runs", "stream")
+    __slots__ = ("_costs", "_gathered", "runs", "stream", "widest")
 
     def __init__(self, stream: RequestStream) -> None:
         self.stream = stream
         self.runs: dict[tuple[Units, tuple[int, int]], StreamCycles] = {}
         self._gathered: dict[int, int] = {}  # by banks
-        self._costs: dict[tuple[int, int], IntArray] = {}  # by banks and ports
+        self._costs: dict[tuple[int, int], tuple[IntArray, int, int]] = {}  # by banks and ports
+        self.widest = 0  # requests of a group, once known
 
     def most_gathered(self, banks: int) -> int:
         """Return the most requests of a group that lie in one bank of those not hashed, whatever moves them."""
@@ -121,11 +122,11 @@ class _Known:
             self._gathered[banks] = int(costs.max(initial=1))
         return self._gathered[banks]
 
-    def scatter_costs(self, banks: int, ports: int) -> IntArray:
-        """Return the cycles of each scatter [bundles] on banks not hashed, whatever moves it."""
+    def scatter_costs(self, banks: int, ports: int) -> tuple[IntArray, int, int]:
+        """Return the cycles of each scatter [bundles] on banks not hashed, whatever moves it; their sum and most."""
         if (banks, ports) not in self._costs:
             costs = _lockstep(self.stream.scatter_ptr, self.stream.scatter_address, banks, ports)
-            self._costs[banks, ports] = costs
+            self._costs[banks, ports] = costs, int(costs.sum()), int(costs.max(initial=1))
         return self._costs[banks, ports]
 
 
@@ -231,7 +232,7 @@ def _plainest(known: _Known, units: Units) -> Units:
     banks, hashed = units.banks
     if ports == NO_WAIT_PORTS or (hashed == "none" and ports >= known.most_gathered(banks)):
         window, order, ports, coalesce = 1, "in_order", NO_WAIT_PORTS, False
-    if hashed == "none" and int(known.scatter_costs(banks, scatter_ports).max(initial=1)) == 1:
+    if hashed == "none" and known.scatter_costs(banks, scatter_ports)[2] == 1:
         scatter_ports = NO_WAIT_PORTS
     gather = (window, order, ports, coalesce, latency)
     return Units(gather, units.banks, units.mac_latency, (rmw_cycles, scatter_ports))
@@ -252,8 +253,11 @@ def _without_run(known: _Known, units: Units, interval: tuple[int, int]) -> Stre
     no_conflicts = units.gather[2] == NO_WAIT_PORTS and (hashed == "none" or scatter_ports == NO_WAIT_PORTS)
     if not known.runs or not no_conflicts or known.stream.tile_end is not None:
         return None
+    stream = known.stream
+    known.widest = known.widest or int(bank_kernels.widest_group(np.require(stream.group_ptr, np.int64, ["C", "W"])))
+    costs, turns, _ = known.scatter_costs(banks, scatter_ports)
     return conflict_free_cycles(
-        known.stream, known.scatter_costs(banks, scatter_ports), interval=interval, latency=units.gather[4],
+        stream, costs, turns=turns, widest=known.widest, interval=interval, latency=units.gather[4],
         mac_latency=units.mac_latency, rmw_cycles=rmw_cycles,
     )  # fmt: skip
 
