@@ -4,7 +4,8 @@ Each core has the three processes; all cores share the DRAM and, where there is 
 in the order of (cycle, core, load before store), whatever order the simulation ran the processes in.
 
 What a tile loads is a transfer for each operand, in their order, then one for the rest; what it stores is one. Where
-they lie is decided in ``memory/regions.py``.
+they lie is decided in ``memory/regions.py``. This is the definition: ``tile_arrays.py`` does the same in a kernel for
+many devices, held against it to the cycle, where nobody wants to know when a tile ran.
 
 Left out: preemption, priorities (the DRAM serves in the order of asking), overlap between layers.
 """

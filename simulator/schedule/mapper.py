@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -63,12 +64,71 @@ def scored_mappings(
     ``rows_per_bundle``. ``halves``: as in ``words_held``. Raises DeviceError where nothing fits.
     """
     room = capacity(device)
+    widths = device.widths
+    shape = replace(layer, name="", inputs=(), outputs=(), read_shapes=())
+    found = _candidates(shape, room, device.vector, rows_per_bundle, halves)
+    sums = np.concatenate(([0.0], np.cumsum(row_bytes)))
+    heaviest = {rows: _heaviest_tile(sums, rows) for rows in found.rows}
+    weight_bytes, positions = float(sums[-1]), layer.m * layer.p
+    scored = [
+        Scored(
+            dram_bytes=each.moves.dram_bytes(
+                weight_bytes,
+                each.in_pixels * layer.ci * widths.value_bytes,
+                positions * widths.value_bytes,
+                positions * widths.sum_bytes,
+            ),
+            tiles=each.tiles,
+            mapping=each.mapping,
+        )
+        for each in found.candidates
+        if heaviest[each.mapping.rows] * each.mapping.channels / layer.ci <= room.weight_bytes
+    ]
+    if not scored:
+        raise DeviceError(_nothing_fits(layer, device, room, sums, min(found.rows), min(found.channels)))
+    scored.sort(key=lambda entry: (entry.dram_bytes, entry.tiles))
+    return scored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """How often each operand is moved under a loop order."""
+
+    weights: int
+    inputs: int
+    spills: int  # of the outputs, as partial sums
+
+    def dram_bytes(self, weight_bytes: float, in_bytes: float, out_bytes: float, sum_bytes: float) -> float:
+        return weight_bytes * self.weights + in_bytes * self.inputs + out_bytes + 2 * self.spills * sum_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A mapping whose activations and outputs fit, its tiles and the input pixels that a pass over them loads."""
+
+    mapping: Mapping
+    tiles: int
+    in_pixels: int
+    moves: Moves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidates:
+    """All candidates in the order of enumeration, and the rows and channels that were tried."""
+
+    candidates: tuple[_Candidate, ...]
+    rows: tuple[int, ...]
+    channels: tuple[int, ...]
+
+
+@lru_cache(maxsize=256)  # networks repeat their layers, and no mask moves this
+def _candidates(layer: MatrixLayer, room: Capacity, vector: int, rows_per_bundle: int, halves: bool) -> _Candidates:
+    """Enumerate the mappings that fit but for their weights."""
     # the largest tile of each: a half that it has alone, or one that it shares with the next tile
     rooms = [
         replace(room, activation_words=room.activation_words // inputs, output_words=room.output_words // outputs)
         for inputs, outputs in itertools.product((1, 2) if halves else (1,), repeat=2)
     ]
-    widths = device.widths
     banks = room.banks
     high = rows_per_bundle
     whole = -(-layer.m // banks) * banks
@@ -79,12 +139,9 @@ def scored_mappings(
     while layer.groups * layer.ci >= banks and step > banks:
         step = max(banks, -(-step // 2 // banks) * banks)
         channel_choices.append(step)
-    sums = np.concatenate(([0.0], np.cumsum(row_bytes)))
-    scored: list[Scored] = []
-    choices = itertools.product(strip_choices(layer, device.vector), channel_choices, row_choices, rooms)
+    found: list[_Candidate] = []
+    choices = itertools.product(strip_choices(layer, vector), channel_choices, row_choices, rooms)
     for strips, channels, rows, held in choices:
-        if _heaviest_tile(sums, rows) * channels / layer.ci > room.weight_bytes:
-            continue
         tile = _tiles_that_fit(layer, rows, channels, strips, held)
         if tile is None:
             continue
@@ -93,18 +150,15 @@ def scored_mappings(
         if inputs > room.activation_words or outputs > room.output_words:
             continue
         count = trips(layer, base)
-        in_bytes = _input_pixels(layer, base) * layer.ci * widths.value_bytes
-        positions = layer.m * layer.p
+        in_pixels = _input_pixels(layer, base)
         steps = count["r"] * count["p"] * count["c"]
-        for order in _orders(layer, count):
-            total = dram_bytes(
-                order, count, float(sums[-1]), in_bytes, positions * widths.value_bytes, positions * widths.sum_bytes
+        found += [
+            _Candidate(
+                mapping=replace(base, order=order), tiles=steps, in_pixels=in_pixels, moves=moves_of(order, count)
             )
-            scored.append(Scored(dram_bytes=total, tiles=steps, mapping=replace(base, order=order)))
-    if not scored:
-        raise DeviceError(_nothing_fits(layer, device, room, sums, min(row_choices), min(channel_choices)))
-    scored.sort(key=lambda entry: (entry.dram_bytes, entry.tiles))
-    return scored
+            for order in _orders(layer, count)
+        ]
+    return _Candidates(candidates=tuple(found), rows=tuple(row_choices), channels=tuple(channel_choices))
 
 
 def strip_choices(layer: MatrixLayer, vector: int) -> list[tuple[int, int, int]]:
@@ -161,13 +215,8 @@ def _orders(layer: MatrixLayer, count: dict[str, int]) -> list[str]:
     return list(seen.values())
 
 
-def dram_bytes(
-    order: str, count: dict[str, int], weight_bytes: float, in_bytes: float, out_bytes: float, sum_bytes: float
-) -> float:
-    """Return the DRAM bytes of a loop order: an operand is loaded again whenever a loop outside one of its own turns.
-
-    ``out_bytes``: the finished outputs; ``sum_bytes``: the same positions as partial sums.
-    """
+def moves_of(order: str, count: dict[str, int]) -> Moves:
+    """Return how often operands move: one is loaded again whenever a loop outside one of its own turns."""
 
     def again(own: str) -> int:
         relevant = [loop for loop in own if count[loop] > 1]
@@ -175,8 +224,7 @@ def dram_bytes(
         inside = any(order.index(loop) > order.index(other) for loop in relevant)
         return count[other] if inside else 1
 
-    spills = again("rp") - 1
-    return weight_bytes * again("rc") + in_bytes * again("pc") + out_bytes + 2 * spills * sum_bytes
+    return Moves(weights=again("rc"), inputs=again("pc"), spills=again("rp") - 1)
 
 
 def _heaviest_tile(sums: npt.NDArray[np.float64], rows: int) -> float:

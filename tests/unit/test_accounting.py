@@ -21,7 +21,7 @@ from patterns.n_of_m import NOfM
 from patterns.unstructured import Unstructured
 from simulator.devices.gs_tcm import GS_TCM
 from simulator.schedule.layer_program import compile_layer
-from simulator.schedule.mapper import dram_bytes, mappings
+from simulator.schedule.mapper import mappings, moves_of
 from simulator.schedule.mapping import axes, capacity, parse_mapping, trips
 from simulator.schedule.program import Program
 from simulator.schedule.sources import plan_streams
@@ -152,9 +152,7 @@ def test_the_mappers_estimate_is_what_a_dense_program_moves(layer: MatrixLayer, 
     program = compile_matrix(trace, ROOMY, parse_mapping(text), plan_streams(trace, ROOMY, None, "packed"))
     mapping = twin.spelled(text)
     pixels = sum(twin.loaded_pixels(layer, tile) for tile in twin.tiles(layer, mapping))
-    estimate = layer.groups * dram_bytes(
-        order,
-        trips(layer, parse_mapping(text)),
+    estimate = layer.groups * moves_of(order, trips(layer, parse_mapping(text))).dram_bytes(
         layer.m * layer.k * VALUE,
         pixels * layer.ci * VALUE,
         layer.m * layer.p * VALUE,
