@@ -7,7 +7,7 @@ model that is not there) is raised. Left out: rows of layers, and where rows go 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,7 +15,7 @@ from costmodel.area import area
 from costmodel.spec import VALUE_BYTES, RooflineDevice
 from costmodel.tables.catalog import technology_named
 from costmodel.technology import TechnologyError
-from gatherline.device_fields import FieldValue, with_fields
+from gatherline.device_fields import with_fields
 from gatherline.digest import device_digest
 from gatherline.pipeline import run_layer
 from gatherline.report.columns import Row
@@ -25,7 +25,7 @@ from gatherline.rows import LayerOutcome, RunFacts, outcome, total_row
 from gatherline.shares import LISTS
 from gatherline.sweep.code_version import code_version
 from gatherline.sweep.columns import TOTAL_NAMES, point_row
-from gatherline.sweep.keys import base_values, changed, fields_json, model_name
+from gatherline.sweep.keys import fields_json, model_name
 from gatherline.sweep.point import LevelChoice, Machine, Task, run_request
 from gatherline.sweep.traced import TracedLevel, traced_level
 from patterns.base import PatternError
@@ -77,13 +77,12 @@ def _level(level: LevelChoice) -> TracedLevel:
 class _Base:
     device: Target
     digest: str
-    own: Mapping[str, FieldValue | None]
 
 
 @lru_cache(maxsize=64)
 def _base(name: str) -> _Base:
     device = device_named(name)
-    return _Base(device=device, digest=device_digest(device), own=base_values(device))
+    return _Base(device=device, digest=device_digest(device))
 
 
 def _built(machine: Machine, level: TracedLevel, request: RunRequest) -> _Run | str:
@@ -189,7 +188,7 @@ def _asked(task: Task, place: int, level: TracedLevel | None) -> Row:
         "device_hash": base.digest,
         "device_kind": base.device.kind,
         "model_kind": "cycle" if isinstance(base.device, Device) else "roofline",
-        "fields": fields_json(changed(machine.fields, base.own)),
+        "fields": fields_json(machine.fields),
         "dtype": options.dtype,
         "batch": of.model.batch if level is None else level.batch,
         "threads": options.threads,

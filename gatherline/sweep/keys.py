@@ -1,7 +1,8 @@
 """The content hash of a point: SHA-256 of the model's content, masks, options, device and version of the code.
 
-Files count by their content and name, never by where they lie. Fields equal to the base's leave no trace in a key, so
-the same machine asked for in two ways is one point. What points of one level, options and base share is hashed once.
+Files count by their content and name, never by where they lie. A field counts even where its value is the base's own:
+some change the machine by being set (a DRAM with a rate is flat), so whoever makes points leaves out those that do not.
+What points of one level, options and base share is hashed once.
 """
 
 from __future__ import annotations
@@ -34,11 +35,10 @@ class Keys:
 
     def __init__(self, level: LevelChoice, options: RunOptions, base: str) -> None:
         device = device_named(base)
-        self._own = base_values(device)
         shared = {
             "schema": SCHEMA,
             "version": code_version(),
-            "level": {**asdict(level), "model": _model(level.model), "ratios": _listed(level.ratios)},
+            "level": {**asdict(level), "model": _model(level.model), "ratios": listed(level.ratios)},
             "options": asdict(options),
             "device": device_digest(device),
         }
@@ -47,7 +47,7 @@ class Keys:
     def key(self, fields: Fields) -> str:
         """Return the key of the base with ``fields`` changed."""
         one = self._shared.copy()
-        one.update(fields_json(changed(fields, self._own)).encode())
+        one.update(fields_json(fields).encode())
         return one.hexdigest()
 
 
@@ -56,21 +56,9 @@ def base_values(device: Target) -> dict[str, FieldValue | None]:
     return {path: field.value for path, field in device_fields(device).items()}
 
 
-def changed(fields: Fields, own: Mapping[str, FieldValue | None]) -> list[tuple[str, FieldValue]]:
-    """Return the fields that differ from the base's ``own``, by rising path; a whole number stands for its float."""
-    found = []
-    for path, value in fields:
-        if isinstance(own.get(path), float) and type(value) is int:
-            value = float(value)
-        if path not in own or own[path] != value:
-            found.append((path, value))
-    found.sort()
-    return found
-
-
 def fields_json(fields: Fields) -> str:
-    """Return fields as one JSON object, fractions as "3/2"."""
-    return json.dumps(dict(fields), default=_plain)
+    """Return fields as one JSON object by rising path, fractions as "3/2"."""
+    return json.dumps(dict(fields), default=_plain, sort_keys=True)
 
 
 def _plain(value: object) -> str:
@@ -151,7 +139,7 @@ def _content_of(name: str, size: int, changed_ns: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _listed(ratios: str) -> list[str]:
+def listed(ratios: str) -> list[str]:
     """Return how ratios are shared: a file by its name and content. Raises OSError."""
     path = Path(ratios)
     return [path.name, _content(path)] if path.suffix in LISTS else [ratios]

@@ -2,9 +2,10 @@
 
 Every finished task is one transaction in a write-ahead log, so a process that is killed loses what it was computing and
 nothing else. After a power cut the last transactions may be gone too (synchronous = NORMAL), and the file is still
-sound. Several processes may write at once. A device field that varies is a column named by its path, which holds what
-each machine has, also where that is its base's own value. Left out: moving rows between stores; a file system without
-locks (some network ones).
+sound. Several processes may write at once. A device field that varies is a column named by its path: what was asked, or
+the base's own value; what follows from another field (a DRAM with a rate of its own is flat) shows in ``fields`` alone.
+The view ``rows`` is the sweep that ran last, with its points' numbers. Left out: moving rows between stores; a file
+system without locks (some network ones).
 """
 
 from __future__ import annotations
@@ -32,11 +33,20 @@ FILE = "sweep.sqlite"
 APPLICATION = 0x474C5350  # "GLSP": tells our files from other programs'
 BUSY_S = 60.0  # how long one writer waits for another
 CHUNK = 500  # keys in one question
+OF_MEMBERS = ("number", "accuracy")  # columns of a point that are of a sweep
 _SQL_TYPES = {"text": "TEXT", "int": "INTEGER", "float": "REAL", "bool": "INTEGER"}
 _FRACTION = re.compile(r"-?\d+/\d+")
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR")
 
-Member = tuple[int, str]  # the number of a point in its sweep, and its key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A point of a sweep: its number there and its key. ``accuracy``: what the user's table says of its masks."""
+
+    number: int
+    key: str
+    accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,24 +178,36 @@ class Store:
             if rows:
                 self._insert(rows)
             self._database.executemany(
-                "INSERT INTO members (sweep, number, key) VALUES (?, ?, ?) "
-                "ON CONFLICT (sweep, number) DO UPDATE SET key = excluded.key WHERE key <> excluded.key",
-                [(sweep, number, key) for number, key in members],
+                "INSERT INTO members (sweep, number, key, accuracy) VALUES (?, ?, ?, ?) ON CONFLICT (sweep, number) DO "
+                "UPDATE SET key = excluded.key, accuracy = excluded.accuracy "
+                "WHERE key <> excluded.key OR accuracy IS NOT excluded.accuracy",
+                [(sweep, member.number, member.key, member.accuracy) for member in members],
             )
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns of ``in_order``."""
-        return ("number", *NAMES, *self.field_columns)
+        return (*OF_MEMBERS, *NAMES, *self.field_columns)
 
     def in_order(self, sweep: int, columns: Sequence[str] | None = None) -> Iterator[Row]:
         """Yield the rows of a sweep by rising number, in constant memory; ``columns``: these alone."""
         names = tuple(columns or self.columns())
-        own = ", ".join(f"members.{_quote(name)}" if name == "number" else f"points.{_quote(name)}" for name in names)
         asked = self._database.execute(
-            f"SELECT {own} FROM members JOIN points USING (key) WHERE sweep = ? ORDER BY number", (sweep,)
+            f"SELECT {_selected(names)} FROM members JOIN points USING (key) WHERE sweep = ? ORDER BY number", (sweep,)
         )
         for values in asked:
             yield _row(names, values)
+
+    def numbered(self, sweep: int, numbers: Sequence[int]) -> Iterator[Row]:
+        """Yield the rows of these points of a sweep that are there, with all their columns, in no order."""
+        names = self.columns()
+        for start in range(0, len(numbers), CHUNK):
+            part = numbers[start : start + CHUNK]
+            places = ", ".join("?" * len(part))
+            for values in self._database.execute(
+                f"SELECT {_selected(names)} FROM members JOIN points USING (key) WHERE sweep = ? AND number IN ({places})",
+                (sweep, *part),
+            ):
+                yield _row(names, values)
 
     def field_types(self) -> dict[str, str]:
         """Return for each column of a field what its values are: int, float or text."""
@@ -309,8 +331,10 @@ def _create(database: sqlite3.Connection) -> None:
             "CREATE TABLE IF NOT EXISTS bases (hash TEXT PRIMARY KEY NOT NULL, name TEXT, fields TEXT)",
             "CREATE TABLE IF NOT EXISTS sweeps (sweep INTEGER PRIMARY KEY, digest TEXT UNIQUE, name TEXT, spec TEXT, "
             "version TEXT, points INTEGER, ran INTEGER)",
-            "CREATE TABLE IF NOT EXISTS members (sweep INTEGER, number INTEGER, key TEXT, "
+            "CREATE TABLE IF NOT EXISTS members (sweep INTEGER, number INTEGER, key TEXT, accuracy REAL, "
             "PRIMARY KEY (sweep, number)) WITHOUT ROWID",
+            "CREATE VIEW IF NOT EXISTS rows AS SELECT members.number, members.accuracy, points.* FROM members JOIN "
+            "points USING (key) WHERE members.sweep = (SELECT sweep FROM sweeps ORDER BY ran DESC LIMIT 1)",
             f"PRAGMA application_id = {APPLICATION}",
         ):
             database.execute(statement)
@@ -352,6 +376,10 @@ def _cell(value: object) -> object:
     if isinstance(value, str) and _FRACTION.fullmatch(value):
         return float(Fraction(value))
     return value
+
+
+def _selected(names: Iterable[str]) -> str:
+    return ", ".join(f"{'members' if name in OF_MEMBERS else 'points'}.{_quote(name)}" for name in names)
 
 
 def _quote(name: str) -> str:

@@ -1,0 +1,199 @@
+"""Runs a sweep into a folder: computes the points that its store lacks, and says which are best.
+
+What was computed stays whatever happens, and the same call goes on from there. Rows come out the same on any number of
+workers. Left out: what a point costs (``evaluate.py``), and reading specs (``spec.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gatherline.digest import device_digest
+from gatherline.progress import Progress, SilentProgress
+from gatherline.report.columns import Row
+from gatherline.request import device_named
+from gatherline.request_error import RequestError
+from gatherline.sweep.accuracy import Accuracy
+from gatherline.sweep.code_version import code_version
+from gatherline.sweep.keys import listed, model_digest, model_name
+from gatherline.sweep.local import Executor, LocalProcesses, ThisProcess
+from gatherline.sweep.objective import Constraint, Objective
+from gatherline.sweep.planning import Plan, blocks_of
+from gatherline.sweep.point import Point
+from gatherline.sweep.points import Block, Grid
+from gatherline.sweep.store import FILE, Store
+
+BLOCK = 2000  # points that are looked up at a time
+MOST_WORKERS = 1024
+
+
+class Search(Protocol):
+    """A method that chooses points as results come in."""
+
+    def ask(self) -> list[Point]:
+        """Return the next batch, [] at the end."""
+        ...
+
+    def tell(self, results: Sequence[Mapping[str, object]]) -> None:
+        """Take the rows of that batch, in its order."""
+        ...
+
+
+class Spec(Protocol):
+    """What a sweep needs of its spec. ``text``: what the user wrote."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def grid(self) -> Grid: ...
+    @property
+    def objectives(self) -> tuple[Objective, ...]: ...
+    @property
+    def constraints(self) -> tuple[Constraint, ...]: ...
+    @property
+    def accuracy(self) -> Accuracy | None: ...
+
+    def blocks(self, most: int) -> Iterator[Block]: ...
+
+    def search(self) -> Search | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepResult:
+    """How a sweep went. ``points``: of the sweep; ``computed`` now, ``found`` in the store, ``refused`` of the new."""
+
+    folder: Path
+    name: str
+    sweep: int
+    points: int
+    computed: int
+    found: int
+    refused: int
+    seconds: float
+
+    @property
+    def store(self) -> Path:
+        return self.folder / FILE
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows in the order of the points, from the store."""
+        with Store.open(self.folder, create=False) as store:
+            yield from store.in_order(self.sweep)
+
+
+class SweepInterrupted(KeyboardInterrupt):
+    """Ctrl-C: ``stored`` points of the sweep are in the store, and the same command goes on from there."""
+
+    def __init__(self, folder: Path, stored: int) -> None:
+        super().__init__()
+        self.folder = folder
+        self.stored = stored
+
+
+def sweep(
+    spec: Spec,
+    folder: Path,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+) -> SweepResult:
+    """Compute the points of ``spec`` that ``folder`` lacks, in ``workers`` processes, 1 being this one.
+
+    Raises RequestError, ModelError and DeviceError for what is wrong with the sweep as a whole, OSError for a full
+    disk, WorkerLostError, SweepInterrupted; what was stored before stays.
+    """
+    if not 1 <= workers <= MOST_WORKERS:
+        raise RequestError(f"workers is {workers}, and must be from 1 to {MOST_WORKERS}")
+    shown, begun = progress or SilentProgress(), time.monotonic()
+    with Store.open(folder) as store, _executor(workers, scheduler) as executor:
+        number = store.begin(
+            _digest(spec), name=spec.name, spec=spec.text, version=code_version(), points=spec.count
+        )
+        store.add_field_columns(_paths(spec.grid))
+        plan = Plan(
+            store=store,
+            sweep=number,
+            accuracy=None if spec.accuracy is None else spec.accuracy.of,
+            told=lambda count: shown.step(_pace(plan, begun), count),
+        )
+        shown.start(spec.count, spec.name)
+        try:
+            search = spec.search()
+            if search is None:
+                _compute(plan, executor, spec.blocks(BLOCK))
+            else:
+                _follow(search, plan, executor)
+        except KeyboardInterrupt:
+            raise SweepInterrupted(folder, store.members(number)) from None
+        finally:
+            shown.stop()
+        points = store.members(number)
+    return SweepResult(
+        folder=folder, name=spec.name, sweep=number, points=points, computed=plan.computed, found=plan.found,
+        refused=plan.refused, seconds=time.monotonic() - begun,
+    )  # fmt: skip
+
+
+def default_workers() -> int:
+    """Return a worker for each processor that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
+    if scheduler is not None:
+        raise RequestError(f"--scheduler is {scheduler}: not there yet")
+    yield ThisProcess() if workers == 1 else LocalProcesses(workers)
+
+
+def _compute(plan: Plan, executor: Executor, blocks: Iterable[Block]) -> None:
+    for task, rows in executor.run(plan.tasks(blocks)):
+        plan.store_rows(task, rows)
+
+
+def _follow(search: Search, plan: Plan, executor: Executor) -> None:
+    """Compute batch after batch. Rows are told from the store, so that a resumed search asks the same again."""
+    while points := search.ask():
+        _compute(plan, executor, blocks_of(points))
+        rows = {row["number"]: row for row in plan.store.numbered(plan.sweep, [point.number for point in points])}
+        search.tell([rows[point.number] for point in points])
+
+
+def _digest(spec: Spec) -> str:
+    """Return what tells sweeps apart: the spec, the files that it names, and the version of the code."""
+    grid = spec.grid
+    contents = [
+        [[model_name(model.model), model_digest(model)] for model in grid.models],
+        [device_digest(device_named(device.base)) for device in grid.devices],
+        [listed(mask.ratios) for mask in grid.masks],
+        [] if spec.accuracy is None else [[*key, value] for key, value in spec.accuracy.table.items()],
+    ]
+    return hashlib.sha256(json.dumps([spec.text, code_version(), contents]).encode()).hexdigest()
+
+
+def _paths(grid: Grid) -> list[str]:
+    """Return the fields that vary."""
+    return [
+        path
+        for device in grid.devices
+        for path in (*(path for path, _ in device.axes), *(path for path, _ in device.follow))
+    ]
+
+
+def _pace(plan: Plan, begun: float) -> str:
+    """Return how fast points are computed, those that were there left out."""
+    seconds = time.monotonic() - begun
+    return f"{plan.computed / seconds:.3g} points/s" if plan.computed else "looking up"
