@@ -10,64 +10,27 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from gatherline.digest import device_digest
 from gatherline.progress import Progress, SilentProgress
 from gatherline.report.columns import Row
 from gatherline.request import device_named
 from gatherline.request_error import RequestError
-from gatherline.sweep.accuracy import Accuracy
 from gatherline.sweep.code_version import code_version
-from gatherline.sweep.keys import listed, model_digest, model_name
+from gatherline.sweep.keys import listed_content
+from gatherline.sweep.level_key import model_content
 from gatherline.sweep.local import Executor, LocalProcesses, ThisProcess
-from gatherline.sweep.objective import Constraint, Objective
 from gatherline.sweep.planning import Plan, blocks_of
-from gatherline.sweep.point import Point
-from gatherline.sweep.points import Block, Grid
+from gatherline.sweep.points import Block
+from gatherline.sweep.spec import Search, SweepSpec
 from gatherline.sweep.store import FILE, Store
 
 BLOCK = 2000  # points that are looked up at a time
 MOST_WORKERS = 1024
-
-
-class Search(Protocol):
-    """A method that chooses points as results come in."""
-
-    def ask(self) -> list[Point]:
-        """Return the next batch, [] at the end."""
-        ...
-
-    def tell(self, results: Sequence[Mapping[str, object]]) -> None:
-        """Take the rows of that batch, in its order."""
-        ...
-
-
-class Spec(Protocol):
-    """What a sweep needs of its spec. ``text``: what the user wrote."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def count(self) -> int: ...
-    @property
-    def grid(self) -> Grid: ...
-    @property
-    def objectives(self) -> tuple[Objective, ...]: ...
-    @property
-    def constraints(self) -> tuple[Constraint, ...]: ...
-    @property
-    def accuracy(self) -> Accuracy | None: ...
-
-    def blocks(self, most: int) -> Iterator[Block]: ...
-
-    def search(self) -> Search | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +66,7 @@ class SweepInterrupted(KeyboardInterrupt):
 
 
 def sweep(
-    spec: Spec,
+    spec: SweepSpec,
     folder: Path,
     *,
     workers: int = 1,
@@ -119,10 +82,12 @@ def sweep(
         raise RequestError(f"workers is {workers}, and must be from 1 to {MOST_WORKERS}")
     shown, begun = progress or SilentProgress(), time.monotonic()
     with Store.open(folder) as store, _executor(workers, scheduler) as executor:
+        for device in spec.grid.devices:
+            store.know_base(device_named(device.base))
         number = store.begin(
             _digest(spec), name=spec.name, spec=spec.text, version=code_version(), points=spec.count
         )
-        store.add_field_columns(_paths(spec.grid))
+        store.add_field_columns(spec.swept)
         plan = Plan(
             store=store,
             sweep=number,
@@ -131,11 +96,10 @@ def sweep(
         )
         shown.start(spec.count, spec.name)
         try:
-            search = spec.search()
-            if search is None:
-                _compute(plan, executor, spec.blocks(BLOCK))
+            if spec.searches:
+                _follow(spec.search(), plan, executor)
             else:
-                _follow(search, plan, executor)
+                _compute(plan, executor, spec.tasks(BLOCK))
         except KeyboardInterrupt:
             raise SweepInterrupted(folder, store.members(number)) from None
         finally:
@@ -172,25 +136,16 @@ def _follow(search: Search, plan: Plan, executor: Executor) -> None:
         search.tell([rows[point.number] for point in points])
 
 
-def _digest(spec: Spec) -> str:
+def _digest(spec: SweepSpec) -> str:
     """Return what tells sweeps apart: the spec, the files that it names, and the version of the code."""
     grid = spec.grid
     contents = [
-        [[model_name(model.model), model_digest(model)] for model in grid.models],
+        [model_content(model) for model in grid.models],
         [device_digest(device_named(device.base)) for device in grid.devices],
-        [listed(mask.ratios) for mask in grid.masks],
+        [listed_content(mask.ratios) for mask in grid.masks],
         [] if spec.accuracy is None else [[*key, value] for key, value in spec.accuracy.table.items()],
     ]
     return hashlib.sha256(json.dumps([spec.text, code_version(), contents]).encode()).hexdigest()
-
-
-def _paths(grid: Grid) -> list[str]:
-    """Return the fields that vary."""
-    return [
-        path
-        for device in grid.devices
-        for path in (*(path for path, _ in device.axes), *(path for path, _ in device.follow))
-    ]
 
 
 def _pace(plan: Plan, begun: float) -> str:
