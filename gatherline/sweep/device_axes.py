@@ -19,7 +19,7 @@ from gatherline.request import Target
 from gatherline.request_error import RequestError
 from gatherline.sweep.axis import Axis, Choices, Interval, Kind
 from patterns.names import nearest
-from simulator.device_file import ALL_TIMINGS
+from simulator.memory.timings import ALL_TIMINGS
 from simulator.spec import DeviceError
 
 Fields = tuple[tuple[str, FieldValue], ...]

@@ -41,7 +41,7 @@ def texts(value: object, name: str) -> tuple[str, ...]:
     """Return texts of a value or list, each once; () for None."""
     if value is None:
         return ()
-    found = _values(value, Kind(form="text"), name)
+    found: tuple[str, ...] = _values(value, Kind(form="text"), name)
     for text in found:
         if not text.strip() or not text.isprintable():
             raise RequestError(f"{name} is {shown(text)}, and must be text of printable letters")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gatherline.device_fields import FieldValue
 from gatherline.request_error import RequestError
-from gatherline.sweep.axis import Axis, Choices
+from gatherline.sweep.axis import Axis, Choices, Interval
 from gatherline.sweep.objective import Aims, excess_of, measured, objectives_of
 from gatherline.sweep.point import LevelChoice, Machine, Point, RunOptions
 from gatherline.sweep.points import Grid, level_choice, rounded_sparsity
@@ -53,8 +53,7 @@ class OptunaSearch:
         self._asked = 0
         self._told: dict[Key, Mapping[str, object]] = {}
         self._batch: list[tuple[Key, list[optuna.Trial]]] = []
-        with _quiet():
-            self._study = _study(aims, method)
+        self._study = _study(aims, method)
 
     def ask(self) -> list[Point]:
         """Return the next batch: points that were not asked for before. [] when the search is done."""
@@ -103,11 +102,18 @@ class OptunaSearch:
 
 def _study(aims: Aims, method: Settings) -> optuna.Study:
     try:
-        import optuna
+        import optuna  # noqa: F401 - here, since it sets up its log when it is imported
     except ImportError:
         raise RequestError(
             f"method {method.name} needs Optuna, which is not installed: pip install 'gatherline[search]'"
         ) from None
+    with _quiet():
+        return _new_study(aims, method)
+
+
+def _new_study(aims: Aims, method: Settings) -> optuna.Study:
+    import optuna
+
     bounds = _violations if aims.constraints else None
     sampler: optuna.samplers.BaseSampler
     if method.name == "nsga2":
@@ -133,7 +139,9 @@ def _suggested(trial: optuna.Trial, grid: Grid, number: int) -> Point:
     mask = grid.masks[_category(trial, "mask", len(grid.masks))]
     sparsity = mask.sparsity
     if mask.varies:
-        sparsity = rounded_sparsity(float(_value(trial, "sparsity", grid.sparsities)))
+        sparsity = float(_value(trial, "sparsity", grid.sparsities))
+        if isinstance(grid.sparsities, Interval):
+            sparsity = rounded_sparsity(sparsity)
     options = grid.options[_category(trial, "options", len(grid.options))]
     at = _category(trial, "device", len(grid.devices))
     device = grid.devices[at]
@@ -159,12 +167,11 @@ def _value(trial: optuna.Trial, name: str, axis: Axis) -> Any:
     return _within(trial, name, axis)
 
 
-def _within(trial: optuna.Trial, name: str, axis: Any) -> FieldValue:
+def _within(trial: optuna.Trial, name: str, axis: Interval) -> FieldValue:
     log = axis.scale == "log"
     if axis.form == "whole":
         return int(trial.suggest_int(name, int(axis.low), int(axis.high), log=log))
-    near: FieldValue = axis.near(trial.suggest_float(name, float(axis.low), float(axis.high), log=log))
-    return near
+    return axis.near(trial.suggest_float(name, float(axis.low), float(axis.high), log=log))
 
 
 @contextmanager
