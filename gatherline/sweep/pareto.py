@@ -81,7 +81,7 @@ def worst(values: ArrayLike, maximise: Sequence[bool] = ()) -> Floats:
     costs = costs[np.isfinite(costs).all(axis=1)]
     if not len(costs):
         raise ValueError("no point has a finite value in every objective, so none is worst")
-    return costs.max(axis=0) * _signs(costs.shape[1], maximise)
+    return np.asarray(costs.max(axis=0) * _signs(costs.shape[1], maximise))
 
 
 def _signs(objectives: int, maximise: Sequence[bool]) -> Floats:
@@ -94,14 +94,14 @@ def _costs(values: ArrayLike, maximise: Sequence[bool]) -> Floats:
     given = np.asarray(values, dtype=np.float64)
     if given.ndim != 2 or given.shape[1] == 0:
         raise ValueError(f"values have shape {given.shape}, and must be [points, objectives]")
-    return given * _signs(given.shape[1], maximise) + 0.0  # -0.0 and 0.0 are one value
+    return np.asarray(given * _signs(given.shape[1], maximise) + 0.0)  # -0.0 and 0.0 are one value
 
 
 # each takes distinct points in rising order of their first objective, then second ..., and says which are on the front
 
 
 def _front_1d(costs: Floats) -> NDArray[np.bool_]:
-    return np.arange(len(costs)) == 0
+    return np.asarray(np.arange(len(costs)) == 0)
 
 
 def _front_2d(costs: Floats) -> NDArray[np.bool_]:

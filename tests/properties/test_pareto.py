@@ -1,4 +1,4 @@
-"""Fronts, hypervolumes and knees against their definitions: every pair compared, boxes counted by inclusion-exclusion."""
+"""Fronts, hypervolumes and knees against their definitions: each pair compared, boxes by inclusion-exclusion."""
 
 from __future__ import annotations
 
