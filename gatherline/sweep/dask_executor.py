@@ -1,10 +1,10 @@
 """Tasks of a sweep on the workers of a Dask cluster: a scheduler somewhere, or one that this process starts.
 
 Tasks go out a few for each thread of the cluster, rows come back as tasks complete, in any order. The masks of a level
-are made once, by one worker or, where its files are on this machine only, here; each worker gets them once. A task whose
-worker is lost runs again elsewhere, and workers that join later get their share; after ``ALLOWED_LOSSES`` deaths on one
-task it is an error that names its points. Dask's messages are Python's pickles, so a cluster is to be trusted as
-this process is. Left out: starting workers on other machines (docs/cluster.md shows how).
+are made once, by one worker or, where its files are on this machine only, here; each worker gets them once. A lost
+worker's task runs again elsewhere, workers that join later get their share; after ``ALLOWED_LOSSES`` deaths on one task
+it is an error that names its points. Dask's messages are Python's pickles: trust a cluster as you trust this process.
+Left out: starting workers on other machines (docs/cluster.md shows how).
 """
 
 from __future__ import annotations
