@@ -1,0 +1,53 @@
+"""The version of all that decides a row: the package's, and a digest of the sources and data that rows come from.
+
+A changed model must never find rows of the one before it. Left out: third-party packages, whose versions a store says
+beside its sweeps, and code that only reads, shows or stores rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import costmodel
+import gatherline
+import patterns
+import simulator
+import traces
+
+WHOLE = (patterns, traces, simulator, costmodel)
+SUFFIXES = (".py", ".toml", ".csv", ".json", ".onnx")
+# of gatherline what ``evaluate`` runs through; a test compares this with what it imports
+DECIDING = (
+    "best_encoding.py", "device_fields.py", "digest.py", "energy_columns.py", "fpga_engine.py", "knobs.py",
+    "levels.py", "loading.py", "pipeline.py", "request.py", "rows.py", "shares.py", "total_band.py",
+    "report/columns.py", "report/files.py", "sweep/columns.py", "sweep/evaluate.py", "sweep/point.py",
+    "sweep/traced.py", "models/digits.onnx",
+)  # fmt: skip
+
+
+@cache
+def code_version() -> str:
+    """Return the version, as "0.1.0+3f5a0c9d12ab4e67"."""
+    digest = hashlib.sha256()
+    for path, name in _files():
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{name} {content}\n".encode())
+    return f"{version('gatherline')}+{digest.hexdigest()[:16]}"
+
+
+def _files() -> list[tuple[Path, str]]:
+    """Return every file that counts with its name, in the order of names."""
+    found = []
+    for package in WHOLE:
+        root = Path(package.__path__[0])
+        found += [
+            (path, f"{package.__name__}/{path.relative_to(root).as_posix()}")
+            for path in root.rglob("*")
+            if path.suffix in SUFFIXES and path.is_file()
+        ]
+    home = Path(gatherline.__path__[0])
+    found += [(home / name, f"gatherline/{name}") for name in DECIDING]
+    return sorted(found, key=lambda entry: entry[1])

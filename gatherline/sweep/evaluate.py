@@ -1,0 +1,201 @@
+"""From a task to its rows: a level is traced once, and each of its layers runs on all machines before the next does.
+
+A row holds what the total row of ``simulate run`` holds, to the last bit: both come from the same functions. A machine
+that cannot be, or cannot run the level, becomes a refused row with the reason; what is wrong for the whole sweep (a
+model that is not there) is raised. Left out: rows of layers, and where rows go (``store.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from costmodel.area import area
+from costmodel.spec import VALUE_BYTES, RooflineDevice
+from costmodel.tables.catalog import technology_named
+from costmodel.technology import TechnologyError
+from gatherline.device_fields import FieldValue, with_fields
+from gatherline.digest import device_digest
+from gatherline.pipeline import run_layer
+from gatherline.report.columns import Row
+from gatherline.report.files import plain
+from gatherline.request import RequestError, RunRequest, Target, device_named, with_dtype
+from gatherline.rows import LayerOutcome, RunFacts, outcome, total_row
+from gatherline.shares import LISTS
+from gatherline.sweep.code_version import code_version
+from gatherline.sweep.columns import TOTAL_NAMES, point_row
+from gatherline.sweep.keys import base_values, changed, fields_json, model_name
+from gatherline.sweep.point import LevelChoice, Machine, Task, run_request
+from gatherline.sweep.traced import TracedLevel, traced_level
+from patterns.base import PatternError
+from patterns.encodings.base import EncodingError
+from simulator.simulate import Programs
+from simulator.spec import Device, DeviceError
+from traces.ratios import RatioError
+
+OF_A_POINT = (DeviceError, EncodingError, PatternError)  # of one machine: the others of its task go on
+OF_A_LEVEL = (PatternError, RatioError, RequestError)  # of masks that this model cannot have, on any machine
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One machine of a task under way. ``refused``: why it stopped."""
+
+    device: Target
+    outcomes: list[LayerOutcome]
+    refused: str = ""
+
+
+def evaluate(task: Task) -> list[Row]:
+    """Return the row of every machine of ``task``, in its order. Raises ModelError and OSError."""
+    request = run_request(task.level, task.options)
+    try:
+        level = _level(task.level)
+    except OF_A_LEVEL as error:
+        return [_refused(task, place, str(error), None) for place in range(len(task.machines))]
+    built = [_built(machine, level, request) for machine in task.machines]
+    runs = {place: run for place, run in enumerate(built) if isinstance(run, _Run)}
+    _run_layers(list(runs.values()), level, request)
+    rows = []
+    for place, run in enumerate(built):
+        refused = run if isinstance(run, str) else run.refused
+        if isinstance(run, str) or refused:
+            rows.append(_refused(task, place, refused, level))
+        else:
+            rows.append(_finished(task, place, run, level, request))
+    return rows
+
+
+@lru_cache(maxsize=1)
+def _level(level: LevelChoice) -> TracedLevel:
+    """The level that ran last is kept: tasks of one level follow one another."""
+    return traced_level(level, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Base:
+    device: Target
+    digest: str
+    own: Mapping[str, FieldValue | None]
+
+
+@lru_cache(maxsize=64)
+def _base(name: str) -> _Base:
+    device = device_named(name)
+    return _Base(device=device, digest=device_digest(device), own=base_values(device))
+
+
+def _built(machine: Machine, level: TracedLevel, request: RunRequest) -> _Run | str:
+    """Return a machine ready to run, or why it cannot be."""
+    base = _base(machine.base).device
+    try:
+        device = with_dtype(with_fields(base, dict(machine.fields)) if machine.fields else base, request.dtype)
+        if isinstance(device, RooflineDevice) and request.dtype not in device.dtypes:
+            return f"dtype is {request.dtype!r}, and {device.name} has {', '.join(device.dtypes)}"
+        return _Run(device=level.built(device, request), outcomes=[])
+    except OF_A_POINT as error:
+        return str(error)
+
+
+def _run_layers(runs: Sequence[_Run], level: TracedLevel, request: RunRequest) -> None:
+    """Run every layer on every machine. The masks of one layer, and its programs, are held at a time."""
+    for trace in level.traces():
+        programs: Programs = {}
+        for run in runs:
+            if run.refused:
+                continue
+            try:
+                run.outcomes.append(outcome(trace, run_layer(request, trace, run.device, programs)))
+            except OF_A_POINT as error:
+                run.refused = str(error)
+                run.outcomes.clear()
+
+
+def _facts(level: TracedLevel, device: Target, request: RunRequest) -> RunFacts:
+    return RunFacts(
+        model=level.model,
+        pattern=level.pattern,
+        sparsity_target=level.sparsity_target,
+        device=device,
+        dtype=request.dtype,
+        batch=level.batch,
+        threads=request.threads if device.kind in ("mobile_cpu", "cpu") else 1,
+        synthetic=level.synthetic,
+        activation_peak_bytes=level.activation_peak_elements * VALUE_BYTES[request.dtype],
+        unsupported=level.unsupported,
+        ratios=request.ratios,
+        layer_targets=level.layer_targets,
+        technology=technology_named(request.technology),
+    )
+
+
+def _finished(task: Task, place: int, run: _Run, level: TracedLevel, request: RunRequest) -> Row:
+    try:
+        total = total_row(_facts(level, run.device, request), run.outcomes)
+    except DeviceError as error:  # a count beyond what a row holds
+        return _refused(task, place, str(error), level)
+    found = {name: plain(total[name]) for name in TOTAL_NAMES}
+    return point_row(
+        {
+            **_asked(task, place, level),
+            **found,
+            "threads": total["threads"],
+            "storage_bytes": stored_bytes(total),
+            **_area(run.device, request),
+            "kept_l1": level.kept_l1,
+            "kept_l2": level.kept_l2,
+        }
+    )
+
+
+def stored_bytes(total: Row) -> int:
+    """Return the bytes of stored weights: values and indices."""
+    values, indices = total["weight_bytes"], total["index_bytes"]
+    assert isinstance(values, int) and isinstance(indices, int)
+    return values + indices
+
+
+def _area(device: Target, request: RunRequest) -> dict[str, object]:
+    if not isinstance(device, Device):
+        return {}
+    try:
+        return {"area_mm2": area(device, technology_named(request.technology)).total_mm2}
+    except TechnologyError as error:
+        return {"area_note": str(error)}
+
+
+def _refused(task: Task, place: int, why: str, level: TracedLevel | None) -> Row:
+    return point_row({**_asked(task, place, level), "refused": " ".join(why.split())})
+
+
+def _asked(task: Task, place: int, level: TracedLevel | None) -> Row:
+    """Return the columns that say what the point is. ``level`` None: its masks could not be made."""
+    of, options, machine = task.level, task.options, task.machines[place]
+    base = _base(machine.base)
+    listed = of.ratios.endswith(LISTS)
+    return {
+        "key": task.keys[place],
+        "model": model_name(of.model.model) if level is None else level.model,
+        "level": of.model.level,
+        "seed": of.model.seed,
+        "input_shape": of.model.input_shape,
+        "pattern": of.pattern if level is None else level.pattern,
+        "sparsity_target": of.sparsity if level is None else level.sparsity_target,
+        "ratios": model_name(of.ratios) if listed else of.ratios,
+        "match": of.match,
+        "prune_all": of.prune_all,
+        "device": base.device.name,
+        "device_hash": base.digest,
+        "device_kind": base.device.kind,
+        "model_kind": "cycle" if isinstance(base.device, Device) else "roofline",
+        "fields": fields_json(changed(machine.fields, base.own)),
+        "dtype": options.dtype,
+        "batch": of.model.batch if level is None else level.batch,
+        "threads": options.threads,
+        "encoding": options.encoding,
+        "order": options.order,
+        "mapping": options.mapping,
+        "technology": options.technology,
+        "version": code_version(),
+    }
