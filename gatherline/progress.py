@@ -43,7 +43,14 @@ class RichProgress:
     def start(self, total: int, what: str) -> None:
         """Show a bar of ``total`` steps."""
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self.stop()
         self._bar = Progress(

@@ -130,6 +130,7 @@ def _finished(task: Task, place: int, run: _Run, level: TracedLevel, request: Ru
             **_asked(task, place, level),
             **found,
             "threads": total["threads"],
+            "clock_hz": run.device.clock_hz if isinstance(run.device, Device) else total["clock_hz"],
             "storage_bytes": stored_bytes(total),
             **_area(run.device, request),
             "kept_l1": level.kept_l1,
@@ -141,7 +142,8 @@ def _finished(task: Task, place: int, run: _Run, level: TracedLevel, request: Ru
 def stored_bytes(total: Row) -> int:
     """Return the bytes of stored weights: values and indices."""
     values, indices = total["weight_bytes"], total["index_bytes"]
-    assert isinstance(values, int) and isinstance(indices, int)
+    assert isinstance(values, int)
+    assert isinstance(indices, int)
     return values + indices
 
 

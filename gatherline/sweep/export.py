@@ -41,10 +41,8 @@ def export(folder: Path, out: Path) -> Exported:
         aside = out.with_name(f".{out.name}.{os.getpid()}.aside")
         rows = store.in_order(record.number)
         try:
-            if out.suffix == ".csv":
-                written = _write_csv(aside, store, rows)
-            else:
-                written = _write_parquet(aside, store, rows)
+            write = _write_csv if out.suffix == ".csv" else _write_parquet
+            written = write(aside, store, rows)
             os.replace(aside, out)
         finally:
             aside.unlink(missing_ok=True)
@@ -71,7 +69,11 @@ def _write_parquet(path: Path, store: Store, rows: Iterator[Row]) -> int:
             f"-o is {path.name.split('.')[1]}.parquet, and needs the extra parquet: pip install 'gatherline[parquet]'"
         ) from None
     types = {"text": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64(), "bool": pyarrow.bool_()}
-    kinds = {"number": "int", "accuracy": "float", **{column.name: column.type for column in POINT_COLUMNS}}
+    kinds: dict[str, str] = {
+        "number": "int",
+        "accuracy": "float",
+        **{column.name: column.type for column in POINT_COLUMNS},
+    }
     kinds |= store.field_types()
     schema = pyarrow.schema([(name, types[kinds[name]]) for name in store.columns()])
     written = 0

@@ -1,4 +1,4 @@
-"""From the points of a sweep to tasks: what the store has is left out, what is left is cut so that a task lasts seconds.
+"""From the points of a sweep to tasks: what the store has is left out, the rest cut so that a task lasts seconds.
 
 A sweep that is killed loses the tasks under way, so they are short; a worker that gets one pays for its masks, so they
 are not shorter. How many points make a task is learned while the sweep runs and changes no row.

@@ -33,7 +33,8 @@ class Summary:
 
 def summary(store: Store, sweep: int, spec: SweepSpec) -> Summary:
     """Return what the stored points of ``sweep`` come to."""
-    names = list(dict.fromkeys(aim.name for aim in (*spec.objectives, *spec.constraints)))
+    aims = [objective.name for objective in spec.objectives] + [constraint.name for constraint in spec.constraints]
+    names = list(dict.fromkeys(aims))
     numbers: list[int] = []
     values: list[list[float]] = []
     points = refused = excluded = 0

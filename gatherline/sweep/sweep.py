@@ -28,7 +28,9 @@ from gatherline.sweep.planning import Plan, blocks_of
 from gatherline.sweep.points import Block
 from gatherline.sweep.spec import Search, SweepSpec
 from gatherline.sweep.store import FILE, Store
+from gatherline.sweep.summary import Summary, summary
 
+SCHEMA = 1  # of what --json prints
 BLOCK = 2000  # points that are looked up at a time
 MOST_WORKERS = 1024
 
@@ -64,6 +66,11 @@ class SweepInterrupted(KeyboardInterrupt):
         self.folder = folder
         self.stored = stored
 
+    @property
+    def told(self) -> str:
+        """What a user should know."""
+        return f"{self.stored} points are stored in {self.folder}; the same command goes on from there"
+
 
 def sweep(
     spec: SweepSpec,
@@ -84,9 +91,7 @@ def sweep(
     with Store.open(folder) as store, _executor(workers, scheduler) as executor:
         for device in spec.grid.devices:
             store.know_base(device_named(device.base))
-        number = store.begin(
-            _digest(spec), name=spec.name, spec=spec.text, version=code_version(), points=spec.count
-        )
+        number = store.begin(_digest(spec), name=spec.name, spec=spec.text, version=code_version(), points=spec.count)
         store.add_field_columns(spec.swept)
         plan = Plan(
             store=store,
@@ -109,6 +114,21 @@ def sweep(
         folder=folder, name=spec.name, sweep=number, points=points, computed=plan.computed, found=plan.found,
         refused=plan.refused, seconds=time.monotonic() - begun,
     )  # fmt: skip
+
+
+def found_in(result: SweepResult, spec: SweepSpec) -> Summary:
+    """Return the best points and the front of a sweep that ran."""
+    with Store.open(result.folder, create=False) as store:
+        return summary(store, result.sweep, spec)
+
+
+def rows_json(result: SweepResult) -> Iterator[str]:
+    """Yield what ``--json`` prints, a row on each line: one object with schema, manifest and rows."""
+    manifest = {"version": code_version(), "sweep": result.name, "points": result.points}
+    yield f'{{"schema": {SCHEMA}, "manifest": {json.dumps(manifest)}, "rows": [\n'
+    for at, row in enumerate(result.rows()):
+        yield f"{',' if at else ''}{json.dumps(row, allow_nan=False)}\n"
+    yield "]}\n"
 
 
 def default_workers() -> int:
