@@ -27,7 +27,8 @@ from gatherline.sweep.local import Executor, LocalProcesses, ThisProcess
 from gatherline.sweep.planning import Plan, blocks_of
 from gatherline.sweep.points import Block
 from gatherline.sweep.spec import Search, SweepSpec
-from gatherline.sweep.store import FILE, Store
+from gatherline.sweep.store import Store
+from gatherline.sweep.store_file import FILE
 from gatherline.sweep.summary import Summary, summary
 
 SCHEMA = 1  # of what --json prints
