@@ -1,7 +1,7 @@
 """The version of all that decides a row: the package's, and a digest of the sources and data that rows come from.
 
-A changed model must never find rows of the one before it. The packages that read models and draw weights count too. Left
-out: other packages, and code that only asks, shows or stores.
+A changed model must never find rows of the one before it. The packages that read models and draw weights
+count too. Left out: other packages, and code that only asks, shows or stores.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A sweep from its spec to its table: what is missing is computed, whoever computes it and however often it is killed."""
+"""A sweep from spec to table: what is missing is computed, whoever computes it and however often it is killed."""
 
 from __future__ import annotations
 
