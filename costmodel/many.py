@@ -1,9 +1,9 @@
 """``estimate`` for many devices at once: one base device whose fields vary, one layer, a column for each answer.
 
 Each number is the one that ``estimate`` gives for that device, to the last bit: the same functions run, on numbers
-that stand for all points (``costmodel.per_point``). Where points take different paths through a model they part and run
-on in groups; a group of few points, and what cannot be done for several at once, runs point by point, which is right and
-slower. FPGAs always run point by point. Left out: the mapping, reasons, single bounds and the time of the dense kernel
+that stand for all points (``costmodel.per_point``). Where points take different paths through a model they part and
+run on in groups; a group of few points, and what cannot be done for several at once, runs point by point, which is
+right and slower. FPGAs always run point by point. Left out: the mapping, reasons, single bounds and the time of the dense kernel
 beside a sparse one, which are texts and comparisons of one point: ask ``estimate``.
 """
 
@@ -21,6 +21,7 @@ from costmodel.per_point import VARIES, Diverged, NotPerPoint, PerPoint, TextPer
 from costmodel.spec import RooflineDevice
 from costmodel.validation.bands import banded
 from costmodel.varied import Places, Varied
+from patterns.encodings.base import EncodingError
 from simulator.result import LayerResult
 from simulator.spec import DeviceError
 from traces.trace import LayerTrace
@@ -125,7 +126,8 @@ def estimate_many(
     """Return what ``trace`` costs on each of the devices of ``varied``.
 
     ``threads``, ``encoding``: as for ``estimate``. ``bands``: with the error bands of ``costmodel.validation.bands``.
-    A DeviceError of a point stands in ``refused``. Raises EncodingError as ``estimate`` does.
+    Where ``estimate`` raises for a point, its text stands in ``refused``: one that a kernel cannot run on, or one with
+    rates that contradict each other (a utilization above 1), is no reason to lose the others.
     """
     asked = _Question(trace=trace, dtype=dtype, threads=threads, encoding=encoding, bands=bands)
     refused: dict[int, str] = dict(varied.refused)
@@ -150,7 +152,7 @@ def _chunk(asked: _Question, varied: Varied, start: int, refused: dict[int, str]
             result = asked.answer(device)
         except Diverged as diverged:
             pending += [places[diverged.where], places[~diverged.where]]
-        except (NotPerPoint, DeviceError, ArithmeticError, AssertionError):
+        except (NotPerPoint, DeviceError, EncodingError, ArithmeticError, AssertionError):
             yield from _alone(asked, varied, places, refused)
         else:
             if any(VARIES in text for text in (result.kernel, result.encoding, result.validated)):
@@ -165,7 +167,9 @@ def _alone(asked: _Question, varied: Varied, places: Places, refused: dict[int, 
             yield places[at : at + 1], asked.answer(varied.alone(point))
         except DeviceError as error:
             refused[point] = str(error)
-        except ArithmeticError as error:  # a rule is missing that would have refused this device
+        except EncodingError as error:  # a width of the kernel's
+            refused[point] = f"layer {asked.trace.layer.name}: {error}"
+        except (ArithmeticError, AssertionError) as error:  # no rule of a device refuses it, and no kernel can be so
             refused[point] = f"device {varied.base.name}: layer {asked.trace.layer.name}: {error}"
 
 
