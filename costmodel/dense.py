@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from costmodel.per_point import at_most, either, largest
+from costmodel.point_choices import at_most, either, largest
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run, fastest, level_bounds_s, main_memory_bytes, overhead_s, restream_bytes
 from costmodel.spec import DepthwiseKernel, Kernel, Tile, TileKernel

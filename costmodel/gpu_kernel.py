@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from costmodel.per_point import largest, least
+from costmodel.point_choices import largest, least
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run, fastest, level_bounds_s, main_memory_bytes, overhead_s
 from costmodel.spec import Kernel, Tile

@@ -3,8 +3,8 @@
 Each number is the one that ``estimate`` gives for that device, to the last bit: the same functions run, on numbers
 that stand for all points (``costmodel.per_point``). Where points take different paths through a model they part and
 run on in groups; a group of few points, and what cannot be done for several at once, runs point by point, which is
-right and slower. FPGAs always run point by point. Left out: the mapping, reasons, single bounds and the time of the dense kernel
-beside a sparse one, which are texts and comparisons of one point: ask ``estimate``.
+right and slower. FPGAs always run point by point. Left out: the mapping, reasons, single bounds and the time of the
+dense kernel beside a sparse one, which are texts and comparisons of one point: ask ``estimate``.
 """
 
 from __future__ import annotations

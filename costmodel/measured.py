@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from costmodel.per_point import largest, name_of_largest, total
+from costmodel.point_choices import largest, name_of_largest, total
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run, main_memory_bytes
 from costmodel.spec import Kernel, MemoryLevel

@@ -3,26 +3,22 @@
 A device whose fields hold such numbers goes through the same functions as any other. Each operation is done for all
 points at once by NumPy, in the same order and precision as Python does it for one, so that results are the same to the
 last bit: whole numbers stay whole (64 bits, checked), and what could round in another way raises ``NotPerPoint``. A
-comparison holds for all points or for none; otherwise it raises ``Diverged``, and the caller asks again for each side.
-``largest``, ``least``, ``either``, ``first_least`` and ``isqrt`` choose by point without that; of plain numbers they
-are what Python has. Formatted into a text such a number is ``VARIES``. Left out: complex numbers, whole powers,
-remainders of floats. ``np.errstate`` of the caller decides about divisions by zero: it must raise.
+comparison holds for all points or for none; otherwise it raises ``Diverged``, and the caller asks again for each side;
+``costmodel.point_choices`` chooses by point without that. Formatted into a text such a number is ``VARIES``. Left out:
+whole powers, remainders of floats. ``np.errstate`` of the caller decides about divisions by zero: it must raise.
 """
 
 from __future__ import annotations
 
-import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[Any]  # int64 or float64, [points]
 Where = npt.NDArray[np.bool_]
-Number = TypeVar("Number", bound=float)
-Anything = TypeVar("Anything")
 
 VARIES = "\x00"  # in a text: no text of a device can hold it
 MOST_WHOLE = 2**63 - 1
@@ -180,7 +176,7 @@ class TextPerPoint:
         return VARIES
 
 
-def _parts(one: Any) -> tuple[Any, int | None]:
+def parts_of(one: Any) -> tuple[Any, int | None]:
     """Return the values, an array or a plain number, and ``most``."""
     if type(one) is PerPoint:
         return one.values, one.most
@@ -194,66 +190,66 @@ def _parts(one: Any) -> tuple[Any, int | None]:
     raise NotPerPoint
 
 
-def _floats(values: Any, most: int | None) -> Any:
+def floats(values: Any, most: int | None) -> Any:
     """Return the values as Python turns whole numbers into floats: rounded once, to the nearest."""
     if most is None:
         return values
     return values.astype(np.float64) if isinstance(values, np.ndarray) else float(values)
 
 
-def _bounded(bound: Callable[[int, int], int], limit: int, one: Any, other: Any) -> int:
+def bounded(bound: Callable[[int, int], int], limit: int, one: Any, other: Any) -> int:
     """Return ``bound`` of the magnitudes of two whole numbers. Raises NotPerPoint where it exceeds ``limit``."""
-    most = bound(_parts(one)[1] or 0, _parts(other)[1] or 0)
+    most = bound(parts_of(one)[1] or 0, parts_of(other)[1] or 0)
     if most <= limit:
         return most
     for number in (one, other):
         if type(number) is PerPoint:
             number.tighten()
-    most = bound(_parts(one)[1] or 0, _parts(other)[1] or 0)
+    most = bound(parts_of(one)[1] or 0, parts_of(other)[1] or 0)
     if most > limit:
         raise NotPerPoint
     return most
 
 
 def _linear(operation: Callable[[Any, Any], Any], one: Any, other: Any) -> PerPoint:
-    (x, x_most), (y, y_most) = _parts(one), _parts(other)
+    (x, x_most), (y, y_most) = parts_of(one), parts_of(other)
     if x_most is None or y_most is None:
-        return PerPoint(operation(_floats(x, x_most), _floats(y, y_most)))
-    return PerPoint(operation(x, y), _bounded(operator.add, MOST_WHOLE, one, other))
+        return PerPoint(operation(floats(x, x_most), floats(y, y_most)))
+    return PerPoint(operation(x, y), bounded(operator.add, MOST_WHOLE, one, other))
 
 
 def _product(one: Any, other: Any) -> PerPoint:
-    (x, x_most), (y, y_most) = _parts(one), _parts(other)
+    (x, x_most), (y, y_most) = parts_of(one), parts_of(other)
     if x_most is None or y_most is None:
-        return PerPoint(_floats(x, x_most) * _floats(y, y_most))
-    most = _bounded(operator.mul, MOST_WHOLE, one, other)
-    _bounded(max, MOST_WHOLE, one, other)  # a plain number too large beside zeros
+        return PerPoint(floats(x, x_most) * floats(y, y_most))
+    most = bounded(operator.mul, MOST_WHOLE, one, other)
+    bounded(max, MOST_WHOLE, one, other)  # a plain number too large beside zeros
     return PerPoint(x * y, most)
 
 
 def _quotient(one: Any, other: Any) -> PerPoint:
     """Python rounds the quotient of two whole numbers once: so does a division of floats that hold them exactly."""
-    (x, x_most), (y, y_most) = _parts(one), _parts(other)
+    (x, x_most), (y, y_most) = parts_of(one), parts_of(other)
     if x_most is not None and y_most is not None:
-        _bounded(max, MOST_EXACT, one, other)
-    return PerPoint(np.true_divide(_floats(x, x_most), _floats(y, y_most)))
+        bounded(max, MOST_EXACT, one, other)
+    return PerPoint(np.true_divide(floats(x, x_most), floats(y, y_most)))
 
 
 def _whole_division(operation: Callable[[Any, Any], Any], one: Any, other: Any) -> PerPoint:
-    (x, x_most), (y, y_most) = _parts(one), _parts(other)
+    (x, x_most), (y, y_most) = parts_of(one), parts_of(other)
     if x_most is None or y_most is None:
         raise NotPerPoint
-    most = _bounded(max, MOST_WHOLE, one, other)
+    most = bounded(max, MOST_WHOLE, one, other)
     exact = np.floor_divide if operation is operator.floordiv else np.remainder
     return PerPoint(exact(x, y), most)
 
 
 def _power(one: Any, other: Any) -> PerPoint:
     """As Python's own, value by value: NumPy's differs from it in the last bit."""
-    (x, x_most), (y, y_most) = _parts(one), _parts(other)
+    (x, x_most), (y, y_most) = parts_of(one), parts_of(other)
     if x_most is not None and y_most is not None:
         raise NotPerPoint
-    bases, exponents = np.broadcast_arrays(_floats(x, x_most), _floats(y, y_most))
+    bases, exponents = np.broadcast_arrays(floats(x, x_most), floats(y, y_most))
     if (bases < 0).any():
         raise NotPerPoint
     return PerPoint(np.array([a**b for a, b in zip(bases.tolist(), exponents.tolist(), strict=True)]))
@@ -268,9 +264,9 @@ def _whole(values: Values) -> PerPoint:
 
 def compared(operation: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
     """Return where a comparison holds, [points], of numbers of which one at least is by point."""
-    (x, x_most), (y, y_most) = _parts(one), _parts(other)
+    (x, x_most), (y, y_most) = parts_of(one), parts_of(other)
     if (x_most is None) != (y_most is None):  # Python compares a whole number and a float exactly
-        _bounded(max, MOST_EXACT, one, other)
+        bounded(max, MOST_EXACT, one, other)
     return operation(x, y)
 
 
@@ -280,123 +276,3 @@ def _agreed(where: Any) -> bool:
     if where.any():
         raise Diverged(where)
     return False
-
-
-def largest(first: Number, *others: Number) -> Number:
-    """Return the largest, by point."""
-    found: tuple[Any, ...] = (first, *others)
-    for one in found:
-        if type(one) is PerPoint:
-            return _extreme(max, np.maximum, found)  # type: ignore[no-any-return]
-    return max(found)  # type: ignore[no-any-return]
-
-
-def least(first: Number, *others: Number) -> Number:
-    """Return the least, by point."""
-    found: tuple[Any, ...] = (first, *others)
-    for one in found:
-        if type(one) is PerPoint:
-            return _extreme(min, np.minimum, found)  # type: ignore[no-any-return]
-    return min(found)  # type: ignore[no-any-return]
-
-
-def total(found: Iterable[Number]) -> Number:
-    """Return the sum, added up one after the other; Python's own carries roundings along from 3.12 on."""
-    so_far: Any = 0
-    for one in found:
-        so_far = so_far + one
-    return so_far  # type: ignore[no-any-return]
-
-
-def _extreme(plain: Callable[..., Any], by_point: Callable[[Any, Any], Any], found: tuple[Any, ...]) -> Any:
-    parts = [_parts(one) for one in found]
-    if len({most is None for _, most in parts}) > 1:  # one type at one point and another at the next
-        return plain(found)
-    values, most = parts[0]
-    for beside, its_most in parts[1:]:
-        values = by_point(values, beside)
-        if most is not None and its_most is not None:
-            most = max(most, its_most)
-    return PerPoint(values, most)
-
-
-def at_most(one: Any, other: Any) -> Any:
-    """Return whether ``one`` <= ``other``, a truth for ``either``: a bool or one by point."""
-    if type(one) is not PerPoint and type(other) is not PerPoint:
-        return one <= other
-    return compared(operator.le, one, other)
-
-
-def either(holds: Any, this: Number, that: Number) -> Number:
-    """Return ``this`` where ``holds``, which ``at_most`` gave, else ``that``."""
-    if isinstance(holds, bool | np.bool_):
-        return this if holds else that
-    return picked(np.where(holds, 0, 1), (this, that))  # type: ignore[no-any-return]
-
-
-def first_least(found: Sequence[float]) -> Any:
-    """Return the place of the first of the least, a place for ``picked``: an int or one by point."""
-    return _first(found, operator.lt)
-
-
-def _first(found: Sequence[Any], better: Callable[[Any, Any], Any]) -> Any:
-    by_point = next((one for one in found if type(one) is PerPoint), None)
-    if by_point is None:
-        best = 0
-        for place, value in enumerate(found):
-            if better(value, found[best]):
-                best = place
-        return best
-    parts = [_parts(one) for one in found]
-    if any(most is not None and most > MOST_EXACT for _, most in parts):
-        raise NotPerPoint
-    shape = by_point.values.shape
-    so_far = np.broadcast_to(np.asarray(_floats(*parts[0])), shape)
-    at = np.zeros(shape, dtype=np.intp)
-    for place, part in enumerate(parts[1:], start=1):
-        value = _floats(*part)
-        ahead = better(value, so_far)
-        at[ahead] = place
-        so_far = np.where(ahead, value, so_far)
-    first = at[0]
-    return int(first) if (at == first).all() else at
-
-
-def picked(at: Any, found: Sequence[Any]) -> Any:
-    """Return the member of ``found`` at a place, by point."""
-    if isinstance(at, int):
-        return found[at]
-    places = np.unique(at).tolist()
-    first = found[places[0]]
-    if all(found[place] is first for place in places):
-        return first
-    parts = {place: _parts(found[place]) for place in places}
-    kinds = {most is None for _, most in parts.values()}
-    if len(kinds) > 1:
-        raise NotPerPoint
-    mosts = [most for _, most in parts.values() if most is not None]
-    if mosts and max(mosts) > MOST_WHOLE:
-        raise NotPerPoint
-    chosen = np.empty(at.shape, dtype=np.int64 if mosts else np.float64)
-    for place, (values, _) in parts.items():
-        where = at == place
-        chosen[where] = values[where] if isinstance(values, np.ndarray) else values
-    return PerPoint(chosen, max(mosts) if mosts else None)
-
-
-def name_of_largest(found: Mapping[str, float]) -> Any:
-    """Return the name of the first of the largest: a text, or ``TextPerPoint``."""
-    at = _first(tuple(found.values()), operator.gt)
-    names = tuple(found)
-    return names[at] if isinstance(at, int) else TextPerPoint(names, at)
-
-
-def isqrt(number: Any) -> Any:
-    """Return the whole part of the square root."""
-    if type(number) is not PerPoint:
-        return math.isqrt(number)
-    _bounded(max, MOST_EXACT // 2, number, 0)
-    root = np.sqrt(number.values.astype(np.float64)).astype(np.int64)
-    root -= root * root > number.values
-    root += (root + 1) * (root + 1) <= number.values
-    return PerPoint(root, number.most)

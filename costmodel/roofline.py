@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
-from costmodel.per_point import VARIES, at_most, either, first_least, isqrt, largest, name_of_largest, picked
+from costmodel.per_point import VARIES
+from costmodel.point_choices import at_most, either, first_least, isqrt, largest, name_of_largest, picked
 from costmodel.problem import Problem
 from costmodel.spec import Dtype, Kernel, RooflineDevice
 from patterns.encodings.base import EncodedSize

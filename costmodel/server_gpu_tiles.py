@@ -13,7 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from math import ceil
 
-from costmodel.per_point import VARIES, at_most, either, first_least, largest, least, picked
+from costmodel.per_point import VARIES
+from costmodel.point_choices import at_most, either, first_least, largest, least, picked
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run, main_memory_bytes, restream_bytes, slowest_s
 from costmodel.spec import Kernel

@@ -16,7 +16,7 @@ from operator import index
 import numpy as np
 import numpy.typing as npt
 
-from costmodel.per_point import largest, least, total
+from costmodel.point_choices import largest, least, total
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run, level_bounds_s, main_memory_bytes, overhead_s
 from costmodel.spec import VALUE_BYTES, BlockKernel, Pipes, RowKernel

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, get_args
 
 from costmodel.fabric import Fabric
-from costmodel.per_point import PerPoint, least, total
+from costmodel.per_point import PerPoint
+from costmodel.point_choices import least, total
 from simulator.spec import DeviceError
 
 Dtype = Literal["fp32", "fp16", "int8"]

@@ -29,7 +29,7 @@ import numpy as np
 
 from costmodel import _spmv_kernel
 from costmodel.measured import Range
-from costmodel.per_point import largest, total
+from costmodel.point_choices import largest, total
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run
 from costmodel.spec import Kernel

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from costmodel.per_point import at_most, either, name_of_largest
+from costmodel.point_choices import at_most, either, name_of_largest
 from costmodel.roofline import Run, slowest_s
 from costmodel.spec import VALUE_BYTES
 from simulator.result import Counters, LayerResult

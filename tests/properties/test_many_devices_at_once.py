@@ -121,7 +121,7 @@ def told_apart(found: ManyResults, at: int, expected: LayerResult | str) -> None
 
 def drawn(device: RooflineDevice, path: str, factors: list[float]) -> Any:
     base = device_fields(device)[path].value
-    values = np.array([float(base) * factor for factor in factors])  # type: ignore[arg-type]
+    values = np.array([float(base) * factor for factor in factors])
     return np.round(values).astype(np.int64) if isinstance(base, int) else values
 
 

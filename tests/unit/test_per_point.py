@@ -12,22 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costmodel.per_point import (
-    VARIES,
-    Diverged,
-    NotPerPoint,
-    PerPoint,
-    TextPerPoint,
-    at_most,
-    either,
-    first_least,
-    isqrt,
-    largest,
-    least,
-    name_of_largest,
-    picked,
-    total,
-)
+from costmodel.per_point import VARIES, Diverged, NotPerPoint, PerPoint, TextPerPoint
+from costmodel.point_choices import at_most, either, first_least, isqrt, largest, least, name_of_largest, picked, total
 
 WHOLE = st.lists(st.integers(-(10**6), 10**6), min_size=4, max_size=4)
 REAL = st.lists(st.floats(-1e9, 1e9), min_size=4, max_size=4)
@@ -69,8 +55,8 @@ def test_powers_are_python_s_own_and_not_numpy_s(bases: list[float], exponent: f
 
 @given(REAL)
 def test_rounding_up_and_down_gives_whole_numbers(values: list[float]) -> None:
-    assert same(math.ceil(number(values)), [math.ceil(one) for one in values])  # type: ignore[arg-type, call-overload]
-    assert same(math.floor(number(values)), [math.floor(one) for one in values])  # type: ignore[arg-type, call-overload]
+    assert same(math.ceil(number(values)), [math.ceil(one) for one in values])
+    assert same(math.floor(number(values)), [math.floor(one) for one in values])
 
 
 @given(st.lists(st.integers(0, 2**51), min_size=3, max_size=3))
@@ -121,7 +107,7 @@ def test_a_whole_number_and_a_float_beyond_what_floats_hold_are_not_compared() -
 def test_what_must_be_one_number_parts_points_by_value_where_values_are_few() -> None:
     assert operator.index(number([4, 4])) == 4
     with pytest.raises(Diverged) as parted:
-        range(number([4, 8, 4]))  # type: ignore[call-overload]
+        range(number([4, 8, 4]))
     assert parted.value.where.tolist() == [True, False, True]
     with pytest.raises(NotPerPoint):
         operator.index(number([*range(65)]))
@@ -133,12 +119,12 @@ def test_what_cannot_be_done_for_several_points_says_so() -> None:
     values = number([1.0, 2.0])
     for ask in (float, int, hash, round, abs, iter, np.exp, lambda one: np.ones(2) * one):
         with pytest.raises((NotPerPoint, TypeError)):
-            ask(values)  # type: ignore[operator]
+            ask(values)
 
 
 def test_a_text_with_such_a_number_shows_that_it_varies() -> None:
     assert f"{number([1, 2])} {number([0.5, 1.0]):.0%}" == f"{VARIES} {VARIES}"
-    assert VARIES in str(name_of_largest({"a": number([1.0, 3.0]), "b": 2.0}).__format__(""))  # type: ignore[dict-item]
+    assert VARIES in str(name_of_largest({"a": number([1.0, 3.0]), "b": 2.0}).__format__(""))
 
 
 @settings(max_examples=60, deadline=None)
@@ -148,27 +134,27 @@ def test_choices_are_python_s_own_at_each_point(left: list[Any], right: list[Any
     plain = type(left[0])(third)
     a, b = number(left), number(right)
     rows = [*zip(left, right, [plain] * 4, strict=True)]
-    assert same(largest(a, b, plain), [max(row) for row in rows])  # type: ignore[arg-type, type-var]
-    assert same(least(a, b, plain), [min(row) for row in rows])  # type: ignore[arg-type, type-var]
-    assert same(total([a, b, plain]), [0 + x + y + z for x, y, z in rows])  # type: ignore[list-item, type-var, arg-type]
-    at = first_least([a, b, plain])  # type: ignore[list-item]
+    assert same(largest(a, b, plain), [max(row) for row in rows])
+    assert same(least(a, b, plain), [min(row) for row in rows])
+    assert same(total([a, b, plain]), [0 + x + y + z for x, y, z in rows])
+    at = first_least([a, b, plain])
     places = [row.index(min(row)) for row in rows]
     assert ([at] * 4 if isinstance(at, int) else at.tolist()) == places
     chosen = picked(at, [number(left), number(right), plain])
     assert (chosen.values.tolist() if isinstance(chosen, PerPoint) else [chosen] * 4) == [min(row) for row in rows]
     one = either(at_most(a, b), a, b)
-    assert same(one, [x if x <= y else y for x, y in zip(left, right, strict=True)])  # type: ignore[arg-type]
+    assert same(one, [x if x <= y else y for x, y in zip(left, right, strict=True)])
 
 
 def test_the_name_of_the_largest_is_the_first_of_equals() -> None:
-    found = name_of_largest({"a": number([1.0, 2.0, 5.0]), "b": 2.0, "c": number([3.0, 2.0, 1.0])})  # type: ignore[dict-item]
+    found = name_of_largest({"a": number([1.0, 2.0, 5.0]), "b": 2.0, "c": number([3.0, 2.0, 1.0])})
     assert isinstance(found, TextPerPoint)
     assert [found.names[code] for code in found.codes] == ["c", "a", "a"]
-    assert name_of_largest({"a": number([1.0, 2.0]), "b": 3.0}) == "b"  # type: ignore[dict-item]
+    assert name_of_largest({"a": number([1.0, 2.0]), "b": 3.0}) == "b"
     assert name_of_largest({"a": 1.0, "b": 1.0}) == "a"
 
 
 def test_a_whole_number_at_one_point_and_a_float_at_the_next_parts_them() -> None:
     with pytest.raises(Diverged):
-        largest(number([1.5, 0.5]), 1)  # type: ignore[type-var]
-    assert same(largest(number([1.5, 2.5]), 1), [1.5, 2.5])  # type: ignore[type-var, arg-type]
+        largest(number([1.5, 0.5]), 1)
+    assert same(largest(number([1.5, 2.5]), 1), [1.5, 2.5])
