@@ -10,16 +10,16 @@ from gatherline.device_fields import FieldValue, device_fields
 from gatherline.request import device_named
 from gatherline.sweep.device_axes import unchanged_value
 from gatherline.sweep.evaluate import evaluate
-from gatherline.sweep.point import Machine, RunOptions
+from gatherline.sweep.point import Machine, RunOptions, run_request
 from gatherline.sweep.rooflines import LEAST, varied_of, worth_together
 from tests.unit.sweep_specs import task_of
 
 CASES = (
-    ("snapdragon-855", "gs:16,1", 0.9),
-    ("snapdragon-855", "dense", None),
-    ("adreno-640", "block:4x4", 0.8),
-    ("a100", "n_of_m:2,4", 0.5),
-    ("x86-avx512", "unstructured", 0.9),
+    ("snapdragon-855", "gs:16,1", 0.9, "fp16"),
+    ("snapdragon-855", "dense", None, "fp16"),
+    ("adreno-640", "block:4x4", 0.8, "fp16"),
+    ("a100", "n_of_m:2,4", 0.5, "fp16"),
+    ("x86-avx512", "unstructured", 0.9, "fp32"),
 )
 
 
@@ -27,7 +27,6 @@ def machines(base: str, count: int, seed: int) -> tuple[Machine, ...]:
     """Return machines that differ in a few fields each: halved, doubled, as they are, or what no device can have."""
     source = random.Random(seed)
     device = device_named(base)
-    assert worth_together(device, [Machine(base=base)] * LEAST, _request())  # type: ignore[arg-type]
     known = device_fields(device)
     own = {path: field.value for path, field in known.items() if unchanged_value(device, field) is not None}
     found = []
@@ -42,17 +41,15 @@ def machines(base: str, count: int, seed: int) -> tuple[Machine, ...]:
     return tuple(found)
 
 
-def _request() -> object:
-    from gatherline.sweep.point import LevelChoice, ModelChoice, run_request
-
-    return run_request(LevelChoice(model=ModelChoice(model="digits"), pattern="dense"), RunOptions())
-
-
-@pytest.mark.parametrize(("base", "pattern", "sparsity"), CASES)
-def test_many_rooflines_have_the_rows_of_each_alone(base: str, pattern: str, sparsity: float | None) -> None:
+@pytest.mark.parametrize(("base", "pattern", "sparsity", "dtype"), CASES)
+def test_many_rooflines_have_the_rows_of_each_alone(
+    base: str, pattern: str, sparsity: float | None, dtype: str
+) -> None:
     asked = [*machines(base, 40, seed=7), Machine(base=base)]
-    together = evaluate(task_of(*asked, pattern=pattern, sparsity=sparsity))
-    alone = [evaluate(task_of(machine, pattern=pattern, sparsity=sparsity))[0] for machine in asked]
+    options, told = RunOptions(dtype=dtype), {"pattern": pattern, "sparsity": sparsity}
+    assert worth_together(device_named(base), asked, run_request(task_of(asked[0]).level, options))
+    together = evaluate(task_of(*asked, options=options, **told))  # type: ignore[arg-type]
+    alone = [evaluate(task_of(machine, options=options, **told))[0] for machine in asked]  # type: ignore[arg-type]
     assert together == alone
     assert len({row["latency_s"] for row in alone}) > 3
     assert any(row["refused"] for row in alone)
