@@ -89,7 +89,9 @@ def test_steps_of_a_size_are_the_decimals_that_a_person_would_write(low: int, co
     assert axis.values == tuple(float((low + at) * unit) for at in range(count + 1))  # 0.3, not 0.30000000000000004
 
 
-@given(st.floats(0, 1, exclude_max=True), st.integers(1, 1000), st.integers(0, 10**6), st.sampled_from(["linear", "log"]))
+@given(
+    st.floats(0, 1, exclude_max=True), st.integers(1, 1000), st.integers(0, 10**6), st.sampled_from(["linear", "log"])
+)
 def test_what_is_drawn_lies_within(share: float, low: int, more: int, scale: str) -> None:
     for kind in (WHOLE, REAL, Kind(form="fraction")):
         axis = read_axis({"from": low, "to": low + more, "scale": scale}, kind, "x")
