@@ -22,7 +22,7 @@ from gatherline.sweep.spec import SweepSpec
 Evaluate = Callable[[Task], Sequence[Mapping[str, object]]]
 BUDGET_S = 20.0  # of measuring: after it, no further pattern is tried
 _SHARES = (0.0, 0.25, 0.5, 0.75, 0.999)  # where on its axes the machines of a sample lie
-_WARM_MODEL, _WARM_SPARSITY = "digits", 0.9
+_WARM_MODEL, _WARM_SPARSITY = "digits", 0.91  # a sparsity that a spec hardly has: it must not make its masks
 _MOST_NAMED = 20  # lines of a table for the terminal
 _MOST_LEVELS = 100_000  # that are looked up in a table of accuracies
 

@@ -49,7 +49,8 @@ class OptunaSearch:
     def __init__(self, grid: Grid, aims: Aims, method: Settings) -> None:
         """Start a search. Raises RequestError where Optuna is missing."""
         assert method.points is not None
-        self._grid, self._aims, self._method, self._left = grid, aims, method, method.points
+        self._grid, self._aims, self._method = grid, aims, method
+        self._left = min(method.points, grid.count) if grid.listed else method.points
         self._asked = 0
         self._told: dict[Key, Mapping[str, object]] = {}
         self._batch: list[tuple[Key, list[optuna.Trial]]] = []
