@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -42,11 +43,14 @@ def test_a_bare_number_is_taken_only_where_no_unit_is_needed(number: Any, unit: 
 
 @given(anything, st.sampled_from(["whole", "real", "fraction", "text", "switch"]), st.sampled_from(sorted(SPELLINGS)))
 def test_whatever_a_file_holds_is_an_axis_or_one_line_that_names_it(value: Any, form: Any, unit: str) -> None:
+    message = ""
     try:
         axis = read_axis(value, Kind(form=form, unit=unit), "devices[0].fields.x")
     except RequestError as error:
-        assert "devices[0].fields.x" in str(error)
-        assert len(str(error).splitlines()) == 1
+        message = str(error)
+    if message:
+        assert "devices[0].fields.x" in message
+        assert len(message.splitlines()) == 1
     else:
         assert isinstance(axis, Interval) or 1 <= len(axis.values) <= MOST_VALUES
 
@@ -117,5 +121,5 @@ def test_ends_of_a_log_range_are_exact_and_its_ratio_is_one_number() -> None:
     assert isinstance(axis, Choices)
     values = [float(value) for value in axis.values]
     assert (values[0], values[-1]) == (0.001, 10.0)
-    for before, after in zip(values, values[1:], strict=False):
+    for before, after in pairwise(values):
         assert math.isclose(after / before, (10.0 / 0.001) ** (1 / 4))

@@ -90,7 +90,8 @@ def test_the_parts_of_other_methods_add_up_too(method: str) -> None:
 def test_a_dry_run_of_ten_million_points_lists_none_of_them() -> None:
     made = parse_spec(
         'models = ["digits"]\npatterns = ["dense"]\n[[devices]]\ndevice = "gs-tcm"\n'
-        "fields.gather.window = { from = 1, to = 10000, step = 1 }\nfields.gather.ports = { from = 1, to = 1000, step = 1 }",
+        "fields.gather.window = { from = 1, to = 10000, step = 1 }\n"
+        "fields.gather.ports = { from = 1, to = 1000, step = 1 }",
         Path("spec.toml"),
     )
     work = Work()
@@ -111,7 +112,8 @@ def test_accuracies_that_are_known_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.01, "under 0.1 s"), (1.23, "1.2 s"), (12.3, "12 s"), (600.0, "10 min"), (2 * 3600.0, "2.0 h"), (5 * 86400.0, "5.0 days")],
+    [(0.01, "under 0.1 s"), (1.23, "1.2 s"), (12.3, "12 s"), (600.0, "10 min"), (2 * 3600.0, "2.0 h"),
+     (5 * 86400.0, "5.0 days")],
 )  # fmt: skip
 def test_a_duration_has_two_figures(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -93,7 +93,8 @@ def test_random_points_of_a_grid_beyond_a_float_are_spread_over_all_of_it() -> N
 
 
 def test_stretches_with_too_few_values_say_so() -> None:
-    axes = 'models = ["digits"]\npatterns = ["dense"]\n[[devices]]\ndevice = "gs-tcm"\nfields.gather.window = { from = 1, to = 3 }'
+    axes = 'models = ["digits"]\npatterns = ["dense"]\n[[devices]]\ndevice = "gs-tcm"\n'
+    axes += "fields.gather.window = { from = 1, to = 3 }"
     for name in ("random", "sobol"):
         with pytest.raises(RequestError, match=r"method.points is 9, and the ranges of the spec gave only 3 different"):
             spec(axes, f'name = "{name}"\npoints = 9').point(0)

@@ -107,7 +107,7 @@ def test_an_accuracy_is_an_objective_and_unknown_ones_break_a_constraint(tmp_pat
         ("pattern,top1\ndense,1\n\ndense,2\n", "line 4 names dense again"),
         ("pattern,top1\ndens,1\n", "line 2: pattern 'dens'"),
         ("pattern,sparsity,top1\nunstructured,1.5,1\n", "line 2: sparsity is 1.5, and must be at least 0 and below 1"),
-        ("pattern,sparsity,top1\nunstructured,0.5,1\nunstructured,0.50,1\n", "line 3 names unstructured, 0.500000 again"),
+        ("pattern,sparsity,top1\nunstructured,0.5,1\nunstructured,0.50,1\n", "names unstructured, 0.500000 again"),
         ("pattern,sparsity,top1\ndense,,1\ndense,0,1\n", "line 3 names dense again"),
         ('pattern,top1\n"dense,1\n', "not a readable CSV file"),
     ],

@@ -152,7 +152,8 @@ def test_a_field_that_follows_has_the_value_of_the_other() -> None:
 
 def test_dense_counts_once_whatever_the_sparsities_ratios_and_matches() -> None:
     made = spec(
-        'patterns = ["dense"]\nsparsities = [0.5, 0.9]\nrun.match = ["density", "slots"]\nrun.ratios = ["uniform", "erk"]'
+        'patterns = ["dense"]\nsparsities = [0.5, 0.9]\n[run]\nmatch = ["density", "slots"]\n'
+        'ratios = ["uniform", "erk"]'
     )
     assert made.count == 1
 
@@ -180,10 +181,11 @@ def test_a_grid_of_a_million_million_points_is_counted_and_not_listed() -> None:
 
 
 def test_two_entries_of_one_device_are_taken_where_they_share_no_machine() -> None:
-    two = 'patterns = ["dense"]\n[[devices]]\ndevice = "gs-tcm"\nfields.gather.window = [2, 4]\n[[devices]]\ndevice = "gs-tcm"\n'
+    one = '[[devices]]\ndevice = "gs-tcm"\n'
+    two = f'patterns = ["dense"]\n{one}fields.gather.window = [2, 4]\n{one}'
     assert spec(f"{two}fields.gather.ports = [1, 2]").count == 4
     assert spec(f"{two}fields.gather.window = [8]").count == 3
-    with pytest.raises(RequestError, match="twice with gather.window = 4, and a point counts once"):
+    with pytest.raises(RequestError, match=r"twice with gather.window = 4, and a point counts once"):
         spec(f"{two}fields.gather.window = [4, 8]")
 
 
@@ -193,7 +195,7 @@ def test_entries_that_follow_share_a_machine_only_where_both_fields_agree() -> N
         'follow."gather.lanes" = "scratchpad.banks"\n[[devices]]\ndevice = "gs-tcm"\n'
     )
     assert spec(f"{first}fields.scratchpad.banks = [4, 8]").count == 4  # the second keeps 16 lanes
-    with pytest.raises(RequestError, match="gather.lanes = 8, scratchpad.banks = 8"):
+    with pytest.raises(RequestError, match=r"gather.lanes = 8, scratchpad.banks = 8"):
         spec(f"{first}fields.scratchpad.banks = [8, 32]\nfields.gather.lanes = [8, 16]")
 
 
