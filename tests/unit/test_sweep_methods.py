@@ -142,7 +142,7 @@ def test_a_search_asks_for_new_points_in_batches_and_the_same_ones_again(name: s
 
 @pytest.mark.parametrize("name", ["nsga2", "tpe"])
 def test_a_search_comes_nearer_to_what_is_better(name: str) -> None:
-    batches = followed(spec(STRETCHES, f'name = "{name}"\npoints = 120\npopulation = 20'))
+    batches = followed(spec(STRETCHES, f'name = "{name}"\npoints = 80\npopulation = 20'))
 
     def off(batch: list[Point]) -> float:
         return sum(abs(int(dict(point.machine.fields).get("gather.window", 1)) - 16) for point in batch) / len(batch)

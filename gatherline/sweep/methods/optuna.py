@@ -24,7 +24,7 @@ from gatherline.sweep.points import Grid, level_choice, rounded_sparsity
 if TYPE_CHECKING:
     import optuna
 
-_TRIES = 16  # for each point of a batch: where so many bring nothing new, a search has seen it all
+_TRIES = 4  # for each point of a batch: a batch may be smaller, and an empty one ends the search
 _VIOLATIONS = "violations"
 _FAR = 1e12  # of a violation that has no size: a figure that is not there
 Key = tuple[LevelChoice, RunOptions, Machine]
@@ -73,7 +73,7 @@ class OptunaSearch:
                 self._tell(trial, self._told[key])
             else:
                 found.setdefault(key, (point, []))[1].append(trial)
-        self._left = self._left - len(found) if len(found) == wanted else 0
+        self._left = self._left - len(found) if found else 0
         self._asked += len(found)
         self._batch = [(key, trials) for key, (_, trials) in found.items()]
         return [point for point, _ in found.values()]
