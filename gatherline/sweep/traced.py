@@ -178,12 +178,14 @@ def _norms(network: Network, traced: TracedNetwork, trace: LayerTrace) -> tuple[
     """Return sum |w| that is kept and in all, then sum w^2 likewise, of a layer; ``network``: before channels went."""
     if trace.mask is None:
         return 0.0, 0.0, 0.0, 0.0
-    before, name = network.weights[trace.layer.name], trace.layer.name
-    l1, squares = _sums(before, None)
-    if trace.all_kept and trace.mask.size == before.size:
+    weights = network.weights[trace.layer.name]
+    l1, squares = _sums(weights, None)
+    if trace.mask.size != weights.size:  # some channels are gone
+        del weights  # a large layer is in memory once
+        weights = traced.network.weights[trace.layer.name]
+    elif trace.all_kept:
         return l1, l1, squares, squares
-    left = before if trace.mask.size == before.size else traced.network.weights[name]
-    kept_l1, kept_squares = _sums(left, trace.mask)
+    kept_l1, kept_squares = _sums(weights, trace.mask)
     return kept_l1, l1, kept_squares, squares
 
 
