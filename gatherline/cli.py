@@ -525,6 +525,96 @@ def advise(
     _publish_break_even(report, out, json)
 
 
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove every entry.")] = False,
+    limit: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Remove the least recently used beyond SIZE, as in 500MB, now.")
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Hash every entry again, and remove damaged ones.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show what sweeps keep between runs, and how much room it takes.
+
+    Lowered and masked networks, each made once. The folder is $GATHERLINE_CACHE, $XDG_CACHE_HOME/gatherline or
+    ~/.cache/gatherline, and GATHERLINE_CACHE=off does without; $GATHERLINE_CACHE_LIMIT is the most it holds (2 GiB).
+    """
+    if clear + verify + (limit is not None) > 1:
+        raise ArgumentError("--clear, --limit and --verify are one thing each, and more than one was given")
+    from gatherline.cache_report import cache_report
+
+    report = cache_report(clear=clear, limit=limit, verify=verify)
+    sys.stdout.write(report.to_json() if json else report.to_text())
+    if report.damaged:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def sweep(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC.toml", help="What varies and what counts: docs/sweep.md.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the store. Default: SPEC without .toml, beside it.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes on this machine. Default: one a processor.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, as in tcp://HOST:8786, or local:N.")
+    ] = None,
+    max_points: Annotated[int, typer.Option(metavar="N", help="Refuse a spec with more points.")] = 1_000_000,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many points and about how long; run few.")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compute every point of a design space, and go on where it stopped.
+
+    Points that the folder has are not computed again. What is done stays whatever happens.
+    """
+    at_least("--workers", workers, 1)
+    at_least("--max-points", max_points, 1)
+    if workers is not None and scheduler is not None:
+        raise ArgumentError("--workers and --scheduler say both where points are computed: give one")
+    from gatherline.sweep.spec import read_spec
+
+    asked = read_spec(spec)
+    asked.check_most(max_points)
+    from gatherline.progress import terminal_progress
+    from gatherline.report.files import check_target
+    from gatherline.report.sweep_table import print_sweep
+    from gatherline.sweep.sweep import SweepInterrupted, default_workers, found_in, rows_json
+    from gatherline.sweep.sweep import sweep as run_sweep
+
+    folder = spec.with_suffix("") if out is None else out
+    count = default_workers() if workers is None else workers
+    check_target(folder)
+    try:
+        done = run_sweep(asked, folder, workers=count, scheduler=scheduler, progress=terminal_progress())
+    except SweepInterrupted as stopped:
+        print(f"simulate: {stopped.told}", file=sys.stderr)
+        raise
+    if json:
+        sys.stdout.writelines(rows_json(done))
+    else:
+        print_sweep(done, found_in(done, asked), sys.stdout)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Table to write: .csv or .parquet.")],
+    debug: Debug = False,
+) -> None:
+    """Write the rows of a sweep as one table, in the order of its points."""
+    from gatherline.sweep.export import export as write
+
+    done = write(folder, out)
+    left = "" if done.points in (None, done.rows) else f" of {done.points}: the sweep is not finished"
+    print(f"wrote {done.path}: {done.rows} points{left}")
+
+
 @app.command("list")
 def list_(
     what: Annotated[

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 import numpy as np
 
 from patterns.base import Mask, Pattern
 from traces.layer import Layer, MatrixLayer, ProductLayer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,6 +31,7 @@ class LayerTrace:
     macs_before: int | None = None
     reason: str = ""
     kept: int = field(init=False)  # weights kept, counted once
+    _known: dict[object, object] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.layer, MatrixLayer):
@@ -35,6 +40,15 @@ class LayerTrace:
                 got = None if self.mask is None else self.mask.shape
                 raise ValueError(f"layer {self.layer.name}: mask has shape {got}, and must have {shape}")
         object.__setattr__(self, "kept", _kept(self.mask))
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """Return what ``make`` gives, made once for this trace: facts that no device moves. ``key``: what the fact is.
+
+        Two threads may both make it; both get the same one. It lives as long as the trace.
+        """
+        if key not in self._known:
+            self._known.setdefault(key, make())
+        return cast(T, self._known[key])
 
     @property
     def all_kept(self) -> bool:

@@ -22,9 +22,9 @@ SUFFIXES = (".py", ".toml", ".csv", ".json", ".onnx")
 # of gatherline what ``evaluate`` runs through; a test compares this with what it imports
 DECIDING = (
     "best_encoding.py", "device_fields.py", "digest.py", "energy_columns.py", "fpga_engine.py", "knobs.py",
-    "levels.py", "loading.py", "pipeline.py", "request.py", "rows.py", "shares.py", "total_band.py",
-    "report/columns.py", "report/files.py", "sweep/columns.py", "sweep/evaluate.py", "sweep/point.py",
-    "sweep/traced.py", "models/digits.onnx",
+    "levels.py", "loading.py", "models/digits.onnx", "network_facts.py", "pipeline.py", "report/columns.py",
+    "report/files.py", "request.py", "rows.py", "shares.py", "sweep/columns.py", "sweep/evaluate.py",
+    "sweep/level_key.py", "sweep/point.py", "sweep/traced.py", "total_band.py",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from gatherline.report.columns import ADDED_COLUMNS, CONTRACT_COLUMNS, Column, Row
 
 _KNOWN = {column.name: column for column in (*CONTRACT_COLUMNS, *ADDED_COLUMNS)}
+_KNOWN["clock_hz"] = Column(name="clock_hz", type="int", text="clock of an accelerator, or of the engine of an FPGA")
 
 
 def _asked(name: str, type_: str, text: str) -> Column:
@@ -53,8 +54,12 @@ OWN_COLUMNS: tuple[Column, ...] = (
     _asked("storage_bytes", "int", "weight_bytes and index_bytes"),
     _asked("area_mm2", "float", "area of an accelerator; empty for other devices, or where area_note says why"),
     _asked("area_note", "text", "why an accelerator has no area"),
-    _asked("kept_l1", "float", "share of the sum of |w| that is kept, of all layers with weights; says nothing of accuracy"),
-    _asked("kept_l2", "float", "share of the sum of w^2 that is kept, of all layers with weights; says nothing of accuracy"),
+    _asked(
+        "kept_l1", "float", "share of the sum of |w| that is kept, of all layers with weights; says nothing of accuracy"
+    ),
+    _asked(
+        "kept_l2", "float", "share of the sum of w^2 that is kept, of all layers with weights; says nothing of accuracy"
+    ),
     _asked("version", "text", "version of the package and of what decides a row"),
     _asked("refused", "text", "why the point has no numbers"),
 )

@@ -7,27 +7,29 @@ model that is not there) is raised. Left out: rows of layers, and where rows go 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from costmodel.area import area
-from costmodel.spec import VALUE_BYTES, RooflineDevice
+from costmodel.spec import RooflineDevice
 from costmodel.tables.catalog import technology_named
 from costmodel.technology import TechnologyError
-from gatherline.device_fields import FieldValue, with_fields
+from gatherline.cache import Cache, user_cache
+from gatherline.device_fields import with_fields
 from gatherline.digest import device_digest
+from gatherline.fpga_engine import built_for_work
 from gatherline.pipeline import run_layer
 from gatherline.report.columns import Row
 from gatherline.report.files import plain
 from gatherline.request import RequestError, RunRequest, Target, device_named, with_dtype
-from gatherline.rows import LayerOutcome, RunFacts, outcome, total_row
-from gatherline.shares import LISTS
+from gatherline.rows import LayerOutcome, outcome, total_row
 from gatherline.sweep.code_version import code_version
 from gatherline.sweep.columns import TOTAL_NAMES, point_row
-from gatherline.sweep.keys import base_values, changed, fields_json, model_name
+from gatherline.sweep.keys import fields_json, listed
 from gatherline.sweep.point import LevelChoice, Machine, Task, run_request
-from gatherline.sweep.traced import TracedLevel, traced_level
+from gatherline.sweep.traced import TracedLevel, run_facts, traced_level
 from patterns.base import PatternError
 from patterns.encodings.base import EncodingError
 from simulator.simulate import Programs
@@ -50,8 +52,9 @@ class _Run:
 def evaluate(task: Task) -> list[Row]:
     """Return the row of every machine of ``task``, in its order. Raises ModelError and OSError."""
     request = run_request(task.level, task.options)
+    cache = _cache()
     try:
-        level = _level(task.level)
+        level = _level(task.level, cache)
     except OF_A_LEVEL as error:
         return [_refused(task, place, str(error), None) for place in range(len(task.machines))]
     built = [_built(machine, level, request) for machine in task.machines]
@@ -68,22 +71,26 @@ def evaluate(task: Task) -> list[Row]:
 
 
 @lru_cache(maxsize=1)
-def _level(level: LevelChoice) -> TracedLevel:
+def _cache() -> Cache | None:
+    return user_cache()
+
+
+@lru_cache(maxsize=1)
+def _level(level: LevelChoice, cache: Cache | None) -> TracedLevel:
     """The level that ran last is kept: tasks of one level follow one another."""
-    return traced_level(level, None)
+    return traced_level(level, cache)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Base:
     device: Target
     digest: str
-    own: Mapping[str, FieldValue | None]
 
 
 @lru_cache(maxsize=64)
 def _base(name: str) -> _Base:
     device = device_named(name)
-    return _Base(device=device, digest=device_digest(device), own=base_values(device))
+    return _Base(device=device, digest=device_digest(device))
 
 
 def _built(machine: Machine, level: TracedLevel, request: RunRequest) -> _Run | str:
@@ -93,7 +100,7 @@ def _built(machine: Machine, level: TracedLevel, request: RunRequest) -> _Run | 
         device = with_dtype(with_fields(base, dict(machine.fields)) if machine.fields else base, request.dtype)
         if isinstance(device, RooflineDevice) and request.dtype not in device.dtypes:
             return f"dtype is {request.dtype!r}, and {device.name} has {', '.join(device.dtypes)}"
-        return _Run(device=level.built(device, request), outcomes=[])
+        return _Run(device=built_for_work(device, level.engine, request.dtype, request.encoding), outcomes=[])
     except OF_A_POINT as error:
         return str(error)
 
@@ -112,27 +119,9 @@ def _run_layers(runs: Sequence[_Run], level: TracedLevel, request: RunRequest) -
                 run.outcomes.clear()
 
 
-def _facts(level: TracedLevel, device: Target, request: RunRequest) -> RunFacts:
-    return RunFacts(
-        model=level.model,
-        pattern=level.pattern,
-        sparsity_target=level.sparsity_target,
-        device=device,
-        dtype=request.dtype,
-        batch=level.batch,
-        threads=request.threads if device.kind in ("mobile_cpu", "cpu") else 1,
-        synthetic=level.synthetic,
-        activation_peak_bytes=level.activation_peak_elements * VALUE_BYTES[request.dtype],
-        unsupported=level.unsupported,
-        ratios=request.ratios,
-        layer_targets=level.layer_targets,
-        technology=technology_named(request.technology),
-    )
-
-
 def _finished(task: Task, place: int, run: _Run, level: TracedLevel, request: RunRequest) -> Row:
     try:
-        total = total_row(_facts(level, run.device, request), run.outcomes)
+        total = total_row(run_facts(task.level, task.options, level, run.device), run.outcomes)
     except DeviceError as error:  # a count beyond what a row holds
         return _refused(task, place, str(error), level)
     found = {name: plain(total[name]) for name in TOTAL_NAMES}
@@ -141,6 +130,7 @@ def _finished(task: Task, place: int, run: _Run, level: TracedLevel, request: Ru
             **_asked(task, place, level),
             **found,
             "threads": total["threads"],
+            "clock_hz": run.device.clock_hz if isinstance(run.device, Device) else total["clock_hz"],
             "storage_bytes": stored_bytes(total),
             **_area(run.device, request),
             "kept_l1": level.kept_l1,
@@ -152,7 +142,8 @@ def _finished(task: Task, place: int, run: _Run, level: TracedLevel, request: Ru
 def stored_bytes(total: Row) -> int:
     """Return the bytes of stored weights: values and indices."""
     values, indices = total["weight_bytes"], total["index_bytes"]
-    assert isinstance(values, int) and isinstance(indices, int)
+    assert isinstance(values, int)
+    assert isinstance(indices, int)
     return values + indices
 
 
@@ -172,24 +163,23 @@ def _refused(task: Task, place: int, why: str, level: TracedLevel | None) -> Row
 def _asked(task: Task, place: int, level: TracedLevel | None) -> Row:
     """Return the columns that say what the point is. ``level`` None: its masks could not be made."""
     of, options, machine = task.level, task.options, task.machines[place]
-    base = _base(machine.base)
-    listed = of.ratios.endswith(LISTS)
+    base, sparsity = _base(machine.base), of.sparsity if level is None else level.sparsity
     return {
         "key": task.keys[place],
-        "model": model_name(of.model.model) if level is None else level.model,
+        "model": Path(of.model.model).name if level is None else level.model,
         "level": of.model.level,
         "seed": of.model.seed,
         "input_shape": of.model.input_shape,
         "pattern": of.pattern if level is None else level.pattern,
-        "sparsity_target": of.sparsity if level is None else level.sparsity_target,
-        "ratios": model_name(of.ratios) if listed else of.ratios,
+        "sparsity_target": sparsity,
+        "ratios": None if sparsity is None else listed(of.ratios),
         "match": of.match,
         "prune_all": of.prune_all,
         "device": base.device.name,
         "device_hash": base.digest,
         "device_kind": base.device.kind,
         "model_kind": "cycle" if isinstance(base.device, Device) else "roofline",
-        "fields": fields_json(changed(machine.fields, base.own)),
+        "fields": fields_json(machine.fields),
         "dtype": options.dtype,
         "batch": of.model.batch if level is None else level.batch,
         "threads": options.threads,

@@ -1,7 +1,8 @@
 """Evaluates tasks on this machine: in this process, or in worker processes, each a fresh interpreter.
 
 A worker has one task at a time and one thread. A worker that dies (killed, out of memory) is replaced and its task is
-run again; a task that three workers died of stops the sweep. When this process is killed, its workers end by themselves. Left out: other machines (``dask_executor.py``).
+run again; a task that three workers died of stops the sweep. When this process is killed, its workers end by
+themselves. Left out: other machines (``dask_executor.py``).
 """
 
 from __future__ import annotations
@@ -203,8 +204,10 @@ def _sendable(error: Exception) -> Exception:
         copy = pickle.loads(pickle.dumps(error))
     except Exception:
         copy = None
-    told_error = error if type(copy) is type(error) and str(copy) == str(error) else RuntimeError(
-        f"{type(error).__name__}: {error}"
+    told_error = (
+        error
+        if type(copy) is type(error) and str(copy) == str(error)
+        else RuntimeError(f"{type(error).__name__}: {error}")
     )
     told_error.add_note(f"in a worker:\n{where}")
     return told_error

@@ -2,18 +2,17 @@
 
 Every finished task is one transaction in a write-ahead log, so a process that is killed loses what it was computing and
 nothing else. After a power cut the last transactions may be gone too (synchronous = NORMAL), and the file is still
-sound. Several processes may write at once. A device field that varies is a column named by its path, which holds what
-each machine has, also where that is its base's own value. Left out: moving rows between stores; a file system without
-locks (some network ones).
+sound. Several processes may write at once. A device field that varies is a column named by its path: what was asked, or
+the base's own value; what follows from another field (a DRAM with a rate of its own is flat) shows in ``fields`` alone.
+The view ``rows`` is the sweep that ran last, with its points' numbers. Left out: moving rows between stores; a file
+system without locks (some network ones).
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,22 +20,25 @@ from fractions import Fraction
 from pathlib import Path
 
 from gatherline.digest import device_digest
+from gatherline.report.columns import Row
 from gatherline.request import Target
 from gatherline.request_error import RequestError
-from gatherline.report.columns import Row
-from gatherline.sweep.columns import BOOLS, NAMES, POINT_COLUMNS
+from gatherline.sweep.columns import BOOLS, NAMES
 from gatherline.sweep.keys import base_values, fields_json
+from gatherline.sweep.store_file import FILE, machine_errors, open_database, quote
 
-SCHEMA = 1
-FILE = "sweep.sqlite"
-APPLICATION = 0x474C5350  # "GLSP": tells our files from other programs'
-BUSY_S = 60.0  # how long one writer waits for another
 CHUNK = 500  # keys in one question
-_SQL_TYPES = {"text": "TEXT", "int": "INTEGER", "float": "REAL", "bool": "INTEGER"}
+OF_MEMBERS = ("number", "accuracy")  # columns of a point that are of a sweep
 _FRACTION = re.compile(r"-?\d+/\d+")
-_FULL = ("SQLITE_FULL", "SQLITE_IOERR")
 
-Member = tuple[int, str]  # the number of a point in its sweep, and its key
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A point of a sweep: its number there and its key. ``accuracy``: what the user's table says of its masks."""
+
+    number: int
+    key: str
+    accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +69,8 @@ class Store:
         path = folder / FILE
         if not create and not path.is_file():
             raise RequestError(f"{folder}: no sweep is stored here: it has no {FILE}")
-        if path.is_file() and path.stat().st_size:
-            _check_ours(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        database = open_database(path, create=create)
         try:
-            with _machine_errors(path):
-                _journal(database)
-                database.execute("PRAGMA synchronous = NORMAL")
-                if create:
-                    _create(database)
             return cls(path, database)
         except BaseException:
             database.close()
@@ -140,7 +134,9 @@ class Store:
         for start in range(0, len(keys), CHUNK):
             part = keys[start : start + CHUNK]
             places = ", ".join("?" * len(part))
-            found.update(key for (key,) in self._database.execute(f"SELECT key FROM points WHERE key IN ({places})", part))
+            found.update(
+                key for (key,) in self._database.execute(f"SELECT key FROM points WHERE key IN ({places})", part)
+            )
         return found
 
     def rows(self, keys: Sequence[str]) -> dict[str, Row]:
@@ -168,37 +164,47 @@ class Store:
             if rows:
                 self._insert(rows)
             self._database.executemany(
-                "INSERT INTO members (sweep, number, key) VALUES (?, ?, ?) "
-                "ON CONFLICT (sweep, number) DO UPDATE SET key = excluded.key WHERE key <> excluded.key",
-                [(sweep, number, key) for number, key in members],
+                "INSERT INTO members (sweep, number, key, accuracy) VALUES (?, ?, ?, ?) ON CONFLICT (sweep, number) DO "
+                "UPDATE SET key = excluded.key, accuracy = excluded.accuracy "
+                "WHERE key <> excluded.key OR accuracy IS NOT excluded.accuracy",
+                [(sweep, member.number, member.key, member.accuracy) for member in members],
             )
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns of ``in_order``."""
-        return ("number", *NAMES, *self.field_columns)
+        return (*OF_MEMBERS, *NAMES, *self.field_columns)
 
     def in_order(self, sweep: int, columns: Sequence[str] | None = None) -> Iterator[Row]:
         """Yield the rows of a sweep by rising number, in constant memory; ``columns``: these alone."""
         names = tuple(columns or self.columns())
-        own = ", ".join(f"members.{_quote(name)}" if name == "number" else f"points.{_quote(name)}" for name in names)
         asked = self._database.execute(
-            f"SELECT {own} FROM members JOIN points USING (key) WHERE sweep = ? ORDER BY number", (sweep,)
+            f"SELECT {_selected(names)} FROM members JOIN points USING (key) WHERE sweep = ? ORDER BY number", (sweep,)
         )
         for values in asked:
             yield _row(names, values)
+
+    def numbered(self, sweep: int, numbers: Sequence[int]) -> Iterator[Row]:
+        """Yield the rows of these points of a sweep that are there, with all their columns, in no order."""
+        names = self.columns()
+        for start in range(0, len(numbers), CHUNK):
+            part = numbers[start : start + CHUNK]
+            places = ", ".join("?" * len(part))
+            asked = f"SELECT {_selected(names)} FROM members JOIN points USING (key) WHERE sweep = ? AND number IN"
+            for values in self._database.execute(f"{asked} ({places})", (sweep, *part)):
+                yield _row(names, values)
 
     def field_types(self) -> dict[str, str]:
         """Return for each column of a field what its values are: int, float or text."""
         found = {}
         for path in self.field_columns:
-            kinds = {kind for (kind,) in self._database.execute(f"SELECT DISTINCT typeof({_quote(path)}) FROM points")}
+            kinds = {kind for (kind,) in self._database.execute(f"SELECT DISTINCT typeof({quote(path)}) FROM points")}
             found[path] = "text" if "text" in kinds else "float" if "real" in kinds else "int"
         return found
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """One transaction: what the block wrote, or nothing of it."""
-        with _machine_errors(self.path):
+        with machine_errors(self.path):
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 self._load_layout()  # another process may have added columns
@@ -248,94 +254,13 @@ class Store:
             values = {digest: _cell(json.loads(text).get(path)) for digest, text in bases}
             kinds = {type(value) for value in values.values() if value is not None}
             kind = "TEXT" if str in kinds else "REAL" if float in kinds else "INTEGER" if int in kinds else "REAL"
-            self._database.execute(f"ALTER TABLE points ADD COLUMN {_quote(path)} {kind}")
+            self._database.execute(f"ALTER TABLE points ADD COLUMN {quote(path)} {kind}")
             self._database.executemany(
-                f"UPDATE points SET {_quote(path)} = ? WHERE device_hash = ?",
+                f"UPDATE points SET {quote(path)} = ? WHERE device_hash = ?",
                 [(value, digest) for digest, value in values.items()],
             )
             self._layout = -1
         self._load_layout()
-
-
-def _check_ours(path: Path) -> None:
-    """Raise RequestError, and touch nothing, where a file is no store of this schema."""
-    try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
-        try:
-            application = database.execute("PRAGMA application_id").fetchone()[0]
-            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if not tables and application in (0, APPLICATION):
-                return  # made by a process that was killed before it wrote anything
-            if application != APPLICATION or "meta" not in tables:
-                raise RequestError(f"{path}: a database of another program, and left as it is")
-            found = database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-        finally:
-            database.close()
-    except sqlite3.DatabaseError as error:
-        raise RequestError(f"{path}: no store of a sweep, or damaged, and left as it is: {error}") from None
-    schema = found[0] if found else None
-    if schema != str(SCHEMA):
-        newer = schema is not None and schema.isdecimal() and int(schema) > SCHEMA
-        why = ", of a newer version" if newer else ""
-        raise RequestError(f"{path}: its schema is {schema}{why}, and this version reads schema {SCHEMA}")
-
-
-def _journal(database: sqlite3.Connection) -> None:
-    """Switch to a write-ahead log; another process may be doing the same, and SQLite does not wait for that."""
-    until = time.monotonic() + BUSY_S
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if not _is(error, ("SQLITE_BUSY", "SQLITE_LOCKED")) or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-
-
-def _create(database: sqlite3.Connection) -> None:
-    columns = ", ".join(
-        f"{_quote(column.name)} {_SQL_TYPES[column.type]}{' PRIMARY KEY NOT NULL' if column.name == 'key' else ''}"
-        for column in POINT_COLUMNS
-    )
-    if database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'members'").fetchone()[0]:
-        return
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        for statement in (
-            "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY NOT NULL, value TEXT)",
-            f"INSERT OR IGNORE INTO meta VALUES ('schema', '{SCHEMA}')",
-            f"CREATE TABLE IF NOT EXISTS points ({columns})",
-            "CREATE TABLE IF NOT EXISTS bases (hash TEXT PRIMARY KEY NOT NULL, name TEXT, fields TEXT)",
-            "CREATE TABLE IF NOT EXISTS sweeps (sweep INTEGER PRIMARY KEY, digest TEXT UNIQUE, name TEXT, spec TEXT, "
-            "version TEXT, points INTEGER, ran INTEGER)",
-            "CREATE TABLE IF NOT EXISTS members (sweep INTEGER, number INTEGER, key TEXT, "
-            "PRIMARY KEY (sweep, number)) WITHOUT ROWID",
-            f"PRAGMA application_id = {APPLICATION}",
-        ):
-            database.execute(statement)
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def _machine_errors(path: Path) -> Iterator[None]:
-    """Tell a disk that is full or fails as the machine's error, which it is."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if not _is(error, _FULL):
-            raise
-        full = _is(error, ("SQLITE_FULL",))
-        what = "the disk is full" if full else f"the disk fails ({error})"
-        raise OSError(errno.ENOSPC if full else errno.EIO, f"{what}; points stored before stay", str(path)) from None
-
-
-def _is(error: sqlite3.Error, names: tuple[str, ...]) -> bool:
-    return getattr(error, "sqlite_errorname", "").startswith(names)
 
 
 def _row(names: Sequence[str], values: Sequence[object]) -> Row:
@@ -354,9 +279,9 @@ def _cell(value: object) -> object:
     return value
 
 
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _selected(names: Iterable[str]) -> str:
+    return ", ".join(f"{'members' if name in OF_MEMBERS else 'points'}.{quote(name)}" for name in names)
 
 
 def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(_quote(name) for name in names)
+    return ", ".join(quote(name) for name in names)
