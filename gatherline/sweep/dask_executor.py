@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from gatherline.report.columns import Row
 from gatherline.sweep.dask_cluster import ClusterLost
-from gatherline.sweep.dask_worker import FileNotHere, Order, Row, Work, carried, evaluate_task, files_of, make_level
+from gatherline.sweep.dask_worker import FileNotHere, Order, TextFile, Work, carried, evaluate_task, make_level
 from gatherline.sweep.point import LevelChoice, Task
 
 if TYPE_CHECKING:
@@ -62,17 +64,22 @@ class DaskExecutor:
             if task is None:
                 return
             level = self._level(task.level, state, order)
-            future = self._asked(self.client.submit, evaluate_task, order, task, level, pure=False)
+            files = tuple(state.files(machine.base) for machine in task.machines if is_device_file(machine.base))
+            future = self._asked(
+                self.client.submit, evaluate_task, order, task, tuple(dict.fromkeys(files)), level, pure=False
+            )
             state.under_way[future.key] = (task, future)
             future.add_done_callback(state.ended.put)
 
     def _level(self, level: LevelChoice, state: _State, order: Order) -> Future:
         """Return the bytes of ``level``, being made; those that no task needs any more are let go."""
         future = state.levels.pop(level, None)
-        if future is None and level.model.model in state.only_here:
-            future = self._asked(self.client.submit, carried, self.work.make_level(level), pure=False)
-        elif future is None:
-            future = self._asked(self.client.submit, make_level, order, level, files_of(level), pure=False)
+        if future is None:
+            key = self.work.level_key(level)
+            if level.model.model in state.only_here:
+                future = self._asked(self.client.submit, carried, self.work.make_level(level, key), pure=False)
+            else:
+                future = self._asked(self.client.submit, make_level, order, level, key, pure=False)
         state.levels[level] = future  # the last used is last
         used = {task.level for task, _ in state.under_way.values()} | {level}
         for old in list(state.levels)[:-LEVELS_KEPT]:
@@ -141,6 +148,18 @@ class _State:
     ended: SimpleQueue[Future] = field(default_factory=SimpleQueue)
     levels: dict[LevelChoice, Future] = field(default_factory=dict)
     only_here: set[str] = field(default_factory=set)  # models whose files workers do not have
+    texts: dict[str, TextFile] = field(default_factory=dict)
+
+    def files(self, path: str) -> TextFile:
+        """Return a device's file, read once in a run."""
+        if path not in self.texts:
+            self.texts[path] = TextFile(path=path, content=Path(path).read_bytes())
+        return self.texts[path]
+
+
+def is_device_file(base: str) -> bool:
+    """Return whether a machine's base is a file, not a preset."""
+    return base.endswith(".toml")
 
 
 def named(task: Task) -> str:

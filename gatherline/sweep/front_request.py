@@ -110,4 +110,6 @@ def _number_or_text(text: str) -> object:
 
 def _check_column(option: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
-        raise RequestError(f"{option} is {name!r}, and no column of numbers has that name; {nearest(name, list(known))}")
+        raise RequestError(
+            f"{option} is {name!r}, and no column of numbers has that name; {nearest(name, list(known))}"
+        )
