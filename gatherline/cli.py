@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from gatherline.advice.break_even import BreakEvenReport
     from gatherline.pipeline_types import Report
     from gatherline.request import RunRequest
+    from gatherline.sweep.spec import SweepSpec
 
 SUCCESS, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 _MACHINE_ERRNOS = {errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -590,6 +591,9 @@ def sweep(
     folder = spec.with_suffix("") if out is None else out
     count = default_workers() if workers is None else workers
     check_target(folder)
+    if dry_run:
+        _say_beforehand(asked, count, json)
+        return
     try:
         done = run_sweep(asked, folder, workers=count, scheduler=scheduler, progress=terminal_progress())
     except SweepInterrupted as stopped:
@@ -599,6 +603,23 @@ def sweep(
         sys.stdout.writelines(rows_json(done))
     else:
         print_sweep(done, found_in(done, asked), sys.stdout)
+
+
+def _say_beforehand(spec: SweepSpec, workers: int, json: bool) -> None:
+    """Print how many points a sweep has and about how long they take."""
+    from dataclasses import asdict
+
+    from gatherline.report.files import report_json
+    from gatherline.sweep.dry_run import dry_run
+    from gatherline.sweep.evaluate import evaluate_uncached
+
+    told = dry_run(spec, evaluate_uncached, workers=workers)
+    if json:
+        parts = asdict(told)
+        rows = parts.pop("parts")
+        sys.stdout.write(report_json(parts, rows))
+    else:
+        print("\n".join(told.lines()))
 
 
 @app.command()

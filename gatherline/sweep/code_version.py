@@ -1,7 +1,7 @@
 """The version of all that decides a row: the package's, and a digest of the sources and data that rows come from.
 
-A changed model must never find rows of the one before it. Left out: third-party packages, whose versions a store says
-beside its sweeps, and code that only reads, shows or stores rows.
+A changed model must never find rows of the one before it. The packages that read models and draw weights count too. Left
+out: other packages, and code that only asks, shows or stores.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ import simulator
 import traces
 
 WHOLE = (patterns, traces, simulator, costmodel)
+OTHERS = ("numpy", "onnx")
 SUFFIXES = (".py", ".toml", ".csv", ".json", ".onnx")
 # of gatherline what ``evaluate`` runs through; a test compares this with what it imports
 DECIDING = (
     "best_encoding.py", "device_fields.py", "digest.py", "energy_columns.py", "fpga_engine.py", "knobs.py",
     "levels.py", "loading.py", "models/digits.onnx", "network_facts.py", "pipeline.py", "report/columns.py",
     "report/files.py", "request.py", "rows.py", "shares.py", "sweep/columns.py", "sweep/evaluate.py",
-    "sweep/level_key.py", "sweep/point.py", "sweep/traced.py", "total_band.py",
+    "sweep/keys.py", "sweep/level_key.py", "sweep/point.py", "sweep/traced.py", "total_band.py",
 )  # fmt: skip
 
 
 @cache
 def code_version() -> str:
     """Return the version, as "0.1.0+3f5a0c9d12ab4e67"."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256("".join(f"{name} {version(name)}\n" for name in OTHERS).encode())
     for path, name in _files():
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{name} {content}\n".encode())

@@ -51,12 +51,30 @@ class _Run:
 
 def evaluate(task: Task) -> list[Row]:
     """Return the row of every machine of ``task``, in its order. Raises ModelError and OSError."""
-    request = run_request(task.level, task.options)
-    cache = _cache()
+    return _evaluate(task, _cache())
+
+
+def evaluate_uncached(task: Task) -> list[Row]:
+    """Return what ``evaluate`` does, with masks made anew whatever a cache holds: what the first run pays."""
+    return _evaluate(task, None)
+
+
+def _evaluate(task: Task, cache: Cache | None) -> list[Row]:
     try:
         level = _level(task.level, cache)
     except OF_A_LEVEL as error:
-        return [_refused(task, place, str(error), None) for place in range(len(task.machines))]
+        return refused_rows(task, str(error))
+    return rows_on(task, level)
+
+
+def refused_rows(task: Task, why: str) -> list[Row]:
+    """Return the rows of a task whose masks cannot be."""
+    return [_refused(task, place, why, None) for place in range(len(task.machines))]
+
+
+def rows_on(task: Task, level: TracedLevel) -> list[Row]:
+    """Return the rows of a task whose level is ready."""
+    request = run_request(task.level, task.options)
     built = [_built(machine, level, request) for machine in task.machines]
     runs = {place: run for place, run in enumerate(built) if isinstance(run, _Run)}
     _run_layers(list(runs.values()), level, request)

@@ -24,7 +24,7 @@ _FULL = ("SQLITE_FULL", "SQLITE_IOERR")
 
 
 def open_database(path: Path, *, create: bool) -> sqlite3.Connection:
-    """Open the file of a store, made if missing and ``create``. Raises RequestError for a file that is none, OSError."""
+    """Open the file of a store, made if missing and ``create``. Raises RequestError, OSError."""
     if path.is_file() and path.stat().st_size:
         _check_ours(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,5 +128,6 @@ def _is(error: sqlite3.Error, names: tuple[str, ...]) -> bool:
     return getattr(error, "sqlite_errorname", "").startswith(names)
 
 
-def _quote(name: str) -> str:
+def quote(name: str) -> str:
+    """Return a column's name as SQL takes any."""
     return '"' + name.replace('"', '""') + '"'

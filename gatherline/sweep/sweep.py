@@ -27,7 +27,8 @@ from gatherline.sweep.local import Executor, LocalProcesses, ThisProcess
 from gatherline.sweep.planning import Plan, blocks_of
 from gatherline.sweep.points import Block
 from gatherline.sweep.spec import Search, SweepSpec
-from gatherline.sweep.store import FILE, Store
+from gatherline.sweep.store import Store
+from gatherline.sweep.store_file import FILE
 from gatherline.sweep.summary import Summary, summary
 
 SCHEMA = 1  # of what --json prints
@@ -88,7 +89,7 @@ def sweep(
     if not 1 <= workers <= MOST_WORKERS:
         raise RequestError(f"workers is {workers}, and must be from 1 to {MOST_WORKERS}")
     shown, begun = progress or SilentProgress(), time.monotonic()
-    with Store.open(folder) as store, _executor(workers, scheduler) as executor:
+    with _executor(workers, scheduler) as executor, Store.open(folder) as store:
         for device in spec.grid.devices:
             store.know_base(device_named(device.base))
         number = store.begin(_digest(spec), name=spec.name, spec=spec.text, version=code_version(), points=spec.count)
@@ -138,9 +139,14 @@ def default_workers() -> int:
 
 @contextmanager
 def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
-    if scheduler is not None:
-        raise RequestError(f"--scheduler is {scheduler}: not there yet")
-    yield ThisProcess() if workers == 1 else LocalProcesses(workers)
+    if scheduler is None:
+        yield ThisProcess() if workers == 1 else LocalProcesses(workers)
+        return
+    from gatherline.sweep.dask_cluster import dask_executor
+    from gatherline.sweep.remote import DASK_WORK
+
+    with dask_executor(scheduler, DASK_WORK) as executor:
+        yield executor
 
 
 def _compute(plan: Plan, executor: Executor, blocks: Iterable[Block]) -> None:
