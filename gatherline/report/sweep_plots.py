@@ -1,7 +1,7 @@
 """Pictures of a sweep's front: objectives against each other, and parallel coordinates over choices and objectives.
 
-Drawn with Agg and Matplotlib's own defaults, so that the same points give the same bytes. Where points are many, of those
-that look alike one is drawn: what lies under it would not show. Left out: error bands, pictures to turn or zoom.
+Drawn with Agg and Matplotlib's own defaults, so that the same points give the same bytes. Where points are many, of
+those that look alike one is drawn: what lies under it would not show. Left out: error bands, pictures to turn or zoom.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -35,7 +36,7 @@ FRONT_LINES = 200
 LOG_FROM = 20.0  # largest over smallest, from which an axis is logarithmic
 FAINT = "#bdbdbd"
 INK = "#222222"
-GRID = {"color": "#dddddd", "linewidth": 0.6}
+GRID: dict[str, Any] = {"color": "#dddddd", "linewidth": 0.6}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ def parallel_coordinates(found: SweepFront) -> Figure | None:
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
         figure.suptitle(f"{_title(found)}\nobjectives have their best end at the top", x=0.01, ha="left", fontsize=10)
-        handles = [each for each in _legend(found, choice, looks, lines=True)]
+        handles = _legend(found, choice, looks, lines=True)
         figure.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False)
         return figure
 
@@ -141,7 +142,7 @@ def thinned(places: NDArray[np.int64], x: NDArray[np.float64], y: NDArray[np.flo
     columns = np.clip((x[places] * CELLS).astype(np.int64), 0, CELLS)
     rows = np.clip((y[places] * CELLS).astype(np.int64), 0, CELLS)
     _, first = np.unique(columns * (CELLS + 1) + rows, return_index=True)
-    return places[np.sort(first)]
+    return np.asarray(places[np.sort(first)])
 
 
 def _panel(
@@ -316,7 +317,7 @@ def _legend(found: SweepFront, choice: Choice, looks: Sequence[Look], *, lines: 
     """Return what is drawn: the looks that a point has, the front, the knee, what breaks a constraint."""
     drawn = np.isin(found.fates, (Fate.FRONT,) if lines else (Fate.FRONT, Fate.DOMINATED))
     codes = np.unique(choice.codes[drawn]).tolist()
-    shape = {"linestyle": "-", "linewidth": 1.6} if lines else {"linestyle": "none", "markersize": 5}
+    shape: dict[str, Any] = {"linestyle": "-", "linewidth": 1.6} if lines else {"linestyle": "none", "markersize": 5}
     handles = [
         Line2D([], [], color=looks[code].colour, marker="" if lines else looks[code].marker, label=looks[code].label,
                **shape)
@@ -330,8 +331,10 @@ def _legend(found: SweepFront, choice: Choice, looks: Sequence[Look], *, lines: 
         if found.knee is not None:
             handles.append(Line2D([], [], color=INK, linewidth=2.4, label=_knee_label(found)))
         return handles
-    ring = {"linestyle": "none", "marker": "o", "markerfacecolor": "none"}
-    stair = {"linewidth": 1.0, "linestyle": "-"} if len(found.objectives) == 2 else {"linestyle": "none"}
+    ring: dict[str, Any] = {"linestyle": "none", "marker": "o", "markerfacecolor": "none"}
+    stair: dict[str, Any] = (
+        {"linewidth": 1.0, "linestyle": "-"} if len(found.objectives) == 2 else {"linestyle": "none"}
+    )
     handles.append(Line2D([], [], color=INK, marker="o", markerfacecolor="white", markersize=6, label="on the front",
                           **stair))  # fmt: skip
     if found.count(Fate.DOMINATED):

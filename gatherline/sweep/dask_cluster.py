@@ -53,7 +53,7 @@ def dask_executor(address: str, work: Work, *, connect_s: float = 10.0, wait_s: 
     cluster = None
     if workers is not None:
         cluster = distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL,
+            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
             env={"DASK_LOGGING__DISTRIBUTED": "critical"},
         )  # fmt: skip
     try:

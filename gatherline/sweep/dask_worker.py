@@ -1,7 +1,7 @@
 """What a worker of a Dask cluster does for a sweep: make the masks of a level, or evaluate a task with masks it gets.
 
 Module-level functions, since Dask carries them by name. A worker with other code refuses. Files of devices come with a
-task, by content. Left out: how tasks get here (``dask_executor.py``), what a level and a row are (``dask_work.py``).
+task, by content. Left out: how tasks get here (``dask_executor.py``), what a level and a row are (``remote.py``).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class FileNotHere(Exception):
 class Work:
     """What is done on workers, as module-level functions, which travel by name.
 
-    ``evaluate``: the rows of a task, from the bytes of its level. ``level_key``: what names those bytes by all that they
-    are made of. ``make_level``: makes them from a level and its key, or raises FileNotHere. ``version``: of the code
-    that makes rows, the same on all sides.
+    ``evaluate``: the rows of a task, from the bytes of its level. ``level_key``: names those bytes by all that they are
+    made of. ``make_level``: makes them from a level and its key, or raises FileNotHere. ``version``: of the code that
+    makes rows, the same on all sides.
     """
 
     evaluate: Callable[[Task, bytes], list[Row]]

@@ -19,7 +19,7 @@ import pytest
 from gatherline.cache import user_cache
 from gatherline.report.columns import Row
 from gatherline.request_error import RequestError
-from gatherline.sweep import dask_work as real
+from gatherline.sweep import remote as real
 from gatherline.sweep.dask_cluster import ClusterLost, dask_executor, local_workers
 from gatherline.sweep.dask_executor import DaskExecutor
 from gatherline.sweep.dask_worker import FileNotHere, Order, make_level
@@ -191,19 +191,19 @@ def test_a_worker_that_lacks_a_file_or_has_another_leaves_the_level_to_the_clien
     model = tmp_path / "net.onnx"
     model.write_bytes((files("gatherline") / "models" / "digits.onnx").read_bytes())
     of = LevelChoice(model=ModelChoice(model=str(model)), pattern="gs:16,1", sparsity=0.9)
-    key = real.key_of(of)
-    data = real.make_level(of, key)
+    key = real.key_or_none(of)
+    data = real.level_or_reason(of, key)
     assert len(data) > 1000
     with pytest.raises(FileNotHere):
-        real.make_level(of, "0" * 64)
+        real.level_or_reason(of, "0" * 64)
     model.unlink()
     with pytest.raises(FileNotHere):
-        real.make_level(of, key)
+        real.level_or_reason(of, key)
     monkeypatch.setenv("GATHERLINE_CACHE", str(tmp_path / "cache"))
     cache = user_cache()
     assert cache is not None
     cache.write("levels", key, data)
-    assert real.make_level(of, key) == data  # nothing but the key is needed
+    assert real.level_or_reason(of, key) == data  # nothing but the key is needed
 
 
 def test_the_reason_why_a_level_cannot_be_travels_and_refuses_its_points() -> None:
@@ -211,7 +211,7 @@ def test_the_reason_why_a_level_cannot_be_travels_and_refuses_its_points() -> No
     one = Task(level=of, options=RunOptions(), machines=(Machine(base="gs-tcm"),), numbers=(0,), keys=("k",))
     (expected,) = evaluate(one)
     assert expected["refused"]
-    assert real.evaluate(one, real.make_level(of, real.key_of(of))) == [expected]
+    assert real.evaluate_level(one, real.level_or_reason(of, real.key_or_none(of))) == [expected]
 
 
 def test_a_model_and_a_device_that_only_this_machine_has_reach_workers_elsewhere(
