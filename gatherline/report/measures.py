@@ -50,7 +50,7 @@ class Scale:
 
     def number(self, value: float) -> str:
         """Return a value without its unit, with four digits."""
-        scaled = value / self.factor
+        scaled = float(f"{value / self.factor:.9g}")  # 2e-5 s is 20 µs, and not a little more
         if scaled == int(scaled) and abs(scaled) < 1e9:
             return f"{int(scaled):,}"
         digits = max(0, 3 - math.floor(math.log10(abs(scaled)))) if abs(scaled) >= 1e-3 else None

@@ -2,9 +2,9 @@
 
 Tasks go out a few for each thread of the cluster, rows come back as tasks complete, in any order. The masks of a level
 are made once, by one worker or, where its files are on this machine only, here; each worker gets them once. A lost
-worker's task runs again elsewhere, workers that join later get their share; after ``ALLOWED_LOSSES`` deaths on one task
-it is an error that names its points. Dask's messages are Python's pickles: trust a cluster as you trust this process.
-Left out: starting workers on other machines (docs/cluster.md shows how).
+worker's task runs again elsewhere, workers that join later get their share; after too many deaths on one task (Dask's
+allowed-failures) it is an error that names its points. Dask's messages are Python's pickles: trust a cluster as you
+trust this process. Left out: starting workers on other machines (docs/cluster.md shows how).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatherline.report.columns import Row
@@ -26,17 +27,20 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 4  # tasks a thread of the cluster: one runs, the others cover the way there and back
 LEVELS_KEPT = 2  # whose bytes stay with the workers though no task under way needs them
-ALLOWED_LOSSES = 3  # Dask's default, distributed.scheduler.allowed-failures: the fourth death ends the task
 POLL_S = 0.5  # how soon a lost scheduler and new workers are noticed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DaskExecutor:
-    """Runs tasks on the cluster that ``client`` is connected to. ``address``: how messages name it."""
+    """Runs tasks on the cluster that ``client`` is connected to. ``address``: how messages name it.
+
+    ``wait_s``: how long the cluster may be without any worker.
+    """
 
     address: str
     client: Client
     work: Work
+    wait_s: float
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Row]]]:
         """Yield each task with its rows as it completes. Raises what evaluating raises, RequestError, ClusterLost."""
@@ -59,6 +63,13 @@ class DaskExecutor:
     def _send(self, state: _State, order: Order) -> None:
         """Send tasks until each thread of the cluster has its few."""
         threads = sum(self._asked(self.client.nthreads).values())
+        if threads:
+            state.had_worker_s = monotonic()
+        elif monotonic() - state.had_worker_s > self.wait_s:
+            raise ClusterLost(
+                f"the scheduler {self.address} has had no worker for {self.wait_s:g} s; what is done is stored, the "
+                "same command goes on"
+            )
         while len(state.under_way) < IN_FLIGHT * max(1, threads):
             task = state.again.popleft() if state.again else next(state.waiting, None)
             if task is None:
@@ -114,8 +125,9 @@ class DaskExecutor:
             state.again.append(task)
             return None
         if isinstance(error, KilledWorker):
+            deaths = error.allowed_failures + 1
             raise ClusterLost(
-                f"{named(task)}: {ALLOWED_LOSSES + 1} workers died while they worked on it, for lack of memory "
+                f"{named(task)}: {deaths} worker{'s' if deaths > 1 else ''} died working on it, for lack of memory "
                 "perhaps; what is done is stored"
             )
         raise error
@@ -148,6 +160,7 @@ class _State:
     ended: SimpleQueue[Future] = field(default_factory=SimpleQueue)
     levels: dict[LevelChoice, Future] = field(default_factory=dict)
     only_here: set[str] = field(default_factory=set)  # models whose files workers do not have
+    had_worker_s: float = field(default_factory=monotonic)
     texts: dict[str, TextFile] = field(default_factory=dict)
 
     def files(self, path: str) -> TextFile:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+import dask
 import pytest
 
 from gatherline.cache import user_cache
@@ -164,12 +165,25 @@ def test_an_error_in_a_task_is_raised_here_and_the_cluster_goes_on(shared: Clust
         assert plain(run(executor, [task(1, fine)])) == here([task(1, fine)])
 
 
-def test_a_task_that_kills_its_workers_is_named_and_a_local_cluster_goes_on(tmp_path: Path) -> None:
-    fine = level(str(tmp_path))
-    with dask_executor("local:1", WORK) as executor:
-        with pytest.raises(ClusterLost, match=r"^\[Errno 5\] points 5 to 6 \(.*dense, deadly\): 4 workers died"):
-            list(executor.run([task(5, fine, points=2, base="deadly")]))
-        assert plain(run(executor, [task(1, fine)])) == here([task(1, fine)])
+def test_a_task_that_kills_its_workers_is_named(tmp_path: Path) -> None:
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        dask_executor("local:1", WORK) as executor,
+        pytest.raises(
+            ClusterLost, match=r"^\[Errno 5\] points 5 to 6 \(.*dense, deadly\): 1 worker died working on it"
+        ),
+    ):
+        list(executor.run([task(5, level(str(tmp_path)), points=2, base="deadly")]))
+
+
+def test_a_cluster_that_loses_its_last_worker_for_good_ends_the_run(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.add_worker()
+    with dask_executor(cluster.address, WORK, wait_s=START_S) as first:
+        coming = replace(first, wait_s=0.3).run(task(number, level(str(tmp_path))) for number in range(200))
+        next(coming)
+        cluster.workers[0].kill()
+        with pytest.raises(ClusterLost, match=r"has had no worker for 0.3 s; what is done is stored"):
+            list(coming)
 
 
 def test_workers_with_other_code_are_refused_before_anything_runs(shared: Cluster, tmp_path: Path) -> None:
