@@ -636,6 +636,58 @@ def export(
     print(f"wrote {done.path}: {done.rows} points{left}")
 
 
+@app.command("front")
+def front_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that simulate sweep wrote.")],
+    objective: Annotated[
+        list[str] | None,
+        typer.Option("--objective", metavar="NAME", help="As in latency_s; repeats. Default: those of the sweep."),
+    ] = None,
+    maximise: Annotated[
+        list[str] | None,
+        typer.Option("--maximise", metavar="NAME", help="An objective of which more is better; repeats."),
+    ] = None,
+    most: Annotated[
+        list[str] | None,
+        typer.Option("--most", metavar="NAME=VALUE", help="Leave out points above, as in latency_s=20ms; repeats."),
+    ] = None,
+    least: Annotated[
+        list[str] | None,
+        typer.Option("--least", metavar="NAME=VALUE", help="Leave out points below, as in kept_l1=90%; repeats."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for front.csv, front.json and pictures.")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show the points of a sweep that nothing beats, and the knee.
+
+    A point beats another if it is no worse in any objective and better in one. Constraints of the sweep hold, unless
+    --most or --least are given for the same column.
+    """
+    from gatherline.report.files import check_target, report_json
+    from gatherline.report.front_files import front_manifest, write_front
+    from gatherline.report.front_table import print_front
+    from gatherline.sweep.front_request import FrontRequest, stored_front
+
+    if out is not None:
+        check_target(out)
+    asked = FrontRequest(
+        folder=folder, objectives=tuple(objective or ()), maximise=tuple(maximise or ()), most=tuple(most or ()),
+        least=tuple(least or ()),
+    )  # fmt: skip
+    stored = stored_front(asked)
+    report = report_json(front_manifest(stored.front), stored.rows)
+    if json:
+        sys.stdout.write(report)
+    else:
+        print_front(stored.front, sys.stdout)
+    sys.stdout.flush()
+    for path in write_front(out, stored.front, report, stored.rows) if out is not None else []:
+        print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
+
+
 @app.command("list")
 def list_(
     what: Annotated[

@@ -49,7 +49,7 @@ class DeviceField:
 def device_fields(device: Target) -> dict[str, DeviceField]:
     """Return every field of ``device`` that can be changed, by its path."""
     found = dict(_of_roofline(device) if isinstance(device, RooflineDevice) else _of_accelerator("", device))
-    return {path: DeviceField(path=path, value=value, unit=_unit(path)) for path, value in found.items()}
+    return {path: DeviceField(path=path, value=value, unit=unit_of(path)) for path, value in found.items()}
 
 
 def with_fields(device: Target, changes: Mapping[str, FieldValue]) -> Target:
@@ -107,7 +107,8 @@ def _of_accelerator(prefix: str, part: Any) -> Iterator[tuple[str, FieldValue | 
             yield path, value
 
 
-def _unit(path: str) -> str:
+def unit_of(path: str) -> str:
+    """Return the unit of a field by its path, "" for a count or a name."""
     parent, _, leaf = path.rpartition(".")
     if parent == "dram.timing" and leaf not in _TIMING_OTHERS:
         return "cycles"

@@ -11,7 +11,8 @@ import os
 import time
 from pathlib import Path
 
-from gatherline.sweep.dask_worker import Row, Work
+from gatherline.report.columns import Row
+from gatherline.sweep.dask_worker import FileNotHere, Work
 from gatherline.sweep.point import LevelChoice, Machine, ModelChoice, RunOptions, Task
 
 SLOW_S = 0.02
@@ -27,23 +28,33 @@ def task(number: int, of: LevelChoice, *, points: int = 1, base: str = "gs-tcm")
     return Task(level=of, options=RunOptions(), machines=machines, numbers=numbers, keys=tuple(map(str, numbers)))
 
 
-def make_level(of: LevelChoice) -> bytes:
+def level_key(of: LevelChoice) -> str:
+    """The content of a model that is a file, else its name."""
+    path = Path(of.model.model)
+    return path.read_text() if path.is_file() else of.model.model
+
+
+def make_level(of: LevelChoice, key: str) -> bytes:
     """Bytes that tell the level; each time they are made is told in the model's folder, by the process."""
-    folder = Path(of.model.model)
-    if folder.is_dir():
-        (folder / f"{of.pattern}-{os.getpid()}-{time.time_ns()}").touch()
+    path = Path(of.model.model)
+    if path.is_dir():
+        (path / f"{of.pattern}-{os.getpid()}-{time.time_ns()}").touch()
+    elif not path.is_file() or path.read_text() != key:
+        raise FileNotHere(of.model.model)
     return f"{of.model.model} {of.pattern}".encode() * 1000
 
 
 def evaluate(of: Task, data: bytes) -> list[Row]:
-    if of.machines[0].base == "deadly":
+    base = of.machines[0].base
+    if base == "deadly":
         os._exit(1)
-    if of.machines[0].base == "wrong":
+    if base == "wrong":
         raise ValueError(f"point {of.numbers[0]} is wrong")
     time.sleep(SLOW_S)
     digest = hashlib.sha256(data).hexdigest()
+    device = f"{Path(base).name} {Path(base).read_text()}" if base.endswith(".toml") else base
     return [
-        {"number": number, "level": digest, "fields": dict(machine.fields), "process": os.getpid()}
+        {"number": number, "level": digest, "device": device, "fields": dict(machine.fields), "process": os.getpid()}
         for number, machine in zip(of.numbers, of.machines, strict=True)
     ]
 
@@ -57,4 +68,4 @@ def version_of_process() -> str:
     return str(os.getpid())
 
 
-WORK = Work(evaluate=evaluate, make_level=make_level, version=version)
+WORK = Work(evaluate=evaluate, level_key=level_key, make_level=make_level, version=version)

@@ -37,8 +37,8 @@ def dask_executor(address: str, work: Work, *, connect_s: float = 10.0, wait_s: 
     """Connect to ``address`` and give an executor; at the end disconnect, and end what was started here.
 
     ``address``: tcp://HOST:PORT, tls://HOST:PORT, the file that ``dask scheduler --scheduler-file`` writes (.json),
-    local or local:N. ``connect_s``: how long to try to reach the scheduler; ``wait_s``: for a first worker. Raises
-    RequestError: no such extra, no such address, nobody there, workers with other code; ClusterLost: no worker came.
+    local or local:N. ``connect_s``: how long to try to reach the scheduler; ``wait_s``: how long to be without any
+    worker. Raises RequestError: no such extra, no such address, nobody there, workers with other code; ClusterLost.
     """
     workers = local_workers(address)
     try:
@@ -53,7 +53,7 @@ def dask_executor(address: str, work: Work, *, connect_s: float = 10.0, wait_s: 
     cluster = None
     if workers is not None:
         cluster = distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL,
+            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
             env={"DASK_LOGGING__DISTRIBUTED": "critical"},
         )  # fmt: skip
     try:
@@ -61,7 +61,7 @@ def dask_executor(address: str, work: Work, *, connect_s: float = 10.0, wait_s: 
         try:
             _wait_for_a_worker(client, address, wait_s)
             _check_versions(client, work)
-            yield DaskExecutor(address=address, client=client, work=work)
+            yield DaskExecutor(address=address, client=client, work=work, wait_s=wait_s)
         finally:
             client.close(timeout=2)
     finally:

@@ -2,9 +2,9 @@
 
 Tasks go out a few for each thread of the cluster, rows come back as tasks complete, in any order. The masks of a level
 are made once, by one worker or, where its files are on this machine only, here; each worker gets them once. A lost
-worker's task runs again elsewhere, workers that join later get their share; after ``ALLOWED_LOSSES`` deaths on one task
-it is an error that names its points. Dask's messages are Python's pickles: trust a cluster as you trust this process.
-Left out: starting workers on other machines (docs/cluster.md shows how).
+worker's task runs again elsewhere, workers that join later get their share; after too many deaths on one task (Dask's
+allowed-failures) it is an error that names its points. Dask's messages are Python's pickles: trust a cluster as you
+trust this process. Left out: starting workers on other machines (docs/cluster.md shows how).
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gatherline.report.columns import Row
 from gatherline.sweep.dask_cluster import ClusterLost
-from gatherline.sweep.dask_worker import FileNotHere, Order, Row, Work, carried, evaluate_task, files_of, make_level
+from gatherline.sweep.dask_worker import FileNotHere, Order, TextFile, Work, carried, evaluate_task, make_level
 from gatherline.sweep.point import LevelChoice, Task
 
 if TYPE_CHECKING:
@@ -24,17 +27,20 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 4  # tasks a thread of the cluster: one runs, the others cover the way there and back
 LEVELS_KEPT = 2  # whose bytes stay with the workers though no task under way needs them
-ALLOWED_LOSSES = 3  # Dask's default, distributed.scheduler.allowed-failures: the fourth death ends the task
 POLL_S = 0.5  # how soon a lost scheduler and new workers are noticed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DaskExecutor:
-    """Runs tasks on the cluster that ``client`` is connected to. ``address``: how messages name it."""
+    """Runs tasks on the cluster that ``client`` is connected to. ``address``: how messages name it.
+
+    ``wait_s``: how long the cluster may be without any worker.
+    """
 
     address: str
     client: Client
     work: Work
+    wait_s: float
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Row]]]:
         """Yield each task with its rows as it completes. Raises what evaluating raises, RequestError, ClusterLost."""
@@ -57,22 +63,34 @@ class DaskExecutor:
     def _send(self, state: _State, order: Order) -> None:
         """Send tasks until each thread of the cluster has its few."""
         threads = sum(self._asked(self.client.nthreads).values())
+        if threads:
+            state.had_worker_s = monotonic()
+        elif monotonic() - state.had_worker_s > self.wait_s:
+            raise ClusterLost(
+                f"the scheduler {self.address} has had no worker for {self.wait_s:g} s; what is done is stored, the "
+                "same command goes on"
+            )
         while len(state.under_way) < IN_FLIGHT * max(1, threads):
             task = state.again.popleft() if state.again else next(state.waiting, None)
             if task is None:
                 return
             level = self._level(task.level, state, order)
-            future = self._asked(self.client.submit, evaluate_task, order, task, level, pure=False)
+            files = tuple(state.files(machine.base) for machine in task.machines if is_device_file(machine.base))
+            future = self._asked(
+                self.client.submit, evaluate_task, order, task, tuple(dict.fromkeys(files)), level, pure=False
+            )
             state.under_way[future.key] = (task, future)
             future.add_done_callback(state.ended.put)
 
     def _level(self, level: LevelChoice, state: _State, order: Order) -> Future:
         """Return the bytes of ``level``, being made; those that no task needs any more are let go."""
         future = state.levels.pop(level, None)
-        if future is None and level.model.model in state.only_here:
-            future = self._asked(self.client.submit, carried, self.work.make_level(level), pure=False)
-        elif future is None:
-            future = self._asked(self.client.submit, make_level, order, level, files_of(level), pure=False)
+        if future is None:
+            key = self.work.level_key(level)
+            if level.model.model in state.only_here:
+                future = self._asked(self.client.submit, carried, self.work.make_level(level, key), pure=False)
+            else:
+                future = self._asked(self.client.submit, make_level, order, level, key, pure=False)
         state.levels[level] = future  # the last used is last
         used = {task.level for task, _ in state.under_way.values()} | {level}
         for old in list(state.levels)[:-LEVELS_KEPT]:
@@ -107,8 +125,9 @@ class DaskExecutor:
             state.again.append(task)
             return None
         if isinstance(error, KilledWorker):
+            deaths = error.allowed_failures + 1
             raise ClusterLost(
-                f"{named(task)}: {ALLOWED_LOSSES + 1} workers died while they worked on it, for lack of memory "
+                f"{named(task)}: {deaths} worker{'s' if deaths > 1 else ''} died working on it, for lack of memory "
                 "perhaps; what is done is stored"
             )
         raise error
@@ -141,6 +160,19 @@ class _State:
     ended: SimpleQueue[Future] = field(default_factory=SimpleQueue)
     levels: dict[LevelChoice, Future] = field(default_factory=dict)
     only_here: set[str] = field(default_factory=set)  # models whose files workers do not have
+    had_worker_s: float = field(default_factory=monotonic)
+    texts: dict[str, TextFile] = field(default_factory=dict)
+
+    def files(self, path: str) -> TextFile:
+        """Return a device's file, read once in a run."""
+        if path not in self.texts:
+            self.texts[path] = TextFile(path=path, content=Path(path).read_bytes())
+        return self.texts[path]
+
+
+def is_device_file(base: str) -> bool:
+    """Return whether a machine's base is a file, not a preset."""
+    return base.endswith(".toml")
 
 
 def named(task: Task) -> str:

@@ -1,22 +1,22 @@
 """What a worker of a Dask cluster does for a sweep: make the masks of a level, or evaluate a task with masks it gets.
 
-Module-level functions, since Dask carries them by name. A worker with other code refuses. Left out: how tasks get here
-(``dask_executor.py``) and what a row is (``evaluate.py``).
+Module-level functions, since Dask carries them by name. A worker with other code refuses. Files of devices come with a
+task, by content. Left out: how tasks get here (``dask_executor.py``), what a level and a row are (``remote.py``).
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 
+from gatherline.report.columns import Row
 from gatherline.request_error import RequestError
 from gatherline.sweep.point import LevelChoice, Task
 from simulator.parallel import THREADS
-
-Row = dict[str, object]
 
 
 class FileNotHere(Exception):
@@ -27,50 +27,45 @@ class FileNotHere(Exception):
 class Work:
     """What is done on workers, as module-level functions, which travel by name.
 
-    ``evaluate``: the rows of a task, from the bytes of its level. ``make_level``: those bytes. ``version``: of the code
-    that makes them, the same on all sides.
+    ``evaluate``: the rows of a task, from the bytes of its level. ``level_key``: names those bytes by all that they are
+    made of. ``make_level``: makes them from a level and its key, or raises FileNotHere. ``version``: of the code that
+    makes rows, the same on all sides.
     """
 
     evaluate: Callable[[Task, bytes], list[Row]]
-    make_level: Callable[[LevelChoice], bytes]
+    level_key: Callable[[LevelChoice], str]
+    make_level: Callable[[LevelChoice, str], bytes]
     version: Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a worker needs to know of the client beside a task: what to run, and the version of the client's code."""
+    """What a worker needs beside a task: what to run, and the version of the client's code."""
 
     work: Work
     version: str
 
 
-def checked(order: Order) -> None:
-    """Raise RequestError unless this worker has the client's code; keep each task on the thread that runs it."""
-    os.environ[THREADS] = "1"
-    here = order.work.version()
-    if here != order.version:
-        raise RequestError(
-            f"a worker on {os.uname().nodename} has version {here} of the code, and this process has {order.version}: "
-            "install the same on both"
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFile:
+    """A file of the client that a task names, with its content."""
+
+    path: str
+    content: bytes
 
 
-def evaluate_task(order: Order, task: Task, level: bytes) -> list[Row]:
-    """Return the rows of ``task``."""
-    checked(order)
-    return order.work.evaluate(task, level)
+def evaluate_task(order: Order, task: Task, files: tuple[TextFile, ...], level: bytes) -> list[Row]:
+    """Return the rows of ``task``. ``files``: of its devices, as the client has them."""
+    _check(order)
+    here = {file.path: _path_here(file) for file in files}
+    machines = tuple(replace(machine, base=here.get(machine.base, machine.base)) for machine in task.machines)
+    return order.work.evaluate(replace(task, machines=machines), level)
 
 
-def make_level(order: Order, level: LevelChoice, files: tuple[tuple[str, str], ...]) -> bytes:
-    """Return the bytes of ``level``. ``files``: those that it is made of, (path, digest), as the client reads them.
-
-    Raises FileNotHere.
-    """
-    checked(order)
-    for path, digest in files:
-        if not Path(path).is_file() or file_digest(path) != digest:
-            raise FileNotHere(path)
-    return order.work.make_level(level)
+def make_level(order: Order, level: LevelChoice, key: str) -> bytes:
+    """Return the bytes of ``level``. ``key``: its key where the client is. Raises FileNotHere."""
+    _check(order)
+    return order.work.make_level(level, key)
 
 
 def carried(level: bytes) -> bytes:
@@ -78,12 +73,35 @@ def carried(level: bytes) -> bytes:
     return level
 
 
-def files_of(level: LevelChoice) -> tuple[tuple[str, str], ...]:
-    """Return the files that ``level`` is made of, with their digests; none for a built-in network."""
-    return tuple((path, file_digest(path)) for path in (level.model.model, level.ratios) if Path(path).is_file())
+def _check(order: Order) -> None:
+    """Raise RequestError unless this worker has the client's code; keep each task on the thread that runs it."""
+    os.environ[THREADS] = "1"
+    here = order.work.version()
+    if here != order.version:
+        raise RequestError(
+            f"a worker, process {os.getpid()}, has version {here} of the code, and this process has {order.version}: "
+            "install the same on both"
+        )
 
 
-def file_digest(path: str) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _path_here(file: TextFile) -> str:
+    """Return a path of this machine, of the same name, where ``file``'s content is."""
+    try:
+        if Path(file.path).read_bytes() == file.content:
+            return file.path
+    except OSError:
+        pass
+    return _written(file)
+
+
+@cache
+def _written(file: TextFile) -> str:
+    path = Path(mkdtemp(dir=_folder().name)) / Path(file.path).name
+    path.write_bytes(file.content)
+    return str(path)
+
+
+@cache
+def _folder() -> TemporaryDirectory[str]:
+    """A folder of this process that goes when it ends."""
+    return TemporaryDirectory(prefix="gatherline-")

@@ -89,9 +89,9 @@ class TracedLevel:
 def traced_level(level: LevelChoice, cache: Cache | None) -> TracedLevel:
     """Return the traces of ``level``, from ``cache`` where it has them. Raises what ``lower`` and ``levels`` raise."""
     key = level_key(level)
+    data = level_data(level, key, cache)
     if cache is None:
-        return traced_from(key, _made(level), key)
-    data = cache.made(KIND, key, lambda: _made(level))
+        return traced_from(key, data, key)
     try:
         return traced_from(key, data, str(cache.path(KIND, key)), cache)
     except TraceError as error:  # whole, and yet no level: written by something else
@@ -99,6 +99,11 @@ def traced_level(level: LevelChoice, cache: Cache | None) -> TracedLevel:
         data = _made(level)
         cache.write(KIND, key, data)
         return traced_from(key, data, key, cache)
+
+
+def level_data(level: LevelChoice, key: str, cache: Cache | None) -> bytes:
+    """Return the bytes of ``level``, whose key is ``key``, from ``cache`` where it has them."""
+    return _made(level) if cache is None else cache.made(KIND, key, lambda: _made(level))
 
 
 def traced_from(key: str, data: bytes, where: str, cache: Cache | None = None) -> TracedLevel:

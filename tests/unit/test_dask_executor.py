@@ -11,15 +11,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
+import dask
 import pytest
 
+from gatherline.cache import user_cache
+from gatherline.report.columns import Row
 from gatherline.request_error import RequestError
+from gatherline.sweep import remote as real
 from gatherline.sweep.dask_cluster import ClusterLost, dask_executor, local_workers
 from gatherline.sweep.dask_executor import DaskExecutor
-from gatherline.sweep.dask_worker import FileNotHere, Order, Row, file_digest, files_of, make_level
-from gatherline.sweep.point import Task
+from gatherline.sweep.dask_worker import FileNotHere, Order, make_level
+from gatherline.sweep.evaluate import evaluate
+from gatherline.sweep.point import LevelChoice, Machine, ModelChoice, RunOptions, Task
 from tests import dask_work
 from tests.dask_work import WORK, level, task
 
@@ -92,8 +98,12 @@ def plain(rows: list[Row]) -> list[Row]:
     return sorted(kept, key=lambda row: int(str(row["number"])))
 
 
+def made(of: LevelChoice) -> bytes:
+    return dask_work.make_level(of, dask_work.level_key(of))
+
+
 def here(tasks: list[Task]) -> list[Row]:
-    return plain([row for one in tasks for row in dask_work.evaluate(one, dask_work.make_level(one.level))])
+    return plain([row for one in tasks for row in dask_work.evaluate(one, made(one.level))])
 
 
 def run(executor: DaskExecutor, tasks: list[Task], then: Callable[[], None] = lambda: None) -> list[Row]:
@@ -155,12 +165,25 @@ def test_an_error_in_a_task_is_raised_here_and_the_cluster_goes_on(shared: Clust
         assert plain(run(executor, [task(1, fine)])) == here([task(1, fine)])
 
 
-def test_a_task_that_kills_its_workers_is_named_and_a_local_cluster_goes_on(tmp_path: Path) -> None:
-    fine = level(str(tmp_path))
-    with dask_executor("local:1", WORK) as executor:
-        with pytest.raises(ClusterLost, match=r"^\[Errno 5\] points 5 to 6 \(.*dense, deadly\): 4 workers died"):
-            list(executor.run([task(5, fine, points=2, base="deadly")]))
-        assert plain(run(executor, [task(1, fine)])) == here([task(1, fine)])
+def test_a_task_that_kills_its_workers_is_named(tmp_path: Path) -> None:
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        dask_executor("local:1", WORK) as executor,
+        pytest.raises(
+            ClusterLost, match=r"^\[Errno 5\] points 5 to 6 \(.*dense, deadly\): 1 worker died working on it"
+        ),
+    ):
+        list(executor.run([task(5, level(str(tmp_path)), points=2, base="deadly")]))
+
+
+def test_a_cluster_that_loses_its_last_worker_for_good_ends_the_run(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.add_worker()
+    with dask_executor(cluster.address, WORK, wait_s=START_S) as first:
+        coming = replace(first, wait_s=0.3).run(task(number, level(str(tmp_path))) for number in range(200))
+        next(coming)
+        cluster.workers[0].kill()
+        with pytest.raises(ClusterLost, match=r"has had no worker for 0.3 s; what is done is stored"):
+            list(coming)
 
 
 def test_workers_with_other_code_are_refused_before_anything_runs(shared: Cluster, tmp_path: Path) -> None:
@@ -172,27 +195,50 @@ def test_workers_with_other_code_are_refused_before_anything_runs(shared: Cluste
         pass
     late = Order(work=WORK, version="another")
     with pytest.raises(RequestError, match="has version 1 of the code, and this process has another"):
-        make_level(late, level(str(tmp_path)), ())
+        make_level(late, level(str(tmp_path)), "")
 
 
-def test_a_worker_that_lacks_a_file_or_has_another_leaves_the_level_to_the_client(tmp_path: Path) -> None:
-    model = tmp_path / "model.onnx"
-    model.write_bytes(b"weights")
-    order = Order(work=WORK, version="1")
-    of = level(str(model))
-    assert files_of(of) == ((str(model), file_digest(str(model))),)
-    assert make_level(order, of, files_of(of)) == dask_work.make_level(of)
-    for files in (((str(model), "0" * 64),), ((str(tmp_path / "absent"), file_digest(str(model))),)):
-        with pytest.raises(FileNotHere):
-            make_level(order, of, files)
+def test_a_worker_that_lacks_a_file_or_has_another_leaves_the_level_to_the_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATHERLINE_CACHE", "off")
+    model = tmp_path / "net.onnx"
+    model.write_bytes((files("gatherline") / "models" / "digits.onnx").read_bytes())
+    of = LevelChoice(model=ModelChoice(model=str(model)), pattern="gs:16,1", sparsity=0.9)
+    key = real.key_or_none(of)
+    data = real.level_or_reason(of, key)
+    assert len(data) > 1000
+    with pytest.raises(FileNotHere):
+        real.level_or_reason(of, "0" * 64)
+    model.unlink()
+    with pytest.raises(FileNotHere):
+        real.level_or_reason(of, key)
+    monkeypatch.setenv("GATHERLINE_CACHE", str(tmp_path / "cache"))
+    cache = user_cache()
+    assert cache is not None
+    cache.write("levels", key, data)
+    assert real.level_or_reason(of, key) == data  # nothing but the key is needed
 
 
-def test_a_model_that_only_this_machine_has_reaches_workers_elsewhere(
+def test_the_reason_why_a_level_cannot_be_travels_and_refuses_its_points() -> None:
+    of = LevelChoice(model=ModelChoice(model="digits"), pattern="gs:16,1", sparsity=0.5, ratios="str-90.23")
+    one = Task(level=of, options=RunOptions(), machines=(Machine(base="gs-tcm"),), numbers=(0,), keys=("k",))
+    (expected,) = evaluate(one)
+    assert expected["refused"]
+    assert real.evaluate_level(one, real.level_or_reason(of, real.key_or_none(of))) == [expected]
+
+
+def test_a_model_and_a_device_that_only_this_machine_has_reach_workers_elsewhere(
     shared: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # workers are in folders of their own, where the relative path leads nowhere
     Path("model.onnx").write_bytes(b"weights")
-    tasks = [task(number, level("model.onnx", pattern)) for pattern in ("dense", "gs:16,1") for number in range(8)]
+    Path("mine.toml").write_text('base = "gs-tcm"')
+    tasks = [
+        task(number + 8 * at, level("model.onnx", pattern), base="mine.toml")
+        for at, pattern in enumerate(("dense", "gs:16,1"))
+        for number in range(8)
+    ]
     with dask_executor(shared.address, WORK) as executor:
         assert plain([row for _, rows in executor.run(tasks) for row in rows]) == here(tasks)
 
