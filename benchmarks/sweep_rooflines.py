@@ -1,4 +1,4 @@
-"""Roofline points a second on one core: ResNet-50 on a device whose fields vary, one estimate of a layer for all points.
+"""Roofline points a second on one core: ResNet-50 on a device whose fields vary, all points of a layer together.
 
 A point is the whole network. Beside it: point by point, as ``estimate`` does, and building each point's device first.
 Masks are drawn and pruned before; what a trace keeps of its mask for all devices is counted in (``cold``), or there
