@@ -7,7 +7,6 @@ them), tiles marked in it, and scatters whose cost a repeat changes.
 
 from __future__ import annotations
 
-from fractions import Fraction
 from math import lcm
 
 from simulator._kernels import banks as bank_kernels
@@ -19,13 +18,20 @@ _MOST = 1 << 61
 
 
 def conflict_free_cycles(
-    stream: RequestStream, costs: IntArray, *, interval: Fraction, latency: int, mac_latency: int, rmw_cycles: int
+    stream: RequestStream,
+    costs: IntArray,
+    *,
+    interval: tuple[int, int],
+    latency: int,
+    mac_latency: int,
+    rmw_cycles: int,
 ) -> StreamCycles | None:
-    """Return what a checked stream takes; ``interval`` of at least 1. None where 64 bits may not hold a product.
+    """Return what a checked stream takes; None where 64 bits may not hold a product.
 
-    ``costs`` [bundles]: cycles of each scatter with rmw_cycles = 1, the same in every repeat.
+    ``costs`` [bundles]: cycles of each scatter with rmw_cycles = 1, the same in every repeat. ``interval``: numerator
+    and denominator of at least 1.
     """
-    num, den = interval.numerator, interval.denominator
+    num, den = interval
     repeats = 1 if stream.serial else stream.repeats
     groups = stream.groups * repeats
     turns = int(costs.sum())

@@ -24,17 +24,6 @@ from traces.layer import Layer, MatrixLayer, ProductLayer, UnsupportedLayer, Vec
 from traces.trace import LayerTrace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SharedLayer:
-    """What devices of one geometry share of a layer: the ways to run it, and what has been run."""
-
-    ways: LayerWays
-    runs: LayerRuns
-
-
-Programs = MutableMapping[object, SharedLayer]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerFacts:
     """What a result says of a layer beside its cycles; a trace directory carries it from run to replay."""
@@ -55,6 +44,18 @@ class LayerFacts:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SharedLayer:
+    """What devices of one geometry share of a layer: the ways to run it, and what has been run."""
+
+    ways: LayerWays
+    runs: LayerRuns
+    facts: LayerFacts
+
+
+Programs = MutableMapping[object, SharedLayer]
+
+
 def simulate(
     trace: LayerTrace,
     device: Device,
@@ -73,11 +74,11 @@ def simulate(
     shared = programs.get(key) if programs is not None else None
     if shared is None:
         ways = LayerWays(trace, device, encoding=encoding, order=order, mapping=mapping)
-        shared = SharedLayer(ways=ways, runs=LayerRuns())
+        shared = SharedLayer(ways=ways, runs=LayerRuns(), facts=layer_facts(trace, device))
         if programs is not None:
             programs[key] = shared
     judge = CycleJudge(device, shared.runs)
-    return run_program(layer_facts(trace, device), _fastest(shared.ways, judge), device, judge)
+    return run_program(shared.facts, _fastest(shared.ways, judge), device, judge)
 
 
 def best_program(

@@ -9,6 +9,7 @@ intervals by ``conflict_free.py``. Left out: the same under hashed banks, where 
 from __future__ import annotations
 
 from fractions import Fraction
+from math import gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -26,10 +27,13 @@ _MOST_KEPT = 1 << 14  # results of a layer; past that all are forgotten
 _ONE = Fraction(1)
 
 
+_Gather = tuple[int, Order, int, bool, int]  # window, order, ports, coalesce, latency
+
+
 class Units(NamedTuple):
     """All of a device that a stream's cycles depend on, but for the interval."""
 
-    gather: tuple[int, Order, int, bool, int]  # window, order, ports, coalesce, latency
+    gather: _Gather
     banks: tuple[int, Hash]
     mac_latency: int
     scatter: tuple[int, int]  # rmw cycles, ports
@@ -87,6 +91,18 @@ def supplied(stream: RequestStream, supply: Supply) -> Fraction:
     return delivered if supply.core is None else max(delivered, core_interval(stream, supply.core))
 
 
+def _reduced(stream: RequestStream, supply: Supply) -> tuple[int, int]:
+    """Return ``supplied``, at least 1, as numerator and denominator: two whole numbers are faster in a key."""
+    if supply.interval is not None or supply.core is not None:
+        interval = supplied(stream, supply)
+        return (interval.numerator, interval.denominator) if interval > 1 else (1, 1)
+    size_bytes = supply.lane_bytes if stream.bytes_per_group is None else stream.bytes_per_group
+    if size_bytes <= supply.bytes_per_cycle:
+        return 1, 1
+    common = gcd(size_bytes, supply.bytes_per_cycle)
+    return size_bytes // common, supply.bytes_per_cycle // common
+
+
 class _Known:
     """Mutable: what is known of a stream: runs by units and interval, and what its addresses ask of banks."""
 
@@ -94,7 +110,7 @@ class _Known:
 
     def __init__(self, stream: RequestStream) -> None:
         self.stream = stream
-        self.runs: dict[tuple[Units, Fraction], StreamCycles] = {}
+        self.runs: dict[tuple[Units, tuple[int, int]], StreamCycles] = {}
         self._gathered: dict[int, int] = {}  # by banks
         self._costs: dict[tuple[int, int], IntArray] = {}  # by banks and ports
 
@@ -116,21 +132,27 @@ class _Known:
 class _Visited:
     """Mutable: the streams of a program, and their cycles by units and supply. Keeps the program alive."""
 
-    __slots__ = ("known", "largest_bytes", "program", "results")
+    __slots__ = ("_most", "known", "largest_bytes", "program", "results")
 
     def __init__(self, program: Program, known: list[_Known]) -> None:
         self.program, self.known = program, known
         self.results: dict[tuple[Units, Supply], list[StreamCycles]] = {}
+        self._most: dict[int, int] = {}  # by banks
         sizes = [each.stream.bytes_per_group for each in known]
         self.largest_bytes = None if None in sizes else max((size for size in sizes if size is not None), default=0)
+
+    def _most_gathered(self, banks: int) -> int:
+        if banks not in self._most:
+            self._most[banks] = max((known.most_gathered(banks) for known in self.known), default=1)
+        return self._most[banks]
 
     def plainest(self, units: Units, supply: Supply) -> tuple[Units, Supply]:
         """Return the plainest units and supply under which every stream takes as many cycles."""
         _, _, ports, _, latency = units.gather
         banks, hashed = units.banks
-        most = 0 if hashed != "none" else max((known.most_gathered(banks) for known in self.known), default=1)
-        if ports >= (most or NO_WAIT_PORTS):
-            units = units._replace(gather=(1, "in_order", NO_WAIT_PORTS, False, latency))
+        if ports >= (self._most_gathered(banks) if hashed == "none" else NO_WAIT_PORTS):
+            gather: _Gather = (1, "in_order", NO_WAIT_PORTS, False, latency)
+            units = Units(gather, units.banks, units.mac_latency, units.scatter)
         largest = supply.lane_bytes if self.largest_bytes is None else max(self.largest_bytes, 0)
         if supply.interval is None and supply.core is None and largest <= supply.bytes_per_cycle:
             supply = AT_ONCE
@@ -157,16 +179,16 @@ class StreamRuns:
         if results is None:
             self._make_room(len(visited.known) + 1)
             plain, plain_supply = key
-            results = [self._run(known, plain, supplied(known.stream, plain_supply)) for known in visited.known]
+            results = [self._run(known, plain, _reduced(known.stream, plain_supply)) for known in visited.known]
             visited.results[key] = results
         return results
 
     def of_stream(self, stream: RequestStream, units: Units, interval: Fraction) -> StreamCycles:
         """Return ``run_stream``, run at most once for what gives equal cycles."""
-        return self._run(self._of(stream), units, interval)
+        return self._run(self._of(stream), units, max(interval, _ONE).as_integer_ratio())
 
-    def _run(self, known: _Known, units: Units, interval: Fraction) -> StreamCycles:
-        key = (_plainest(known, units), max(interval, _ONE))
+    def _run(self, known: _Known, units: Units, interval: tuple[int, int]) -> StreamCycles:
+        key = (_plainest(known, units), interval)
         if key not in known.runs:
             known.runs[key] = _without_run(known, *key) or _run(known.stream, *key)
         return known.runs[key]
@@ -212,7 +234,7 @@ def _plainest(known: _Known, units: Units) -> Units:
     if hashed == "none" and int(known.scatter_costs(banks, scatter_ports).max(initial=1)) == 1:
         scatter_ports = NO_WAIT_PORTS
     gather = (window, order, ports, coalesce, latency)
-    return units._replace(gather=gather, scatter=(rmw_cycles, scatter_ports))
+    return Units(gather, units.banks, units.mac_latency, (rmw_cycles, scatter_ports))
 
 
 def _lockstep(pointer: IntArray, address: IntArray, banks: int, ports: int) -> IntArray:
@@ -223,7 +245,7 @@ def _lockstep(pointer: IntArray, address: IntArray, banks: int, ports: int) -> I
     return costs
 
 
-def _without_run(known: _Known, units: Units, interval: Fraction) -> StreamCycles | None:
+def _without_run(known: _Known, units: Units, interval: tuple[int, int]) -> StreamCycles | None:
     """Return the cycles of a stream that has been run, and so checked, where they need no run; else None."""
     banks, hashed = units.banks
     rmw_cycles, scatter_ports = units.scatter
@@ -236,7 +258,7 @@ def _without_run(known: _Known, units: Units, interval: Fraction) -> StreamCycle
     )  # fmt: skip
 
 
-def _run(stream: RequestStream, units: Units, interval: Fraction) -> StreamCycles:
+def _run(stream: RequestStream, units: Units, interval: tuple[int, int]) -> StreamCycles:
     window, order, ports, coalesce, latency = units.gather
     banks, hashed = units.banks
     rmw_cycles, scatter_ports = units.scatter
@@ -246,5 +268,5 @@ def _run(stream: RequestStream, units: Units, interval: Fraction) -> StreamCycle
         Scratchpad(banks=banks, hash=hashed, activation_bytes=1, output_bytes=1),
         MacArray(latency=units.mac_latency),
         ScatterUnit(rmw_cycles=rmw_cycles, ports=scatter_ports),
-        interval=interval,
+        interval=Fraction(*interval),
     )
