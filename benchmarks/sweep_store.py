@@ -44,7 +44,7 @@ def main(points: int, workers: int) -> None:
             seconds, own = time.perf_counter() - begun, time.process_time() - cpu
             print(
                 f"{what}: {done.points} points ({done.computed} computed, {done.refused} refused) in {seconds:.2f} s, "
-                f"{own:.2f} s of this process: {done.points / seconds:.0f} points/s, front {len(found.front)}"
+                f"{own:.2f} s of this process: {done.points / seconds:.0f} points/s, front {found.on_front}"
             )
         for suffix in ("csv", "parquet"):
             begun = time.perf_counter()
