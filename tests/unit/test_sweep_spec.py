@@ -33,7 +33,7 @@ def machines(fields: str, device: str = "gs-tcm", more: str = "") -> list[dict[s
 def test_the_example_is_read_and_counts_its_points() -> None:
     made = read_spec(ROOT / "examples" / "sweep.toml")
     masks = 1 + 2 * 2  # dense once, two patterns at two sparsities
-    assert made.count == masks * (3 * 5 * 2 * 2 + 2)
+    assert made.count == masks * 3 * 5 * 2 * 2
     assert made.swept[0] == "scratchpad.banks"
     assert made.swept[-1] == "gather.lanes"  # follows
 
