@@ -7,6 +7,7 @@ Left out: engines for other devices, which are what they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from costmodel.problem import problem_of
 from costmodel.spec import VALUE_BYTES, Dtype, RooflineDevice
 from gatherline.best_encoding import BEST
 from gatherline.request import RunRequest, Target
+from patterns.base import Pattern
 from patterns.channel import Channel
 from patterns.channel_then import ChannelThen
 from patterns.dense import Dense
@@ -24,6 +26,32 @@ from traces.layer import MatrixLayer, Network, ProductLayer, VectorLayer
 from traces.masks import NEARLY_DENSE, Level, kept_dense
 from traces.tokens import TOKEN_SELECT
 
+Product = MatrixLayer | ProductLayer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineWork:
+    """What an engine is chosen by: a level's rule, the layers that it runs, and the longest list of tokens to sort.
+
+    ``slots``: weights that each of ``layers`` is expected to keep, None: all of them.
+    """
+
+    pattern: Pattern
+    layers: tuple[Product, ...]
+    slots: tuple[int | None, ...]
+    tokens: int
+
+
+def engine_work(network: Network, level: Level, prune_all: bool) -> EngineWork:
+    """Return what ``network``, as it runs at ``level``, asks of an engine."""
+    found = _slots(network, level, prune_all)
+    return EngineWork(
+        pattern=level.pattern,
+        layers=tuple(layer for layer, _ in found),
+        slots=tuple(slots for _, slots in found),
+        tokens=_longest_list(network),
+    )
+
 
 def built_for(device: Target, network: Network, level: Level, request: RunRequest) -> Target:
     """Return an FPGA with the engine that ``network`` gets at ``level``; every other device as it is.
@@ -31,23 +59,36 @@ def built_for(device: Target, network: Network, level: Level, request: RunReques
     A device that comes with an engine keeps its kernel and size. Raises DeviceError, naming what is
     short, where none fits.
     """
-    if not isinstance(device, RooflineDevice) or device.fabric is None or request.dtype not in device.dtypes:
+    if _takes_engine(device, request.dtype) is None:
         return device
-    dtype: Dtype = request.dtype
-    pattern = level.pattern.rule if isinstance(level.pattern, ChannelThen) else level.pattern
-    encoding = None if request.encoding == BEST else request.encoding
-    kernel = engine_kernel(device, pattern, dtype, encoding)
+    return built_for_work(device, engine_work(network, level, request.prune_all), request.dtype, request.encoding)
+
+
+def built_for_work(device: Target, work: EngineWork, dtype: str, encoding: str | None) -> Target:
+    """Return ``device`` as ``built_for`` does, from what was kept of the network. Raises DeviceError."""
+    fpga = _takes_engine(device, dtype)
+    if fpga is None:
+        return device
+    kept: Dtype = dtype  # type: ignore[assignment]  # one of the device's own, as just checked
+    pattern = work.pattern.rule if isinstance(work.pattern, ChannelThen) else work.pattern
+    kernel = engine_kernel(fpga, pattern, kept, None if encoding == BEST else encoding)
     works = [
-        Work(problem=problem_of(layer, VALUE_BYTES[dtype]), slots=slots if kernel.serves else None)
-        for layer, slots in _slots(network, level, request)
+        Work(problem=problem_of(layer, VALUE_BYTES[kept]), slots=slots if kernel.serves else None)
+        for layer, slots in zip(work.layers, work.slots, strict=True)
     ]
-    return with_engine(device, works, kernel, pattern, dtype, _longest_list(network))
+    return with_engine(fpga, works, kernel, pattern, kept, work.tokens)
 
 
-def _slots(network: Network, level: Level, request: RunRequest) -> list[tuple[MatrixLayer | ProductLayer, int | None]]:
+def _takes_engine(device: Target, dtype: str) -> RooflineDevice | None:
+    if not isinstance(device, RooflineDevice) or device.fabric is None or dtype not in device.dtypes:
+        return None
+    return device
+
+
+def _slots(network: Network, level: Level, prune_all: bool) -> list[tuple[Product, int | None]]:
     """Return each layer that an engine runs and the weights that it is expected to keep, None: all of them."""
-    kept = kept_dense(network, request.prune_all) if level.shares is None else dict(level.shares.reasons)
-    found: list[tuple[MatrixLayer | ProductLayer, int | None]] = []
+    kept = kept_dense(network, prune_all) if level.shares is None else dict(level.shares.reasons)
+    found: list[tuple[Product, int | None]] = []
     for layer in network.layers:
         if isinstance(layer, ProductLayer):
             found.append((layer, None))

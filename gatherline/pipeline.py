@@ -22,6 +22,7 @@ from gatherline.fpga_engine import built_for
 from gatherline.inspect_request import Questions
 from gatherline.inspection import Inspection, inspect_network
 from gatherline.knobs import readable, without_effect
+from gatherline.network_facts import batch_of, unsupported
 from gatherline.pipeline_types import Interrupted, Report
 from gatherline.progress import Progress, SilentProgress
 from gatherline.replay_report import replay_report
@@ -44,7 +45,7 @@ from simulator.result import LayerResult
 from simulator.schedule.program import Program
 from simulator.simulate import LayerFacts, Programs, best_program, layer_facts, simulate
 from simulator.spec import Device, DeviceError
-from traces.layer import Network, UnsupportedLayer
+from traces.layer import Network
 from traces.liveness import peak_activation_elements
 from traces.masks import Level, TracedNetwork, trace_network
 from traces.trace import LayerTrace
@@ -141,24 +142,15 @@ def _facts(request: RunRequest, network: Network, level: Level, device: Target) 
         sparsity_target=level.sparsity,
         device=device,
         dtype=request.dtype,
-        batch=_batch(network),
+        batch=batch_of(network),
         threads=request.threads if device.kind in ("mobile_cpu", "cpu") else 1,
         synthetic=network.synthetic,
         activation_peak_bytes=peak_activation_elements(network) * value_bytes,
-        unsupported=tuple(
-            f"{layer.op} ({layer.name})" for layer in network.layers if isinstance(layer, UnsupportedLayer)
-        ),
+        unsupported=unsupported(network),
         ratios=request.ratios,
         layer_targets=None if level.shares is None else level.shares.sparsities,
         technology=technology_named(request.technology),
     )
-
-
-def _batch(network: Network) -> int:
-    """Return the samples in flight: the first dimension, or those of a recurrence, whose input may have time first."""
-    serial = [layer.batch for layer in network.matrix_layers if layer.serial]
-    shape = network.tensors[network.inputs[0]].shape
-    return serial[0] if serial else (shape[0] if shape else 1)
 
 
 def manifest(request: RunRequest, network: Network | None, devices: Iterable[Target]) -> dict[str, object]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 import numpy as np
 
 from patterns.base import Mask, Pattern
 from traces.layer import Layer, MatrixLayer, ProductLayer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,6 +31,8 @@ class LayerTrace:
     macs_before: int | None = None
     reason: str = ""
     kept: int = field(init=False)  # weights kept, counted once
+    _known: dict[object, object] = field(init=False, repr=False, default_factory=dict)
+    _source: list[Callable[[object], object | None]] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
         if isinstance(self.layer, MatrixLayer):
@@ -35,6 +41,25 @@ class LayerTrace:
                 got = None if self.mask is None else self.mask.shape
                 raise ValueError(f"layer {self.layer.name}: mask has shape {got}, and must have {shape}")
         object.__setattr__(self, "kept", _kept(self.mask))
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """Return what ``make`` gives, made once for this trace: facts that no device moves. ``key``: what the fact is.
+
+        Two threads may both make it; both get the same one. It lives as long as the trace.
+        """
+        if key not in self._known:
+            kept = next((found for source in self._source if (found := source(key)) is not None), None)
+            self._known.setdefault(key, make() if kept is None else kept)
+        return cast(T, self._known[key])
+
+    def ask_first(self, source: Callable[[object], object | None]) -> None:
+        """Let ``once`` ask ``source`` for a fact before it is made; None: not known there either."""
+        self._source.append(source)
+
+    @property
+    def known(self) -> Mapping[object, object]:
+        """The facts that ``once`` has made or been given, so far."""
+        return dict(self._known)
 
     @property
     def all_kept(self) -> bool:
