@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gatherline.api import prune as prune
     from gatherline.api import replay as replay
     from gatherline.api import run as run
-    from gatherline.api import sweep as sweep
+    from gatherline.api import run_sweep as run_sweep
     from gatherline.api import timeline as timeline
     from gatherline.api import trace as trace
     from gatherline.api import validate as validate
@@ -51,8 +51,8 @@ _HOME = {
     "prune": "gatherline.api",
     "replay": "gatherline.api",
     "run": "gatherline.api",
+    "run_sweep": "gatherline.api",
     "simulate": "simulator.simulate",
-    "sweep": "gatherline.api",
     "timeline": "gatherline.api",
     "trace": "gatherline.api",
     "validate": "gatherline.api",

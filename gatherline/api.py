@@ -163,7 +163,7 @@ def validate(
     return validation_report(devices, families, None if tables is None else Path(tables))
 
 
-def sweep(
+def run_sweep(
     spec: str | Path,
     folder: str | Path | None = None,
     *,
@@ -177,12 +177,12 @@ def sweep(
     ``if __name__ == "__main__":``. Raises what ``run`` raises, and OSError.
     """
     from gatherline.sweep.spec import read_spec
-    from gatherline.sweep.sweep import sweep as run_sweep
+    from gatherline.sweep.sweep import sweep
 
     asked = read_spec(spec)
     asked.check_most(max_points)
     target = Path(spec).with_suffix("") if folder is None else Path(folder)
-    return run_sweep(asked, target, workers=workers, scheduler=scheduler)
+    return sweep(asked, target, workers=workers, scheduler=scheduler)
 
 
 def break_even(

@@ -1,9 +1,10 @@
 """A folder of results that cost seconds to make, shared by all runs and processes: named by content, limited in size.
 
 An entry is ``KIND/KEY.entry``: a line with the SHA-256 of what follows, then the bytes. Written aside and renamed, so
-it is there as a whole or not at all; verified when read, and a damaged one is removed, told and made again. The least
-recently used go first when the limit is passed; any entry may vanish at any time. A folder that cannot be written costs
-speed and nothing else. Knows nothing of what it holds. Left out: encryption, folders that users distrust each other in.
+it is there as a whole or not at all; verified when read, and a damaged one is removed, told and made again. Past the
+limit the least recently used go, what is quickest to make first; any entry may vanish at any time. A folder that cannot
+be written costs speed and nothing else. Knows nothing of what it holds. Left out: encryption, folders whose users
+distrust each other.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from gatherline.request_error import RequestError
 FOLDER, LIMIT = "GATHERLINE_CACHE", "GATHERLINE_CACHE_LIMIT"  # environment variables
 OFF = "off"
 DEFAULT_LIMIT = "2 GiB"
-KINDS = ("levels", "packings")  # folders inside the cache's own
+KINDS = ("levels", "packings")  # folders inside the cache's own, the costliest to make first: the last make room first
 _SUFFIX, _ASIDE = ".entry", ".aside"
 _SEAL_BYTES = 64 + 1  # hex digits and a newline
 _ORPHAN_S = 3600.0  # an aside file this old belongs to a process that was killed: writing one takes seconds
@@ -67,7 +68,7 @@ class Cache:
         path = self.path(kind, key)
         try:
             sealed = path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             self._tell(f"{path} cannot be read ({error.strerror}): it is made again")
@@ -134,7 +135,7 @@ class Cache:
                         path.unlink()
         entries = self.entries()
         total, removed = sum(entry.bytes for entry in entries), []
-        for entry in sorted(entries, key=lambda entry: (entry.used_s, entry.path.name)):
+        for entry in sorted(entries, key=lambda entry: (-KINDS.index(entry.kind), entry.used_s, entry.path.name)):
             if total <= limit_bytes:
                 break
             if entry.path == keep:

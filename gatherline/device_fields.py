@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from costmodel.device_file import overridden_roofline
+from costmodel.device_rules import check_rules
 from costmodel.spec import RooflineDevice, numbers
 from gatherline.request import Target
 from patterns.names import nearest
@@ -73,7 +74,9 @@ def with_fields(device: Target, changes: Mapping[str, FieldValue]) -> Target:
         inner[leaf] = f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else value
     try:
         if isinstance(device, RooflineDevice):
-            return overridden_roofline(device, table, "changed field")
+            changed = overridden_roofline(device, table, "changed field")
+            check_rules(changed)  # as of a file with these values
+            return changed
         return overridden_device(device, table)
     except DeviceError as error:
         raise DeviceError(f"device {device.name}: {str(error).removeprefix(f'device {device.name}: ')}") from None

@@ -84,6 +84,7 @@ class GatherScatter(Pattern):
         if free.all():  # there is nothing to choose, also where the banks do not divide the columns
             return free
         survivors = np.count_nonzero(free, axis=2)
+        del free  # of a large layer as much as the mask
         out = np.zeros(array.shape, dtype=np.bool_)
         order = np.arange(array.shape[1], dtype=np.int64)
         everywhere = np.ones(array.shape[1:], dtype=np.bool_)

@@ -46,6 +46,20 @@ class Packing:
         return self.groups * self.banks
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackingKey:
+    """Names the packing of all columns of a layer's convolution group: the same mask, the same key, the same packing.
+
+    ``banks`` of the scratchpad that the columns lie in; they are taken modulo ``width``, the slots of a group.
+    """
+
+    banks: int
+    width: int
+    k: int
+    sort: bool
+    group: int
+
+
 def check_banks_and_k(banks: int, k: int, where: str) -> None:
     """Raise PatternError unless ``k`` divides ``banks`` and both are in range."""
     if not 1 <= banks <= MAX_BANKS:

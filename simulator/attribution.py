@@ -2,54 +2,82 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
-from simulator.result import CAUSES
-from simulator.runner import Known, run_parts, vector_cycles
+from simulator.judge import LayerRuns
+from simulator.runner import vector_cycles
 from simulator.schedule.program import Program
 from simulator.spec import Device
+from simulator.stream_runs import AT_ONCE, Supply, Units, supply_of, units_of
 
 
 def lost_cycles(
-    program: Program, device: Device, *, total: int, alone: int, compute: int, peak: int, known: Known | None = None
+    program: Program,
+    device: Device,
+    *,
+    total: int,
+    alone: int,
+    compute: int,
+    peak: int,
+    runs: LayerRuns | None = None,
 ) -> dict[str, Fraction]:
     """Return cycles by cause, in the order of CAUSES; with the effectual cycles they add up to ``total``.
 
     ``alone``: the most a core takes with the DRAM to itself; ``compute``: the most it takes without DMA and DRAM;
-    ``peak``: multiply-adds a cycle at full use of all cores; ``known``: as ``run_streams`` takes it. A cause's compute
-    is that of the slowest core.
+    ``peak``: multiply-adds a cycle at full use of all cores; ``runs``: of the same layer and geometry. A cause's
+    compute is that of the slowest core.
     """
+    runs = runs or LayerRuns()
+    units, supply = units_of(device), supply_of(device)
+    key = (id(program), units, supply, device.vector_unit.elements_per_cycle)  # no other field moves these causes
+    computed = runs.causes(key)
+    if computed is None:
+        computed = _computed(program, device, compute, peak, runs, units, supply)
+        runs.keep_causes(program, key, computed)
+    return {"core": Fraction(total - alone), "dram": Fraction(alone - compute), **computed}
+
+
+def _computed(
+    program: Program, device: Device, compute: int, peak: int, runs: LayerRuns, units: Units, supply: Supply
+) -> dict[str, Fraction]:
+    """Return what is lost beside DRAM, in the order of CAUSES."""
     ideal, slots = Fraction(program.macs_effectual, peak), Fraction(program.slot_macs, peak)
-    lost = dict.fromkeys(CAUSES, Fraction(0))
-    lost["core"] = Fraction(total - alone)
-    lost["dram"] = Fraction(alone - compute)
+    nothing = Fraction(0)
     if not program.has_visits:
-        lost["vector"] = compute - ideal
-        return lost
-    no_conflicts = replace(device, gather=replace(device.gather, ports=device.gather.lanes))
-    no_stalls = replace(no_conflicts, scatter=replace(device.scatter, rmw_cycles=1, ports=_most_scattered(program)))
-    conflict_free, _ = slowest_core(program, no_conflicts, known=known)
-    stall_free, _ = slowest_core(program, no_stalls, known=known)
-    free, slowest = slowest_core(program, no_stalls, Fraction(1), known)
+        return {
+            "conflict": nothing, "scatter": nothing, "interval": nothing, "imbalance": nothing, "padding": nothing,
+            "vector": compute - ideal,
+        }  # fmt: skip
+    no_conflicts = units.without_conflicts()
+    no_stalls = no_conflicts.without_stalls()
+    conflict_free, _ = slowest_core(program, device, runs, no_conflicts, supply)
+    stall_free, _ = slowest_core(program, device, runs, no_stalls, supply)
+    free, slowest = slowest_core(program, device, runs, no_stalls, AT_ONCE)
     gaps = sum(stream.gap * (stream.repeats - 1) for stream in slowest.streams)
-    lost["conflict"] = Fraction(compute - conflict_free)
-    lost["scatter"] = Fraction(conflict_free - stall_free)
-    lost["interval"] = Fraction(stall_free - free)
-    lost["vector"] = Fraction(gaps + _vector(slowest, device))
-    lost["imbalance"] = free - lost["vector"] - slots
-    lost["padding"] = slots - ideal
-    return lost
+    vector = Fraction(gaps + _vector(slowest, device))
+    return {
+        "conflict": Fraction(compute - conflict_free),
+        "scatter": Fraction(conflict_free - stall_free),
+        "interval": Fraction(stall_free - free),
+        "imbalance": free - vector - slots,
+        "padding": slots - ideal,
+        "vector": vector,
+    }
 
 
 def slowest_core(
-    program: Program, device: Device, interval: Fraction | None = None, known: Known | None = None
+    program: Program,
+    device: Device,
+    runs: LayerRuns | None = None,
+    units: Units | None = None,
+    supply: Supply | None = None,
 ) -> tuple[int, Program]:
-    """Return the cycles of the core that computes longest, and what it runs."""
-    results = run_parts(program, device, interval, known)
+    """Return the cycles of the core that computes longest, and what it runs; ``units``, ``supply``: not its own."""
+    known = (runs or LayerRuns()).streams
+    units, supply = units or units_of(device), supply or supply_of(device)
     cycles = [
-        sum(result.cycles for result in core) + _vector(part, device)
-        for part, core in zip(program.parts, results, strict=True)
+        sum(result.cycles for result in known.of_program(part, units, supply)) + _vector(part, device)
+        for part in program.parts
     ]
     slowest = max(range(len(cycles)), key=lambda core: cycles[core])
     return cycles[slowest], program.parts[slowest]
@@ -57,9 +85,3 @@ def slowest_core(
 
 def _vector(program: Program, device: Device) -> int:
     return sum(vector_cycles(run.elements, device) for run in program.vector_runs)
-
-
-def _most_scattered(program: Program) -> int:
-    """Return the most addresses that a bundle scatters to, at least 1."""
-    sizes = (int((stream.scatter_ptr[1:] - stream.scatter_ptr[:-1]).max()) for stream in program.streams)
-    return max(1, *sizes) if program.streams else 1

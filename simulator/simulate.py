@@ -9,21 +9,19 @@ different layers on different cores, fusion of layers; energy is made of the cou
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from simulator.attribution import lost_cycles
 from simulator.engine import Recorder, Transfer
-from simulator.judge import CycleJudge
+from simulator.judge import CycleJudge, LayerRuns
 from simulator.result import Counters, Cycles, LayerResult
-from simulator.runner import buffer_bytes, run_parts, with_transfers
+from simulator.runner import run_parts, with_transfers
 from simulator.schedule.many_cores import LayerWays
 from simulator.schedule.program import Program
 from simulator.spec import Device
 from traces.layer import Layer, MatrixLayer, ProductLayer, UnsupportedLayer, VectorLayer
 from traces.trace import LayerTrace
-
-Programs = MutableMapping[object, LayerWays]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +44,18 @@ class LayerFacts:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SharedLayer:
+    """What devices of one geometry share of a layer: the ways to run it, and what has been run."""
+
+    ways: LayerWays
+    runs: LayerRuns
+    facts: LayerFacts
+
+
+Programs = MutableMapping[object, SharedLayer]
+
+
 def simulate(
     trace: LayerTrace,
     device: Device,
@@ -60,14 +70,15 @@ def simulate(
     ``order``: "packed" or "csr", the stream of patterns without groups of their own. ``mapping``: as a result spells
     it. ``programs``: reused between calls on devices that differ in timing alone. Raises DeviceError and ValueError.
     """
-    key = (trace, encoding, order, mapping, _geometry(device))
-    ways = programs.get(key) if programs is not None else None
-    if ways is None:
+    key = (trace, encoding, order, mapping, _geometry(device, trace.layer))
+    shared = programs.get(key) if programs is not None else None
+    if shared is None:
         ways = LayerWays(trace, device, encoding=encoding, order=order, mapping=mapping)
+        shared = SharedLayer(ways=ways, runs=LayerRuns(), facts=layer_facts(trace, device))
         if programs is not None:
-            programs[key] = ways
-    judge = CycleJudge(device)
-    return run_program(layer_facts(trace, device), _fastest(ways, judge), device, judge)
+            programs[key] = shared
+    judge = CycleJudge(device, shared.runs)
+    return run_program(shared.facts, _fastest(shared.ways, judge), device, judge)
 
 
 def best_program(
@@ -83,17 +94,19 @@ def _fastest(ways: LayerWays, judge: CycleJudge) -> Program:
     return programs[0] if len(programs) == 1 else min(programs, key=lambda program: judge.traffic(program)[0].cycles)
 
 
-def _geometry(device: Device) -> tuple[object, ...]:
-    """All of a device that a program depends on."""
+def _geometry(device: Device, layer: Layer) -> tuple[object, ...]:
+    """All of a device that a program of ``layer`` depends on."""
     pad = device.scratchpad
+    has_gates = isinstance(layer, MatrixLayer) and layer.serial  # whose element work is a gap between repeats
     return (
         device.cores,
         device.gather.lanes,
         device.vector,
-        replace(pad, hash="none"),
+        (pad.banks, pad.activation_bytes, pad.activation_buffers, pad.output_bytes, pad.output_buffers),
+        pad.scatter_half,
         device.weight_buffer.bytes,
         device.weight_buffer.buffers,
-        device.vector_unit,
+        device.vector_unit if has_gates else None,
         device.widths,
     )
 
@@ -149,14 +162,14 @@ def run_program(facts: LayerFacts, program: Program, device: Device, judge: Cycl
     transfers, alone = judge.traffic(program)
     total = transfers.cycles
     peak = device.macs_per_cycle
-    issued = sum(stream.groups * stream.repeats for stream in program.streams) * (peak // device.cores)
+    counts = judge.runs.counts(program, device)
+    issued = counts.groups * (peak // device.cores)
     if program.on_vector_unit:  # element work may come faster than the MAC array's
         peak = max(peak, device.cores * device.vector_unit.elements_per_cycle)
         issued = sum(vector) * device.vector_unit.elements_per_cycle if program.macs_effectual else 0
-    lost = lost_cycles(program, device, total=total, alone=alone, compute=compute, peak=peak, known=judge.known)
+    lost = lost_cycles(program, device, total=total, alone=alone, compute=compute, peak=peak, runs=judge.runs)
     effectual = Fraction(program.macs_effectual, peak)
     causes = {**lost, "compute": effectual}
-    values, indices = buffer_bytes(program, device)
     return LayerResult(
         layer=facts.layer,
         kind=facts.kind,
@@ -179,16 +192,14 @@ def run_program(facts: LayerFacts, program: Program, device: Device, judge: Cycl
             activation_bytes=facts.activation_bytes,
             dram_read_bytes=transfers.dram_read_bytes,
             dram_write_bytes=transfers.dram_write_bytes,
-            scratchpad_read_words=sum(len(stream.address) * stream.repeats for stream in program.streams),
-            scratchpad_write_words=sum(len(stream.scatter_address) * stream.repeats for stream in program.streams),
+            scratchpad_read_words=counts.read_words,
+            scratchpad_write_words=counts.written_words,
             scratchpad_bytes=program.scratchpad_bytes,
             slots=program.slots,
             macs_active=program.slot_macs if program.has_visits else 0,
-            buffer_value_bytes=values,
-            buffer_index_bytes=indices,
-            vector_unit_bytes=sum(
-                run.load_bytes + run.store_bytes for part in program.parts for run in part.vector_runs
-            ),
+            buffer_value_bytes=counts.value_bytes,
+            buffer_index_bytes=counts.index_bytes,
+            vector_unit_bytes=counts.vector_unit_bytes,
             second_level_read_bytes=transfers.second_level_read_bytes,
             second_level_write_bytes=transfers.second_level_write_bytes,
         ),

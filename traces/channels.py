@@ -27,6 +27,7 @@ from traces.channel_graph import Follower, Walk
 from traces.channel_labels import Indices, Labels, sliced
 from traces.channel_ties import MAKER, Ties, signatures
 from traces.layer import Arrangement, FloatArray, Layer, MatrixKind, MatrixLayer, ModelError, Network, VectorLayer
+from traces.weights import magnitudes
 
 TiesRule = Literal["together", "keep"]
 
@@ -127,7 +128,7 @@ def _select(
     for layer in network.matrix_layers:
         rows = ties.rows(layer)
         if every[rows].any() and np.isnan(energy[rows[0]]):
-            matrix = checked_scores(np.abs(network.weights[layer.name]), sparsity)
+            matrix = checked_scores(magnitudes(network.weights, layer.name), sparsity)
             energy[rows] = np.einsum("gmk,gmk->gm", matrix, matrix, dtype=np.float64).reshape(-1)
     total = np.zeros(len(every))
     free = every > 0

@@ -25,6 +25,7 @@ from traces.layout import column_banks
 from traces.matching import FIXED, WHOLE, Match, match_density, match_slots, pattern_banks, slots
 from traces.ratios import LayerShares
 from traces.trace import LayerTrace
+from traces.weights import magnitudes
 
 __all__ = [
     "FIXED", "NEARLY_DENSE", "WHOLE", "Level", "Match", "TracedNetwork", "kept_dense", "layer_rule", "own_rule",
@@ -104,20 +105,21 @@ def _masked_traces(network: Network, level: Level, keep: dict[str, str], match: 
         if level.shares is not None:
             own = Level(pattern=level.pattern, sparsity=level.target(layer.name))
             project = _projector(network, own, keep, match)
-        trace = trace_layer(layer, network.weights[layer.name], own, keep.get(layer.name, ""), project)
+        trace = _trace_of(layer, network.weights, own, keep.get(layer.name, ""), project)
         if layer.name not in keep and own.sparsity is not None:
-            trace = _out_of_reach(trace, own.sparsity, network.weights[layer.name])
+            trace = _out_of_reach(trace, own.sparsity, network.weights)
             trace = _over_budget(trace) if match == "slots" else trace
         yield trace
 
 
-def _out_of_reach(trace: LayerTrace, sparsity: float, weight: Scores) -> LayerTrace:
+def _out_of_reach(trace: LayerTrace, sparsity: float, weights: Mapping[str, Scores]) -> LayerTrace:
     """Say what was reached where the rule of a layer cannot remove ``sparsity`` of the weights it was given."""
     if not isinstance(trace.layer, MatrixLayer) or trace.sparsity_target is None or isinstance(trace.pattern, Dense):
         return trace
     limit = trace.pattern.limit((trace.layer.groups, trace.layer.m, trace.layer.k), sparsity)
     if not limit or trace.kept == round((1.0 - trace.sparsity_target) * trace.weights_dense):  # trimmed to it
         return trace
+    weight = weights[trace.layer.name]
     zeros = np.count_nonzero(weight) < NEARLY_DENSE * weight.size and not isinstance(trace.pattern, WHOLE)
     why = f"asked {trace.sparsity_target:g}, reached {1 - trace.kept / trace.weights_dense:.4g}: {limit}"
     why += ", and zeros of the model stay zero" if zeros else ""
@@ -150,12 +152,18 @@ Projector = Callable[[MatrixLayer, Scores], Mask]
 
 def trace_layer(layer: MatrixLayer, weight: Scores, level: Level, reason: str, project: Projector) -> LayerTrace:
     """Return the trace of one layer with weights; with a ``reason`` it stays as it is."""
-    scores = np.abs(weight)
-    own = scores > 0
+    return _trace_of(layer, {layer.name: weight}, level, reason, project)
+
+
+def _trace_of(
+    layer: MatrixLayer, weights: Mapping[str, Scores], level: Level, reason: str, project: Projector
+) -> LayerTrace:
     if isinstance(level.pattern, Dense):
-        mask = np.ones(scores.shape, dtype=np.bool_)
+        mask = np.ones((layer.groups, layer.m, layer.k), dtype=np.bool_)
         return LayerTrace(layer=layer, pattern=Dense(), mask=mask, sparsity_target=level.sparsity)
+    scores = magnitudes(weights, layer.name)  # a layer of 100 M weights is in memory once, not twice
     if level.sparsity is None or reason:
+        own = scores > 0
         pattern, why = (Unstructured(), reason) if reason else own_rule(level.pattern, layer, own)
         if np.count_nonzero(own) >= NEARLY_DENSE * own.size:
             pattern, why = Dense(), reason
@@ -166,7 +174,7 @@ def trace_layer(layer: MatrixLayer, weight: Scores, level: Level, reason: str, p
         raise PatternError(f"layer {layer.name}: {error}") from None
     pattern, why = layer_rule(level.pattern, layer)
     if not isinstance(pattern, WHOLE):
-        mask &= own  # a block and a shape keep their zeros, any other rule does without
+        mask &= scores > 0  # a block and a shape keep their zeros, any other rule does without
     return LayerTrace(layer=layer, pattern=pattern, mask=mask, sparsity_target=level.sparsity, reason=why)
 
 
@@ -255,7 +263,7 @@ def _smaller_traces(
             rest = _rest(pattern, sparsity if target is None else target, [old], [layer])
             own = Level(pattern=pattern.rule, sparsity=rest)
             project = _projector(smaller, own, keep, match)
-        trace = trace_layer(layer, smaller.weights[layer.name], own, keep.get(layer.name, ""), project)
+        trace = _trace_of(layer, smaller.weights, own, keep.get(layer.name, ""), project)
         trace = _over_budget(trace) if match == "slots" and layer.name not in keep else trace
         why = [reasons.get(layer.name, ""), trace.reason]
         left = layer.weight_elements / old.weight_elements
@@ -270,7 +278,7 @@ def _smaller_traces(
             reason="; ".join(text for text in why if text),
         )
         assert own.sparsity is not None
-        yield trace if layer.name in keep else _out_of_reach(trace, own.sparsity, smaller.weights[layer.name])
+        yield trace if layer.name in keep else _out_of_reach(trace, own.sparsity, smaller.weights)
 
 
 def _rest(pattern: ChannelThen, sparsity: float, before: Sequence[Layer], after: Sequence[MatrixLayer]) -> float:

@@ -51,8 +51,7 @@ def match_density(pattern: Pattern, layer: MatrixLayer, scores: Scores, sparsity
         return mask
     if isinstance(pattern, GatherScatterPermuted) and pattern.rows_per_bundle > 1:
         return _trimmed_in_order(mask & (scores > 0), scores, wanted)
-    held = np.where(mask, scores, np.float32(0.0))  # a kept zero may lose to a removed one: it is dropped anyway
-    return Unstructured().project(held, sparsity) & mask
+    return Unstructured().project_within(scores, sparsity, mask)
 
 
 def _trimmed_in_order(mask: Mask, scores: Scores, wanted: int) -> Mask:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
@@ -32,6 +32,7 @@ class LayerTrace:
     reason: str = ""
     kept: int = field(init=False)  # weights kept, counted once
     _known: dict[object, object] = field(init=False, repr=False, default_factory=dict)
+    _source: list[Callable[[object], object | None]] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
         if isinstance(self.layer, MatrixLayer):
@@ -47,8 +48,18 @@ class LayerTrace:
         Two threads may both make it; both get the same one. It lives as long as the trace.
         """
         if key not in self._known:
-            self._known.setdefault(key, make())
+            kept = next((found for source in self._source if (found := source(key)) is not None), None)
+            self._known.setdefault(key, make() if kept is None else kept)
         return cast(T, self._known[key])
+
+    def ask_first(self, source: Callable[[object], object | None]) -> None:
+        """Let ``once`` ask ``source`` for a fact before it is made; None: not known there either."""
+        self._source.append(source)
+
+    @property
+    def known(self) -> Mapping[object, object]:
+        """The facts that ``once`` has made or been given, so far."""
+        return dict(self._known)
 
     @property
     def all_kept(self) -> bool:

@@ -20,7 +20,7 @@ KEEP_BYTES = 256 * 2**20  # matrices that a DeferredWeights keeps for the next a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeferredWeight:
-    """A weight tensor that ``make(name, shape)`` makes when it is asked for; ``shape`` as torch stores it."""
+    """A weight tensor that ``make(name, shape)`` makes anew when it is asked for; ``shape`` as torch stores it."""
 
     name: str
     shape: tuple[int, ...]
@@ -95,16 +95,38 @@ class DeferredWeights(Mapping[str, FloatArray]):
             return weight
         if layer in self._kept:
             return self._kept[layer]
-        matrix = np.asarray(weight.load(), dtype=np.float32)
-        check_finite(matrix, f"{self._where}: layer {layer}")
+        matrix = self._made(layer, weight)
         matrix.setflags(write=False)
         # no eviction: accesses go round and round over the layers, where dropping the oldest would keep nothing useful
-        if sum(kept.nbytes for kept in list(self._kept.values())) + matrix.nbytes <= self._keep_bytes:
+        if self._has_room(matrix.nbytes):
             self._kept[layer] = matrix
         return matrix
+
+    def magnitudes(self, layer: str) -> FloatArray:
+        """Return |w| of a layer: of a matrix too large to be kept in its own memory, so that it is there once."""
+        weight = self._weights[layer]
+        if isinstance(weight, DeferredMatrix) and layer not in self._kept:
+            bytes_of_matrix = int(np.prod(weight.shape, dtype=np.int64)) * np.dtype(np.float32).itemsize
+            if not self._has_room(bytes_of_matrix):
+                matrix = self._made(layer, weight)
+                return np.abs(matrix, out=matrix if matrix.flags.writeable else None)
+        return np.abs(self[layer])
+
+    def _made(self, layer: str, weight: DeferredMatrix) -> FloatArray:
+        matrix = np.asarray(weight.load(), dtype=np.float32)
+        check_finite(matrix, f"{self._where}: layer {layer}")
+        return matrix
+
+    def _has_room(self, wanted_bytes: int) -> bool:
+        return sum(kept.nbytes for kept in list(self._kept.values())) + wanted_bytes <= self._keep_bytes
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._weights)
 
     def __len__(self) -> int:
         return len(self._weights)
+
+
+def magnitudes(weights: Mapping[str, FloatArray], layer: str) -> FloatArray:
+    """Return |w| of a layer as an array of the caller's own."""
+    return weights.magnitudes(layer) if isinstance(weights, DeferredWeights) else np.abs(weights[layer])

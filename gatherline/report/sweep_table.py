@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -12,11 +11,9 @@ from rich.text import Text
 
 from gatherline.report.selection import RowLike, percent, printable
 from gatherline.report.table import console_for
-from gatherline.sweep.objective import Objective
 from gatherline.sweep.summary import Summary
 from gatherline.sweep.sweep import SweepResult
 
-MOST_LINES = 20  # of the front: the rest is in the store
 # how a figure reads: its factor and its unit
 _READ = {
     "latency_s": (1e3, "ms"),
@@ -42,8 +39,8 @@ def print_sweep(result: SweepResult, found: Summary, stream: TextIO) -> None:
         console.print(Text(f"{word} {name}: {_figure(objective.name, row)} with {described(row)}"))
     for line in _missing(found):
         console.print(Text(line))
-    if len(found.front) > 1:
-        _print_front(found.front, [objective for objective, _ in found.best], console)
+    if found.on_front > 1:
+        _print_front(found, console)
     console.print(Text(f"Rows: {result.store} (table points, view rows); simulate export {result.folder} -o FILE.csv"))
 
 
@@ -88,17 +85,18 @@ def _figure(name: str, row: RowLike) -> str:
     return f"{factor * value:.4g} {unit}".rstrip()
 
 
-def _print_front(rows: Sequence[RowLike], objectives: Sequence[Objective], console: Console) -> None:
-    console.print(Text(f"\nNothing beats these {len(rows)} points in every objective:"))
+def _print_front(found: Summary, console: Console) -> None:
+    objectives = [objective for objective, _ in found.best]
+    console.print(Text(f"\nNothing beats these {found.on_front} points in every objective:"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("point", justify="right")
     for objective in objectives:
         table.add_column(_NAMED.get(objective.name, objective.name), justify="right", no_wrap=True)
     table.add_column("what", overflow="fold")
-    for row in rows[:MOST_LINES]:
+    for row in found.front:
         figures = [_figure(objective.name, row) for objective in objectives]
         table.add_row(str(row["number"]), *figures, Text(described(row)))
     console.print(table)
-    if len(rows) > MOST_LINES:
-        console.print(Text(f"and {len(rows) - MOST_LINES} more", style="dim"))
+    if found.on_front > len(found.front):
+        console.print(Text(f"and {found.on_front - len(found.front)} more: simulate front shows them", style="dim"))
     console.print()

@@ -1,7 +1,7 @@
 """The version of all that decides a row: the package's, and a digest of the sources and data that rows come from.
 
-A changed model must never find rows of the one before it. The packages that read models and draw weights count too. Left
-out: other packages, and code that only asks, shows or stores.
+A changed model must never find rows of the one before it. The packages that read models and draw weights
+count too. Left out: other packages, and code that only asks, shows or stores.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DECIDING = (
     "best_encoding.py", "device_fields.py", "digest.py", "energy_columns.py", "fpga_engine.py", "knobs.py",
     "levels.py", "loading.py", "models/digits.onnx", "network_facts.py", "pipeline.py", "report/columns.py",
     "report/files.py", "request.py", "rows.py", "shares.py", "sweep/columns.py", "sweep/evaluate.py",
-    "sweep/keys.py", "sweep/level_key.py", "sweep/point.py", "sweep/traced.py", "total_band.py",
+    "sweep/keys.py", "sweep/level_key.py", "sweep/point.py", "sweep/rooflines.py", "sweep/traced.py", "total_band.py",
 )  # fmt: skip
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
 from typing import Any, get_args, get_type_hints
 
 from costmodel.spec import RooflineDevice
-from gatherline.device_fields import DeviceField, FieldValue, device_fields, with_fields
+from gatherline.device_fields import NOT_FIELDS, DeviceField, FieldValue, with_fields
 from gatherline.request import Target
 from gatherline.request_error import RequestError
 from gatherline.sweep.axis import Axis, Choices, Interval, Kind
@@ -122,7 +122,8 @@ def _known_texts(device: Target, path: str) -> tuple[str, ...]:
 def unchanged_value(device: Target, field: DeviceField) -> FieldValue | None:
     """Return the value of ``field`` that leaves ``device`` as it is; None where there is none.
 
-    A rate that is set makes a DRAM flat even where it is the rate there was.
+    A rate that is set makes a DRAM flat even where it is the rate there was, and a field that several kernels of one
+    name have is set in all of them.
     """
     if field.value is None:
         return None
@@ -130,7 +131,8 @@ def unchanged_value(device: Target, field: DeviceField) -> FieldValue | None:
         same = with_fields(device, {field.path: field.value})
     except DeviceError:
         return None
-    return field.value if device_fields(same) == device_fields(device) else None
+    told = {name: getattr(device, name) for name in NOT_FIELDS}  # sources say that a field was set
+    return field.value if replace(same, **told) == device else None
 
 
 def field_named(known: Mapping[str, DeviceField], path: str, device: str, where: str) -> DeviceField:

@@ -29,6 +29,7 @@ from gatherline.sweep.code_version import code_version
 from gatherline.sweep.columns import TOTAL_NAMES, point_row
 from gatherline.sweep.keys import fields_json, listed
 from gatherline.sweep.point import LevelChoice, Machine, Task, run_request
+from gatherline.sweep.rooflines import changed_columns, fits, totals_of, varied_of, worth_together
 from gatherline.sweep.traced import TracedLevel, run_facts, traced_level
 from patterns.base import PatternError
 from patterns.encodings.base import EncodingError
@@ -74,17 +75,63 @@ def refused_rows(task: Task, why: str) -> list[Row]:
 
 def rows_on(task: Task, level: TracedLevel) -> list[Row]:
     """Return the rows of a task whose level is ready."""
-    request = run_request(task.level, task.options)
-    built = [_built(machine, level, request) for machine in task.machines]
-    runs = {place: run for place, run in enumerate(built) if isinstance(run, _Run)}
-    _run_layers(list(runs.values()), level, request)
+    request, base = run_request(task.level, task.options), task.machines[0].base
+    alike = all(machine.base == base for machine in task.machines)
+    if alike and worth_together(_base(base).device, task.machines, request):
+        rows = _together(task, level, request)
+        if rows is not None:
+            return rows
+    return _one_by_one(task, level, request, range(len(task.machines)))
+
+
+def _one_by_one(task: Task, level: TracedLevel, request: RunRequest, places: Sequence[int]) -> list[Row]:
+    """Return the rows of the machines at ``places``: any devices, layer by layer."""
+    built = [_built(task.machines[place], level, request) for place in places]
+    _run_layers([run for run in built if isinstance(run, _Run)], level, request)
+    return [_row(task, place, run, level, request) for place, run in zip(places, built, strict=True)]
+
+
+def _row(task: Task, place: int, run: _Run | str, level: TracedLevel, request: RunRequest) -> Row:
+    refused = run if isinstance(run, str) else run.refused
+    if isinstance(run, str) or refused:
+        return _refused(task, place, refused, level)
+    return _finished(task, place, run, level, request)
+
+
+def _together(task: Task, level: TracedLevel, request: RunRequest) -> list[Row] | None:
+    """Return the rows of rooflines of one base; None where they have to run one by one.
+
+    Raises AssertionError where the one that also runs by itself has another row: a fault of ours.
+    """
+    base = _base(task.machines[0].base).device
+    assert isinstance(base, RooflineDevice)
+    try:
+        varied = varied_of(base, task.machines)
+    except DeviceError:
+        return None  # each says for itself what is wrong
+    if varied is None:
+        return None
+    for place in varied.accepted.tolist():
+        run = _built(task.machines[place], level, request)
+        if isinstance(run, _Run):
+            _run_layers([run], level, request)
+            if not run.refused:
+                break
+    else:
+        return None
+    totals = totals_of(level, varied, request, run.outcomes)
+    if not fits(totals):
+        return None
+    alone = _finished(task, place, run, level, request)
     rows = []
-    for place, run in enumerate(built):
-        refused = run if isinstance(run, str) else run.refused
-        if isinstance(run, str) or refused:
-            rows.append(_refused(task, place, refused, level))
+    for at, columns in enumerate(changed_columns(totals, level, request, alone)):
+        why = totals.refused.get(at)
+        if why is None:
+            rows.append({**alone, **columns, "key": task.keys[at], "fields": fields_json(task.machines[at].fields)})
         else:
-            rows.append(_finished(task, place, run, level, request))
+            rows.append(_refused(task, at, why, level))
+    different = [name for name in alone if rows[place][name] != alone[name]]
+    assert not different, f"{task.keys[place]}: {', '.join(different)} came out different among other points"
     return rows
 
 
@@ -134,7 +181,11 @@ def _run_layers(runs: Sequence[_Run], level: TracedLevel, request: RunRequest) -
                 run.outcomes.append(outcome(trace, run_layer(request, trace, run.device, programs)))
             except OF_A_POINT as error:
                 run.refused = str(error)
-                run.outcomes.clear()
+            except (ArithmeticError, AssertionError) as error:
+                if not isinstance(run.device, RooflineDevice):
+                    raise
+                # a number that no rule of a device refuses and no kernel can have, as ``costmodel.many`` says it
+                run.refused = f"device {run.device.name}: layer {trace.layer.name}: {error}"
 
 
 def _finished(task: Task, place: int, run: _Run, level: TracedLevel, request: RunRequest) -> Row:

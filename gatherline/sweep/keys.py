@@ -59,13 +59,16 @@ def base_values(device: Target) -> dict[str, FieldValue | None]:
 
 def fields_json(fields: Fields) -> str:
     """Return fields as one JSON object by rising path, fractions as "3/2"."""
-    return json.dumps(dict(fields), default=_plain, sort_keys=True)
+    return _ENCODER.encode(dict(fields))
 
 
 def _plain(value: object) -> str:
     if isinstance(value, Fraction):
         return f"{value.numerator}/{value.denominator}"
     raise TypeError(f"a device field holds a {type(value).__name__}, which has no key")
+
+
+_ENCODER = json.JSONEncoder(default=_plain, sort_keys=True)
 
 
 def listed(ratios: str) -> str:

@@ -40,7 +40,7 @@ SPELLINGS: dict[str, dict[str, Fraction]] = {
 }  # fmt: skip
 BARE = ("cycles", "B/cycle", "elements/cycle", "MAC/cycle", "share", "")  # a number without a unit says it all
 _EXAMPLES = {"Hz": "1 GHz", "B": "64 KiB", "B/s": "17.1 GB/s", "s": "20 ms", "pJ": "5 mJ", "mm2": "4 mm2"}
-_NUMBER = re.compile(r"([+-]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d{1,2})?)\s*(\S.*)?", re.ASCII)
+_NUMBER = re.compile(r"([+-]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?(\d+))?)\s*(\S.*)?", re.ASCII)
 _LONGEST = 64  # letters of a quantity: longer is no number that a person wrote
 LARGEST = 1 << 63
 
@@ -69,9 +69,9 @@ def parse_quantity(value: object, unit: str, name: str) -> Fraction:
 
 def _split(text: str, unit: str, name: str) -> tuple[Fraction, str]:
     match = _NUMBER.fullmatch(text.strip()) if len(text) <= _LONGEST else None
-    if match is None:
+    if match is None or len(match[2] or "") > 2:  # an exponent of three digits has no unit to fit
         raise RequestError(f"{name} is {shown(text)}, and must be {_kind(unit)}")
-    return Fraction(match[1].replace("_", "")), match[2] or ""
+    return Fraction(match[1].replace("_", "")), match[3] or ""
 
 
 def _scale(suffix: str, value: object, unit: str, name: str) -> Fraction:

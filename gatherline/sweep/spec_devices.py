@@ -94,7 +94,7 @@ def _flat(table: dict[str, Any], prefix: str, where: str) -> list[tuple[str, obj
         path = f"{prefix}{key}"
         if path.count(".") >= _DEEPEST or len(path) > 200:
             raise RequestError(f"{where} has the path {shown(path)}, and no field lies so deep")
-        if isinstance(value, dict) and not ({"from", "to"} & set(value) or set(value) & set(RANGE_KEYS)) and value:
+        if isinstance(value, dict) and value and not set(value) & set(RANGE_KEYS):
             found += _flat(value, f"{path}.", where)
         else:
             found.append((path, value))

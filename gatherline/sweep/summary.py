@@ -16,18 +16,22 @@ from gatherline.sweep.pareto import front
 from gatherline.sweep.spec import SweepSpec
 from gatherline.sweep.store import Store
 
+MOST = 20  # rows of a front: it may have most of a sweep's points, and ``simulate front`` shows it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """``best``: each objective with the number of its first best point. ``front``: rows by rising first objective.
+    """``best``: each objective with its first best point. ``front``: rows by rising first objective, ``MOST`` at most.
 
-    ``refused``: points without numbers, ``excluded``: points that break a constraint or lack a figure it needs.
+    ``on_front``: points that nothing beats. ``refused``: points without numbers, ``excluded``: points that break a
+    constraint or lack a figure that it needs.
     """
 
     points: int
     refused: int
     excluded: int
     best: tuple[tuple[Objective, Row], ...]
+    on_front: int
     front: tuple[Row, ...]
 
 
@@ -52,10 +56,10 @@ def summary(store: Store, sweep: int, spec: SweepSpec) -> Summary:
     table = np.array(values, dtype=np.float64).reshape(len(values), len(spec.objectives))
     maximise = [objective.direction == "max" for objective in spec.objectives]
     best = [_best(table[:, at], up) for at, up in enumerate(maximise)]
-    kept = [numbers[place] for place in front(table, maximise)]
-    needed = {*kept, *(numbers[place] for place in best if place is not None)}
+    kept = front(table, maximise)
+    shown = kept[np.lexsort((kept, table[kept, 0]))][:MOST] if len(kept) else kept
+    needed = {numbers[place] for place in [*shown.tolist(), *best] if place is not None}
     rows = {row["number"]: row for row in store.numbered(sweep, sorted(needed))}
-    first = spec.objectives[0].name
     return Summary(
         points=points,
         refused=refused,
@@ -65,7 +69,8 @@ def summary(store: Store, sweep: int, spec: SweepSpec) -> Summary:
             for objective, place in zip(spec.objectives, best, strict=True)
             if place is not None
         ),
-        front=tuple(sorted((rows[number] for number in kept), key=lambda row: (_value(row, first), row["number"]))),
+        on_front=len(kept),
+        front=tuple(rows[numbers[place]] for place in shown.tolist()),
     )
 
 

@@ -22,6 +22,7 @@ from gatherline.network_facts import batch_of, unsupported
 from gatherline.request import Target, levels, lower
 from gatherline.rows import RunFacts
 from gatherline.sweep.level_key import level_key, model_content
+from gatherline.sweep.packings import KeptPackings
 from gatherline.sweep.point import LevelChoice, ModelChoice, RunOptions, run_request
 from patterns.base import Mask
 from patterns.catalog import parse_pattern
@@ -60,19 +61,29 @@ class TracedLevel:
     notes: tuple[str, ...]
     engine: EngineWork
     stored: StoredLevel
+    packings: KeptPackings | None = None
     _held: dict[int, LayerTrace] = field(init=False, repr=False, default_factory=dict)
 
     def traces(self) -> Iterator[LayerTrace]:
-        """Yield one trace per layer, in order, again and again; the masks of a large network are not held together."""
+        """Yield one trace per layer, in order, again and again; the masks of a large network are not held together.
+
+        Packings come from the cache, and those that were made meanwhile go there when the last trace is done with.
+        """
         layers = [stored.layer for stored in self.stored.layers]
         hold = sum(layer.weight_elements for layer in layers if isinstance(layer, MatrixLayer)) <= HELD_WEIGHTS
         for index in range(len(layers)):
             found = self._held.get(index)
             if found is None:
                 found = self.stored.trace(index)
+                if self.packings is not None:
+                    self.packings.offer(index, found)
                 if hold:
                     found = self._held.setdefault(index, found)
             yield found
+            if self.packings is not None:
+                self.packings.collect(index, found)
+        if self.packings is not None:
+            self.packings.write()
 
 
 def traced_level(level: LevelChoice, cache: Cache | None) -> TracedLevel:
@@ -82,12 +93,12 @@ def traced_level(level: LevelChoice, cache: Cache | None) -> TracedLevel:
     if cache is None:
         return traced_from(key, data, key)
     try:
-        return traced_from(key, data, str(cache.path(KIND, key)))
+        return traced_from(key, data, str(cache.path(KIND, key)), cache)
     except TraceError as error:  # whole, and yet no level: written by something else
         cache.note(f"{error}: it is made again")
         data = _made(level)
         cache.write(KIND, key, data)
-        return traced_from(key, data, key)
+        return traced_from(key, data, key, cache)
 
 
 def level_data(level: LevelChoice, key: str, cache: Cache | None) -> bytes:
@@ -95,15 +106,19 @@ def level_data(level: LevelChoice, key: str, cache: Cache | None) -> bytes:
     return _made(level) if cache is None else cache.made(KIND, key, lambda: _made(level))
 
 
-def traced_from(key: str, data: bytes, where: str) -> TracedLevel:
-    """Return the level whose bytes, as a cache keeps them, are ``data``. Raises TraceError, prefixed by ``where``."""
+def traced_from(key: str, data: bytes, where: str, cache: Cache | None = None) -> TracedLevel:
+    """Return the level whose bytes, as a cache keeps them, are ``data``. Raises TraceError, prefixed by ``where``.
+
+    ``cache``: where its packings are kept.
+    """
     stored = read_level(data, where)
     extra = dict(stored.extra)
     try:
         engine = _read_engine(extra.pop("engine"), stored)
         for name in ("unsupported", "notes"):
             extra[name] = tuple(extra[name])
-        return TracedLevel(key=key, engine=engine, stored=stored, **extra)
+        packings = None if cache is None else KeptPackings(cache, key)
+        return TracedLevel(key=key, engine=engine, stored=stored, packings=packings, **extra)
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise TraceError(f"{where}: what it says of the network is not a level's: {error!r:.80}") from None
 
@@ -168,12 +183,14 @@ def _norms(network: Network, traced: TracedNetwork, trace: LayerTrace) -> tuple[
     """Return sum |w| that is kept and in all, then sum w^2 likewise, of a layer; ``network``: before channels went."""
     if trace.mask is None:
         return 0.0, 0.0, 0.0, 0.0
-    before, name = network.weights[trace.layer.name], trace.layer.name
-    l1, squares = _sums(before, None)
-    if trace.all_kept and trace.mask.size == before.size:
+    weights = network.weights[trace.layer.name]
+    l1, squares = _sums(weights, None)
+    if trace.mask.size != weights.size:  # some channels are gone
+        del weights  # a large layer is in memory once
+        weights = traced.network.weights[trace.layer.name]
+    elif trace.all_kept:
         return l1, l1, squares, squares
-    left = before if trace.mask.size == before.size else traced.network.weights[name]
-    kept_l1, kept_squares = _sums(left, trace.mask)
+    kept_l1, kept_squares = _sums(weights, trace.mask)
     return kept_l1, l1, kept_squares, squares
 
 

@@ -9,27 +9,23 @@ that alternate.
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import lru_cache
 
 import numpy as np
 
 from simulator._kernels import dram as kernel
 from simulator.spec import DeviceError, Dram, DramTiming
+from traces.stream import IntArray
 
-_MOST_TRANSFER_BYTES = 1 << 36  # the timed model walks over bursts: about half a minute
-_MOST_TICKS = 1 << 61
+MOST_TRANSFER_BYTES = 1 << 36  # the timed model walks over bursts: about half a minute
+MOST_TICKS = 1 << 61
 
 
 class DramState:
     """Mutable state of one timed DRAM: open rows, the times that rules look back to, what was served."""
 
     def __init__(self, timing: DramTiming) -> None:
-        bits = {name: getattr(timing, name).bit_length() - 1 for name in ("channels", "bank_groups", "banks_per_group")}
-        columns = timing.row_bytes // timing.burst_bytes
-        self._timing = np.array(
-            [*bits.values(), columns.bit_length() - 1, timing.burst_bytes.bit_length() - 1]
-            + [getattr(timing, name.lower()) for name in _CYCLES],
-            dtype=np.int64,
-        )
+        self._timing = _numbers(timing)
         never, count = kernel.NEVER, timing.channels
         self._channels = np.full((count, kernel.CHANNEL_STATE), never, dtype=np.int64)
         self._channels[:, kernel.DUE] = timing.refi
@@ -42,21 +38,14 @@ class DramState:
         self._banks[:, :, kernel.ROW] = -1
         self._result = np.zeros(2, dtype=np.int64)
 
+    @property
+    def arrays(self) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray, IntArray]:
+        """The timing and the state, as the kernel takes them."""
+        return self._timing, self._channels, self._activates, self._queue, self._groups, self._banks
+
     def serve(self, address: int, size_bytes: int, is_write: bool, arrival: int) -> tuple[int, int]:
         """Return when the last burst was taken into the queue and when its last data end, in cycles of the DRAM."""
-        kernel.serve(
-            self._timing,
-            self._channels,
-            self._activates,
-            self._queue,
-            self._groups,
-            self._banks,
-            address,
-            size_bytes,
-            is_write,
-            arrival,
-            self._result,
-        )
+        kernel.serve(*self.arrays, address, size_bytes, is_write, arrival, self._result)
         return int(self._result[0]), int(self._result[1])
 
     @property
@@ -79,6 +68,18 @@ _CYCLES = (
 )  # fmt: skip
 assert all(getattr(kernel, name) == 5 + place for place, name in enumerate(_CYCLES))
 assert {name.lower() for name in _CYCLES} <= {part.name for part in fields(DramTiming)}
+
+
+@lru_cache(maxsize=64)
+def _numbers(timing: DramTiming) -> IntArray:
+    """Return a timing as the kernel takes it; nobody writes to it."""
+    bits = {name: getattr(timing, name).bit_length() - 1 for name in ("channels", "bank_groups", "banks_per_group")}
+    columns = timing.row_bytes // timing.burst_bytes
+    return np.array(
+        [*bits.values(), columns.bit_length() - 1, timing.burst_bytes.bit_length() - 1]
+        + [getattr(timing, name.lower()) for name in _CYCLES],
+        dtype=np.int64,
+    )
 
 
 class FlatMemory:
@@ -108,12 +109,12 @@ class TimedMemory:
         Handed over: its last burst is in the controller's queue, data to be written with it. Raises DeviceError.
         """
         arrival = -(-now * self._hz // self._core_hz)
-        if size_bytes > _MOST_TRANSFER_BYTES:
+        if size_bytes > MOST_TRANSFER_BYTES:
             raise DeviceError(
-                f"a transfer has {size_bytes} bytes, and must have at most {_MOST_TRANSFER_BYTES} with a DRAM timing; "
+                f"a transfer has {size_bytes} bytes, and must have at most {MOST_TRANSFER_BYTES} with a DRAM timing; "
                 f'dram.timing = "flat" takes any'
             )
-        if arrival > _MOST_TICKS or address > _MOST_TICKS:
+        if arrival > MOST_TICKS or address > MOST_TICKS:
             raise DeviceError(
                 f"a transfer to address {address} comes in DRAM cycle {arrival}, and both must fit 61 bits"
             )

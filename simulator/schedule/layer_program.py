@@ -5,8 +5,7 @@ DESIGN section 5a, "Other layers". Left out: several cores (``many_cores.py``), 
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import numpy as np
@@ -19,7 +18,14 @@ from simulator.spec import Device
 from traces.layer import MatrixLayer, ProductLayer, UnsupportedLayer, VectorLayer, Window
 from traces.trace import LayerTrace
 
-Made = MutableMapping[object, Tilings]
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Made:
+    """What was made so far, each program once: one that is asked for again is the same one."""
+
+    tilings: dict[LayerTrace, Tilings] = field(default_factory=dict)
+    unmapped: dict[LayerTrace, Program] = field(default_factory=dict)  # of layers without a mapping to choose
+    products: dict[int, tuple[Program, Program]] = field(default_factory=dict)  # one instance, all, by id of the first
 
 
 def compile_layer(
@@ -40,6 +46,28 @@ def compile_layer(
     differ in timing alone.
     """
     layer = trace.layer
+    made = made or Made()
+    if not isinstance(layer, MatrixLayer | ProductLayer) or layer.kind == "depthwise":
+        if trace not in made.unmapped:
+            made.unmapped[trace] = _unmapped(trace, device)
+        return made.unmapped[trace]
+    if trace not in made.tilings:
+        matrix = _instance(layer) if isinstance(layer, ProductLayer) else trace
+        made.tilings[trace] = Tilings(matrix, device, plan or plan_streams(matrix, device, encoding, order))
+    tilings = made.tilings[trace]
+    if isinstance(layer, ProductLayer):
+        one = tilings.fastest(judge) if judge else tilings.fewest_bytes()
+        if id(one) not in made.products:
+            made.products[id(one)] = one, _product_program(layer, one)
+        return made.products[id(one)][1]
+    if mapping is not None:
+        return tilings.forced(mapping)
+    return tilings.fastest(judge) if judge else tilings.fewest_bytes()
+
+
+def _unmapped(trace: LayerTrace, device: Device) -> Program:
+    """Return the program of a layer that the vector unit runs, or that takes no time."""
+    layer = trace.layer
     value = device.widths.value_bytes
     match layer:
         case UnsupportedLayer():
@@ -52,22 +80,12 @@ def compile_layer(
             moved = (layer.weight_elements * value, layer.input_elements * value, layer.output_elements * value)
             program = _vector_program(device, layer.elements, *moved)
             return replace(program, weight_bytes=layer.stored_weight_elements * value)
-        case MatrixLayer(kind="depthwise"):
+        case MatrixLayer():
             return _depthwise_program(trace, layer, device)
-        case ProductLayer() | MatrixLayer():
-            pass
+        case ProductLayer():
+            raise AssertionError(f"layer {layer.name} has a mapping")
         case _:
             assert_never(layer)
-    made = {} if made is None else made
-    if trace not in made:
-        matrix = _instance(layer) if isinstance(layer, ProductLayer) else trace
-        made[trace] = Tilings(matrix, device, plan or plan_streams(matrix, device, encoding, order))
-    tilings = made[trace]
-    if isinstance(layer, ProductLayer):
-        return _product_program(layer, tilings.fastest(judge) if judge else tilings.fewest_bytes())
-    if mapping is not None:
-        return tilings.forced(mapping)
-    return tilings.fastest(judge) if judge else tilings.fewest_bytes()
 
 
 def _instance(layer: ProductLayer) -> LayerTrace:

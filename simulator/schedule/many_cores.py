@@ -43,9 +43,11 @@ class LayerWays:
         layer = trace.layer
         has_streams = isinstance(layer, MatrixLayer) and layer.kind != "depthwise"
         self._trace, self._device, self._encoding, self._order, self._mapping = trace, device, encoding, order, mapping
-        self._made: Made = {}
+        self._made = Made()
         self._plan = plan_streams(trace, device, encoding, order) if has_streams else None
         self._ways = [] if device.cores == 1 else sharings(trace, device.cores, device.scratchpad.banks, self._plan)
+        self._alike: dict[int, list[int]] = {}  # by sharing: for each core, the first whose share is like its own
+        self._joined: dict[tuple[object, ...], tuple[list[Program], Program]] = {}  # by the programs it is made of
         # no other layer has a mapping to choose
         self._forced = _Forced(mapping if has_streams and device.cores > 1 else None)
 
@@ -61,7 +63,9 @@ class LayerWays:
         if self._forced.takes(1, None):
             try:
                 one = self._compiled(self._trace, self._forced.of(0), self._plan, judge)
-                found.append(_on_one_core(one, self._trace, shared_too=bool(self._ways)))
+                if (id(one),) not in self._joined:
+                    self._joined[id(one),] = [one], _on_one_core(one, self._trace, shared_too=bool(self._ways))
+                found.append(self._joined[id(one),][1])
             except DeviceError as error:
                 refused.append(error)
         for sharing in self._ways:
@@ -99,18 +103,28 @@ class LayerWays:
         return [fewest] if fastest.mapping == fewest.mapping else [fewest, fastest]
 
     def _shared(self, sharing: Sharing, judge: Judge | None) -> Program:
-        """Compile each core's share; shares that are alike have one program."""
-        alike: dict[tuple[object, ...], Program] = {}
+        """Compile each core's share; shares that are alike have one program, and so have ways of alike programs."""
+        plan = self._plan if sharing.same_weights else None
+        made: dict[int, Program] = {}
         parts: list[Program] = []
-        for core, trace in enumerate(sharing.traces):
-            mapping = self._forced.of(core)
-            mask = None if sharing.same_weights or trace.mask is None else trace.mask.tobytes()
-            key = (trace.layer, mask, mapping)
-            if key not in alike:
-                own_plan = self._plan if sharing.same_weights else None
-                alike[key] = self._compiled(trace, mapping, own_plan, judge)
-            parts.append(alike[key])
-        return _joined(sharing, [_scoped(part, sharing, core) for core, part in enumerate(parts)])
+        for core, first in enumerate(self._first_alike(sharing)):
+            if first == core:
+                made[core] = self._compiled(sharing.traces[core], self._forced.of(core), plan, judge)
+            parts.append(made[first])
+        key = (id(sharing), *map(id, parts))
+        if key not in self._joined:
+            scoped = [_scoped(part, sharing, core) for core, part in enumerate(parts)]
+            self._joined[key] = parts, _joined(sharing, scoped)
+        return self._joined[key][1]
+
+    def _first_alike(self, sharing: Sharing) -> list[int]:
+        if id(sharing) not in self._alike:
+            seen: dict[tuple[object, ...], int] = {}
+            found = self._alike[id(sharing)] = []
+            for core, trace in enumerate(sharing.traces):
+                mask = None if sharing.same_weights or trace.mask is None else trace.mask.tobytes()
+                found.append(seen.setdefault((trace.layer, mask, self._forced.of(core)), core))
+        return self._alike[id(sharing)]
 
 
 class _Forced:

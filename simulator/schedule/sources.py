@@ -25,7 +25,7 @@ from patterns.gs import GatherScatter
 from patterns.gs_scatter import GatherScatterPermuted
 from patterns.kernel_pattern import KernelPattern
 from patterns.n_of_m import NOfM
-from patterns.packing import best_packing, group_counts, pack, row_order
+from patterns.packing import Packing, PackingKey, best_packing, group_counts, pack, row_order
 from simulator.schedule.grouping import (
     GroupSource,
     block_source,
@@ -284,9 +284,17 @@ def _packed_choice(trace: LayerTrace, shape: _Shape, name: str) -> _PackedChoice
         else:
             width, own = pattern.banks, (pattern.k, isinstance(pattern, GatherScatterPermuted))
     banks = shape.banks % width
-    choices = [own or best_packing(mask, lanes, width) for mask, lanes in zip(shape.mask, banks, strict=True)]
+    choices = [own] * len(banks) if own else _best_choices(trace, shape, banks, width)
     orders = [row_order(mask, sort) for mask, (_, sort) in zip(shape.mask, choices, strict=True)]
     return _PackedChoice(name=name, width=width, banks=banks, choices=choices, orders=orders, reason=reason)
+
+
+def _best_choices(trace: LayerTrace, shape: _Shape, banks: IntArray, width: int) -> list[tuple[int, bool]]:
+    """Return the k and row order of each convolution group with the fewest groups: found once for all devices."""
+    return trace.once(
+        ("best packings", shape.device.scratchpad.banks, width),
+        lambda: [best_packing(mask, lanes, width) for mask, lanes in zip(shape.mask, banks, strict=True)],
+    )
 
 
 def _packed_counts(shape: _Shape, choice: _PackedChoice) -> list[IntArray]:
@@ -314,7 +322,13 @@ def _packed_plan(trace: LayerTrace, shape: _Shape, name: str) -> StreamPlan:
     def source(group: int, columns: IntArray | None) -> GroupSource:
         k, sort = choice.choices[group]
         lanes = choice.banks[group] if columns is None else choice.banks[group][columns]
-        packing = pack(shape.part(group, columns), lanes, width, k, order=choice.orders[group])
+
+        def packed() -> Packing:
+            return pack(shape.part(group, columns), lanes, width, k, order=choice.orders[group])
+
+        # a part of the columns is one mapping's: it lives as long as the plan, the whole as long as the trace
+        key = PackingKey(banks=shape.device.scratchpad.banks, width=width, k=k, sort=sort, group=group)
+        packing = packed() if columns is not None else trace.once(key, packed)
         return packed_source(packing, stored, row_index=sort)
 
     counts = _packed_counts(shape, choice)

@@ -46,13 +46,12 @@ class Judge(Protocol):
 class _Tried:
     scored: Scored
     program: Program
-    cycles: int
+    rank: tuple[int, int, int]  # cycles, bytes moved, tiles
     compute_cycles: int
 
     @property
-    def rank(self) -> tuple[int, int, int]:
-        runs = [run for visit in self.program.visits for run in visit.runs]
-        return self.cycles, sum(run.load_bytes + run.store_bytes for run in runs), len(runs)
+    def cycles(self) -> int:
+        return self.rank[0]
 
 
 class Tilings:
@@ -63,6 +62,8 @@ class Tilings:
         self._trace, self._layer, self._device, self._plan = trace, trace.layer, device, plan
         self._scored: list[Scored] = []
         self._made: dict[Mapping, Program | None] = {}
+        self._moved: dict[Mapping, tuple[int, int]] = {}  # bytes and tiles of a program
+        self._finer_than: dict[Mapping, list[Scored]] = {}
 
     def forced(self, text: str) -> Program:
         """Return the program of the mapping that ``text`` spells. Raises DeviceError."""
@@ -85,20 +86,22 @@ class Tilings:
         best: _Tried | None = None
         simulated = least_cut = 0
         for scored in self._all():
+            # cutting more, for more bytes, never makes fewer groups: the parts of a row or bundle are packed one by one
+            if scored.mapping.channels <= least_cut:
+                continue
             if simulated == _MOST_CUTS or (best is not None and not self._may_beat(scored, best, judge)):
                 break  # those that follow move more bytes still
-            # cutting more, for more bytes, never makes fewer groups: the parts of a row or bundle are packed one by one
-            if scored.mapping.channels > least_cut and (program := self._compiled(scored.mapping)) is not None:
+            if (program := self._compiled(scored.mapping)) is not None:
                 simulated, least_cut = simulated + 1, scored.mapping.channels
-                best = _better(best, _tried(scored, program, judge))
+                best = _better(best, self._tried(scored, program, judge))
         if best is None:
             raise self._none_fits()
         longest = max(best.compute_cycles, self._least(best.scored, judge))
         if best.cycles - longest > _WORTH_HIDING * best.cycles:
-            finer = [scored for scored in self._all() if _is_finer(scored, best.scored)]
+            finer = self._finer(best.scored)
             found = self._first(finer) if finer and self._may_beat(finer[0], best, judge) else None
             if found is not None:
-                best = _better(best, _tried(*found, judge))
+                best = _better(best, self._tried(*found, judge))
         return best.program
 
     def _all(self) -> list[Scored]:
@@ -133,15 +136,24 @@ class Tilings:
     def _may_beat(self, scored: Scored, best: _Tried, judge: Judge) -> bool:
         return self._least(scored, judge) < best.cycles
 
+    def _tried(self, scored: Scored, program: Program, judge: Judge) -> _Tried:
+        cycles, compute_cycles = judge.cycles(program)
+        moved = self._moved.get(scored.mapping)
+        if moved is None:
+            runs = [run for visit in program.visits for run in visit.runs]
+            moved = sum(run.load_bytes + run.store_bytes for run in runs), len(runs)
+            self._moved[scored.mapping] = moved
+        return _Tried(scored=scored, program=program, rank=(cycles, *moved), compute_cycles=compute_cycles)
+
+    def _finer(self, than: Scored) -> list[Scored]:
+        if than.mapping not in self._finer_than:
+            self._finer_than[than.mapping] = [scored for scored in self._all() if _is_finer(scored, than)]
+        return self._finer_than[than.mapping]
+
     def _none_fits(self) -> DeviceError:
         return DeviceError(
             f"layer {self._layer.name}: no tile of its weights fits the weight buffer of device {self._device.name}"
         )
-
-
-def _tried(scored: Scored, program: Program, judge: Judge) -> _Tried:
-    cycles, compute_cycles = judge.cycles(program)
-    return _Tried(scored=scored, program=program, cycles=cycles, compute_cycles=compute_cycles)
 
 
 def _better(best: _Tried | None, tried: _Tried) -> _Tried:

@@ -89,3 +89,27 @@ def test_refreshes_that_pass_in_idle_time_cost_what_each_of_them_would(
     for time in (0, timing.refi * idle - 7, timing.refi * idle + timing.rfc // 2):
         assert state.serve(0, size_bytes, is_write, time) == reference.serve(0, size_bytes, is_write, time)
     assert state.refreshes == sum(c.kind == "refresh" for channel in reference.channels for c in channel.log)
+
+
+long_transfers = st.lists(
+    st.tuples(st.integers(0, 1 << 16), st.integers(1, 1 << 15), st.booleans(), st.integers(0, 300)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(timing=st.one_of(timings(), st.sampled_from(ALL_TIMINGS)), asked=long_transfers)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_bursts_in_open_rows_served_at_once_end_when_the_rules_say(
+    timing: DramTiming, asked: list[tuple[int, int, bool, int]]
+) -> None:
+    timing = replace(timing, row_bytes=timing.burst_bytes * 64)
+    state, reference = DramState(timing), ReferenceDram(timing)
+    time = 0
+    for address, size_bytes, is_write, wait in asked:
+        time += wait
+        assert state.serve(address, size_bytes, is_write, time) == reference.serve(address, size_bytes, is_write, time)
+    logs = [command.kind for channel in reference.channels for command in channel.log]
+    assert state.bursts == logs.count("read") + logs.count("write")
+    assert state.activates == logs.count("activate")
+    assert state.refreshes == logs.count("refresh")

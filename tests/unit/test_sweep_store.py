@@ -129,7 +129,7 @@ def test_a_file_that_a_killed_process_left_empty_becomes_a_store(tmp_path: Path)
 
 
 def test_a_folder_without_a_store_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="no sweep is stored here: it has no sweep.sqlite"):
+    with pytest.raises(RequestError, match=r"no sweep is stored here: it has no sweep\.sqlite"):
         Store.open(tmp_path / "nothing", create=False)
     assert not (tmp_path / "nothing").exists()
 

@@ -88,7 +88,7 @@ class _SparseWeights:
 
     def _load(self, name: str, shape: tuple[int, ...]) -> WeightTensor:
         weight = self._base(name, shape)
-        tensor: FloatArray = np.asarray(weight.load() if isinstance(weight, DeferredWeight) else weight)
+        tensor: FloatArray = weight.load() if isinstance(weight, DeferredWeight) else np.array(weight)  # anew, as asked
         if name not in self._counts:
             return tensor
         size, sparsity = self._counts[name]

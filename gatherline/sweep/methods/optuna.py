@@ -24,7 +24,7 @@ from gatherline.sweep.points import Grid, level_choice, rounded_sparsity
 if TYPE_CHECKING:
     import optuna
 
-_TRIES = 16  # for each point of a batch: where so many bring nothing new, a search has seen it all
+_TRIES = 4  # for each point of a batch: a batch may be smaller, and an empty one ends the search
 _VIOLATIONS = "violations"
 _FAR = 1e12  # of a violation that has no size: a figure that is not there
 Key = tuple[LevelChoice, RunOptions, Machine]
@@ -49,7 +49,8 @@ class OptunaSearch:
     def __init__(self, grid: Grid, aims: Aims, method: Settings) -> None:
         """Start a search. Raises RequestError where Optuna is missing."""
         assert method.points is not None
-        self._grid, self._aims, self._method, self._left = grid, aims, method, method.points
+        self._grid, self._aims, self._method = grid, aims, method
+        self._left = min(method.points, grid.count) if grid.listed else method.points
         self._asked = 0
         self._told: dict[Key, Mapping[str, object]] = {}
         self._batch: list[tuple[Key, list[optuna.Trial]]] = []
@@ -72,7 +73,7 @@ class OptunaSearch:
                 self._tell(trial, self._told[key])
             else:
                 found.setdefault(key, (point, []))[1].append(trial)
-        self._left = self._left - len(found) if len(found) == wanted else 0
+        self._left = self._left - len(found) if found else 0
         self._asked += len(found)
         self._batch = [(key, trials) for key, (_, trials) in found.items()]
         return [point for point, _ in found.values()]
