@@ -248,7 +248,7 @@ class Store:
     def _add_columns(self, paths: Sequence[str]) -> None:
         """Add columns for fields that have none. A row that is there has the value of its base: it varied nothing."""
         for path in paths:
-            if path in self._fields or path in NAMES:  # clock_hz is a column that every store has
+            if path in self._fields or path in NAMES:  # clock_hz is a column that every row has
                 continue
             bases = list(self._database.execute("SELECT hash, fields FROM bases"))
             values = {digest: _cell(json.loads(text).get(path)) for digest, text in bases}

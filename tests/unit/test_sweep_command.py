@@ -99,6 +99,15 @@ def test_sweeps_of_one_folder_share_their_points(tmp_path: Path) -> None:
     assert windows.count(8) == done.computed + 0
 
 
+def test_a_clock_that_varies_stands_in_the_column_that_rows_have(tmp_path: Path) -> None:
+    varied = BANKS.replace('"gather.window" = [1, 2, 4]', 'clock_hz = ["800 MHz", "1 GHz"]')
+    done = sweep(read_spec(written_spec(tmp_path, varied)), tmp_path)
+    numbers = [row for row in done.rows() if row["refused"] is None and row["model_kind"] == "cycle"]
+    assert {row["clock_hz"] for row in numbers} == {800_000_000, 1_000_000_000}
+    for row in numbers:
+        assert row["latency_s"] == pytest.approx(row["cycles"] / row["clock_hz"], rel=1e-12)  # type: ignore[operator]
+
+
 def test_a_changed_model_file_is_another_sweep(tmp_path: Path) -> None:
     source = Path(gl.__file__).parent / "models" / "digits.onnx"
     (tmp_path / "net.onnx").write_bytes(source.read_bytes())
