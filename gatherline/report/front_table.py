@@ -132,7 +132,8 @@ def _told(found: SweepFront, place: int, first: int | None, scales: Sequence[Sca
     if first is not None:
         figures[0] = scales[first].text(values[first])
     chosen = choice_text(found, point, found.points.varying())
-    more = f" ({found.equals[place] - 1} more points with the same figures)" if found.equals[place] > 1 else ""
+    others = found.equals[place] - 1
+    more = f" ({others} more point{'s' if others > 1 else ''} with the same figures)" if others else ""
     return f"{', '.join(figures)}{f': {chosen}' if chosen else ''}{more}"
 
 

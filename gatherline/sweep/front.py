@@ -23,8 +23,9 @@ from gatherline.sweep.pareto import front, hypervolume, knee, worst
 # columns by which points differ because somebody chose so; fields of devices come beside them
 CHOICES = (
     "model", "level", "seed", "input_shape", "batch", "pattern", "sparsity_target", "ratios", "match", "prune_all",
-    "device", "dtype", "threads", "encoding", "order", "mapping", "technology",
+    "device", "dtype", "threads", "encoding", "order", "mapping", "technology", "clock_hz",
 )  # fmt: skip
+CLOCK = "clock_hz"  # a field of accelerators, and a result of others: a choice where points of a device differ in it
 MOST_FOR_A_VOLUME = 3  # objectives
 DIRECTIONS = {measure.name: measure.better for measure in MEASURES}
 
@@ -50,6 +51,11 @@ class Choice:
     def of(self, point: int) -> object:
         return self.values[self.codes[point]]
 
+    def chosen(self, among: NDArray[np.bool_] | slice) -> list[object]:
+        """Return the values that points have, without that of none, which is a sparsity of its own (dense)."""
+        found = [self.values[code] for code in np.unique(self.codes[among])]
+        return found if self.name == "sparsity_target" else [value for value in found if value is not None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Points:
@@ -64,7 +70,15 @@ class Points:
 
     def varying(self, among: NDArray[np.bool_] | slice = slice(None)) -> list[Choice]:
         """Return the choices in which points differ."""
-        return [each for each in self.choices.values() if len(np.unique(each.codes[among])) > 1]
+        return [
+            each
+            for each in self.choices.values()
+            if len(each.chosen(among)) > 1 and (each.name != CLOCK or self._clock_was_chosen())
+        ]
+
+    def _clock_was_chosen(self) -> bool:
+        both = np.column_stack([self.choices["device"].codes, self.choices[CLOCK].codes])
+        return len(np.unique(both, axis=0)) > len(np.unique(both[:, 0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

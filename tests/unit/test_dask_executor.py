@@ -165,6 +165,7 @@ def test_an_error_in_a_task_is_raised_here_and_the_cluster_goes_on(shared: Clust
         assert plain(run(executor, [task(1, fine)])) == here([task(1, fine)])
 
 
+@pytest.mark.slow
 def test_a_task_that_kills_its_workers_is_named(tmp_path: Path) -> None:
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "sweep"
     with Store.open(made) as store:
         device_hash = store.know_base(device_named("gs-tcm"))
-        store.add_field_columns(["scratchpad.banks"])
+        store.add_field_columns(["clock_hz", "scratchpad.banks"])  # the first is a column of every store
         sweep = store.begin("digest", name="banks", spec=SPEC, version="1", points=len(POINTS))
         rows = [store_row(number, device_hash) for number in range(len(POINTS))]
         store.add(sweep, rows, [Member(number=at, key=str(row["key"])) for at, row in enumerate(rows)])
@@ -101,7 +102,7 @@ def test_a_sentence_answers_each_question(folder: Path) -> None:
     lines = headlines(of(folder))
     assert lines[0] == (
         f"Fastest{within}: 1 ms, kept |w| 50 %: gs:16,1 at 90 %, scratchpad.banks 16 "
-        "(1 more points with the same figures)"
+        "(1 more point with the same figures)"
     )
     assert lines[1] == f"Most kept |w|{within}: 100 %, latency 6 ms: dense, scratchpad.banks 16"
     assert lines[2].startswith(f"Knee{within}: latency 3 ms, kept |w| 80 %: gs:16,1 at 50 %")
@@ -198,6 +199,21 @@ def test_an_axis_for_each_choice_and_objective_with_the_best_at_the_top(folder: 
     heights = {words.get_text(): words.get_position() for words in figure.axes[0].texts}
     assert heights["100"] == (4.04, 1.0)  # % kept
     assert heights["1"] == (3.04, 1.0)  # ms
+
+
+def test_a_clock_is_a_choice_where_points_of_one_device_differ_in_it(folder: Path) -> None:
+    points = of(folder).points
+    assert "clock_hz" not in [each.name for each in points.varying()]
+
+    def clocks(devices: list[int], codes: list[int]) -> list[str]:
+        choices = {
+            "device": Choice(name="device", values=("a", "b"), codes=np.array(devices, dtype=np.int32)),
+            "clock_hz": Choice(name="clock_hz", values=(1e9, 2e9), codes=np.array(codes, dtype=np.int32)),
+        }
+        return [each.name for each in replace(points, choices=choices).varying()]
+
+    assert clocks([0, 1], [0, 1]) == ["device"]  # each device has its own
+    assert clocks([0, 0], [0, 1]) == ["clock_hz"]
 
 
 def test_points_under_others_are_drawn_once() -> None:
