@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from math import ceil
 
+from costmodel.point_choices import at_most, either, largest
 from costmodel.problem import Problem
-from costmodel.roofline import Cost, Run, level_bounds_s, main_memory_bytes, overhead_s, restream_bytes
+from costmodel.roofline import Cost, Run, fastest, level_bounds_s, main_memory_bytes, overhead_s, restream_bytes
 from costmodel.spec import DepthwiseKernel, Kernel, Tile, TileKernel
 from patterns.encodings.base import EncodedSize
 
@@ -30,7 +31,7 @@ def tile_cost(problem: Problem, kernel: TileKernel, run: Run, size: EncodedSize)
     stored_k = ceil(problem.k / of) * kept
     splits = [parts for parts in kernel.split_k if parts == 1 or parts * kernel.k_tile <= stored_k]
     candidates = [_tile(problem, kernel, run, size, tile, parts) for tile in kernel.tiles for parts in splits]
-    return min(candidates, key=lambda cost: cost.latency_s)
+    return fastest(candidates)
 
 
 def _tile(problem: Problem, kernel: TileKernel, run: Run, size: EncodedSize, tile: Tile, parts: int) -> Cost:
@@ -101,9 +102,9 @@ def cache_bytes(
     served = [register]
     for inner in run.device.levels[:-2]:
         moved = problem.steps * restream_bytes(macs, problem.value_bytes, inner.bytes or 0)
-        served.append(max(compulsory, moved) + buffered)
+        served.append(largest(compulsory, moved) + buffered)
     read, written = main_memory_bytes(problem, run, stored, blocked_macs=macs)
-    spilled = buffered // 2 if buffered // 2 > run.chip_bytes else 0
+    spilled = either(at_most(buffered // 2, run.chip_bytes), 0, buffered // 2)
     return served, read + spilled, written + spilled
 
 
@@ -118,7 +119,7 @@ def _on_chip_bytes(
     served = [ceil(register)]
     for inner in run.device.levels[:-2]:
         moved = problem.steps * restream_bytes(problem.step_macs * kept // of, value_bytes, inner.bytes or 0)
-        served.append(max(compulsory, moved))
+        served.append(largest(compulsory, moved))
     if kernel.blocking == "tile" and len(served) > 1:
         left = size.total_bytes if problem.weighted else problem.groups * problem.m * problem.k * value_bytes
         right = problem.groups * problem.k * problem.positions * value_bytes

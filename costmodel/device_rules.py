@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from costmodel.measured import MeasuredKernel, check_terms
+from costmodel.per_point import PerPoint
 from costmodel.plausible import check_bandwidth, check_clock
 from costmodel.spec import Kernel, RooflineDevice, RowKernel, TileKernel, numbers
 from simulator.spec import DeviceError
@@ -103,8 +104,8 @@ def _check_kernel(kernel: Kernel, device: RooflineDevice) -> None:
 
 def _inside(path: str, value: Any) -> Iterator[tuple[str, float]]:
     """Yield every number in a part, by its path."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        yield path, value
+    if isinstance(value, int | float | PerPoint) and not isinstance(value, bool):
+        yield path, value  # type: ignore[misc]
     elif is_dataclass(value):
         for part in fields(value):
             yield from _inside(f"{path}.{part.name}", getattr(value, part.name))

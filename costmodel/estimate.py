@@ -7,6 +7,7 @@ operator; the binding bound is named. Leaves out: energy (ADR 0018), overlap bet
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import index
 from typing import assert_never
 
 from costmodel.dense import dense_size, depthwise_cost, tile_cost
@@ -18,7 +19,7 @@ from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
 from costmodel.selection import choose, dense_kernel
 from costmodel.server_gpu_tiles import GpuTileKernel, beyond_calibration, gpu_tile_cost
-from costmodel.sparse import block_cost, row_cost
+from costmodel.sparse import Counts, block_cost, block_row_counts, row_cost
 from costmodel.spec import (
     VALUE_BYTES,
     BlockKernel,
@@ -63,11 +64,20 @@ def estimate(
     kernel of the device reads it.
     Raises DeviceError for a dtype, a thread count or an encoding that the device does not have.
     """
+    return estimate_run(trace, device, dtype=dtype, threads=threads, encoding=encoding, beside_dense=True)
+
+
+def estimate_run(
+    trace: LayerTrace, device: RooflineDevice, *, dtype: str, threads: int, encoding: str | None, beside_dense: bool
+) -> LayerResult:
+    """As ``estimate``. ``beside_dense``: whether a sparse kernel is held against the dense one, which says the reason
+    ``DENSE_IS_FASTER`` and ``dense_kernel_s``, and changes nothing else.
+    """
     run, note = _run(device, dtype, threads)
     layer = trace.layer
     match layer:
         case MatrixLayer():
-            result = _matrix(trace, layer, run, encoding)
+            result = _matrix(trace, layer, run, encoding, beside_dense)
         case ProductLayer():
             result = _product(layer, run)
         case VectorLayer():
@@ -77,7 +87,11 @@ def estimate(
         case _:
             assert_never(layer)
     reasons = "; ".join(part for part in (trace.reason, result.reason, note) if part)
-    counters = replace(result.counters, macs_dense=trace.macs_dense)  # before channels were taken away
+    counters = result.counters
+    if counters.macs_dense != trace.macs_dense:  # before channels were taken away
+        counters = replace(counters, macs_dense=trace.macs_dense)
+    if reasons == result.reason and counters is result.counters:
+        return result
     return replace(result, reason=reasons, counters=counters)
 
 
@@ -116,21 +130,23 @@ def _run(device: RooflineDevice, dtype: str, threads: int) -> tuple[Run, str]:
     return Run(device=device, dtype=dtype, units=threads), ""
 
 
-def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | None) -> LayerResult:
+def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | None, beside_dense: bool) -> LayerResult:
     dtype = run.dtype
     problem = problem_of(layer, VALUE_BYTES[dtype])
     dense = dense_kernel(layer, run.device, dtype)
     kernel, reason = choose(trace, layer, run.device, dtype, encoding)
     cost = _cost(trace, layer, problem, kernel, run)
-    dense_s = cost.latency_s if kernel is dense else _cost(trace, layer, problem, dense, run).latency_s
-    if dense_s < cost.latency_s:
-        reason = DENSE_IS_FASTER
+    dense_s: float | None = None
+    if beside_dense and kernel is not dense:
+        taken_s = _cost(trace, layer, problem, dense, run).latency_s
+        if taken_s < cost.latency_s:
+            dense_s, reason = taken_s, DENSE_IS_FASTER
     effectual = trace.kept * layer.p
     if isinstance(cost.kernel, WinogradKernel):  # counts the products that this algorithm cannot do without
         taken = winograd_size(layer, cost.kernel)
         effectual = min(effectual, useful_macs(layer, taken.outputs)) if taken else effectual
     result = _result(layer, problem, cost, run, effectual=effectual, density=trace.density, reason=reason)
-    return replace(result, dense_kernel_s=dense_s) if dense_s < cost.latency_s else result
+    return result if dense_s is None else replace(result, dense_kernel_s=dense_s)
 
 
 def _product(layer: ProductLayer, run: Run) -> LayerResult:
@@ -171,7 +187,7 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
     if not kernel.serves or mask is None:
         return _dense_cost(layer, problem, kernel, run)
     if isinstance(kernel, StreamKernel):
-        return rows_cost(problem, kernel, run, rows_of(mask))
+        return rows_cost(problem, kernel, run, trace.once("rows of runs", lambda: rows_of(mask)))
     size = _encoded_size(trace, layer, problem, kernel, run.device)
     match kernel:
         case TileKernel():
@@ -179,18 +195,26 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
         case GpuTileKernel():
             return gpu_tile_cost(layer, problem, kernel, run, size)
         case RowKernel():
-            return row_cost(problem, kernel, run, size, mask)
+            return row_cost(problem, kernel, run, size, _block_rows(trace, index(kernel.row_block), 1))
         case BlockKernel():
             pattern = _stored_pattern(trace.pattern, kernel)
             if not isinstance(pattern, Block):
                 raise AssertionError(f"kernel {kernel.name} was chosen for {pattern.spelling}")
-            return block_cost(problem, kernel, run, size, mask, (pattern.height, pattern.width))
+            shape = (pattern.height, pattern.width)
+            return block_cost(problem, kernel, run, size, _block_rows(trace, *shape), shape)
         case EngineKernel():
             return engine_cost(problem, kernel, run, size, trace.pattern)
         case MeasuredKernel():
             return measured_cost(problem, kernel, run, size)
         case _:
             raise AssertionError(f"kernel {kernel.name} of {run.device.name} is no sparse kernel")
+
+
+def _block_rows(trace: LayerTrace, rows: int, columns: int) -> Counts:
+    mask = trace.mask
+    if mask is None:
+        raise AssertionError(f"layer {trace.layer.name} has no mask to count")
+    return trace.once(("block rows", rows, columns), lambda: block_row_counts(mask, rows, columns))
 
 
 def _stored_pattern(pattern: Pattern, kernel: Kernel) -> Pattern:
@@ -207,14 +231,24 @@ def _stored_pattern(pattern: Pattern, kernel: Kernel) -> Pattern:
 def _encoded_size(
     trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kernel, device: RooflineDevice
 ) -> EncodedSize:
+    pattern = _stored_pattern(trace.pattern.stored_as(layer.k), kernel)
+    widths = ByteWidths(value=problem.value_bytes, index=index(kernel.index_bytes), pointer=index(kernel.pointer_bytes))
+    banks = index(gather_banks(device, kernel, pattern)) if isinstance(kernel, EngineKernel) else None
+    return trace.once(
+        ("encoded", kernel.encoding, type(pattern), pattern.spelling, widths, banks),
+        lambda: _size(trace, layer, kernel.encoding, pattern, widths, banks),
+    )
+
+
+def _size(
+    trace: LayerTrace, layer: MatrixLayer, encoding: str, pattern: Pattern, widths: ByteWidths, banks: int | None
+) -> EncodedSize:
     if trace.mask is None:
         raise AssertionError(f"layer {layer.name} has no mask to encode")
-    pattern = _stored_pattern(trace.pattern.stored_as(layer.k), kernel)
-    widths = ByteWidths(value=problem.value_bytes, index=kernel.index_bytes, pointer=kernel.pointer_bytes)
-    store = encoding_called(kernel.encoding)
-    banks = column_banks(layer, gather_banks(device, kernel, pattern)) if isinstance(kernel, EngineKernel) else None
+    store = encoding_called(encoding)
+    owners = None if banks is None else column_banks(layer, banks)
     sizes = [
-        store.size(matrix, pattern, widths, None if banks is None else banks[group])
+        store.size(matrix, pattern, widths, None if owners is None else owners[group])
         for group, matrix in enumerate(trace.mask)
     ]
     return EncodedSize(

@@ -13,8 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from costmodel.point_choices import largest, least
 from costmodel.problem import Problem
-from costmodel.roofline import Cost, Run, level_bounds_s, main_memory_bytes, overhead_s
+from costmodel.roofline import Cost, Run, fastest, level_bounds_s, main_memory_bytes, overhead_s
 from costmodel.spec import Kernel, Tile
 from patterns.encodings.base import EncodedSize
 from simulator.spec import DeviceError
@@ -42,13 +43,13 @@ class ThreadKernel(Kernel):
 
 def occupancy(kernel: ThreadKernel, threads: int, units: int) -> float:
     """Return the share of their rate that ``units`` cores reach with ``threads`` threads, at most 1."""
-    return min(threads / (units * kernel.fill_threads), 1.0)
+    return least(threads / (units * kernel.fill_threads), 1.0)
 
 
 def thread_cost(problem: Problem, kernel: ThreadKernel, run: Run, size: EncodedSize) -> Cost:
     """Return the cost under the fastest of the kernel's tiles."""
     candidates = [_tile(problem, kernel, run, size, tile) for tile in kernel.tiles]
-    return min(candidates, key=lambda cost: cost.latency_s)
+    return fastest(candidates)
 
 
 def _tile(problem: Problem, kernel: ThreadKernel, run: Run, size: EncodedSize, tile: Tile) -> Cost:
@@ -82,6 +83,6 @@ def _on_chip_bytes(problem: Problem, run: Run, size: EncodedSize, tile: Tile, is
     right = problem.groups * problem.k * problem.positions * value_bytes
     group = left * ceil(problem.positions / tile.positions) + right * ceil(problem.m / tile.rows)
     compulsory = problem.steps * size.total_bytes + problem.input_bytes + problem.output_bytes
-    served += [max(problem.steps * group + problem.output_bytes, compulsory)]
+    served += [largest(problem.steps * group + problem.output_bytes, compulsory)]
     served += [compulsory] * len(run.device.levels[2:-1])
     return served[: len(run.device.levels) - 1]

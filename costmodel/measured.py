@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from costmodel.point_choices import largest, name_of_largest, total
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run, main_memory_bytes
 from costmodel.spec import Kernel, MemoryLevel
@@ -155,13 +156,13 @@ def measured_cost(problem: Problem, kernel: MeasuredKernel, run: Run, size: Enco
     read, written = main_memory_bytes(problem, run, size.total_bytes)
     main = run.device.levels[-1]
     bounds = {
-        "compute": max(
-            sum(seconds.values()) / threads, issued / (run.macs_per_cycle(kernel) * run.units * run.clock_hz)
+        "compute": largest(
+            total(seconds.values()) / threads, issued / (run.macs_per_cycle(kernel) * run.units * run.clock_hz)
         ),
         main.name: (read + written) / (main.bytes_per_s(run.units) * kernel.memory_share),
         "overhead": call_s,
     }
-    most = max(seconds, key=lambda name: seconds[name])
+    most = name_of_largest({name.removesuffix("_s"): value for name, value in seconds.items()})
     return Cost(
         kernel=kernel,
         size=size,
@@ -169,7 +170,7 @@ def measured_cost(problem: Problem, kernel: MeasuredKernel, run: Run, size: Enco
         bounds_s=bounds,
         dram_read_bytes=read,
         dram_write_bytes=written,
-        mapping=f"measured costs, most of it {most[:-2]} ({kernel.runtime})",
+        mapping=f"measured costs, most of it {most} ({kernel.runtime})",
     )
 
 

@@ -9,9 +9,11 @@ bandwidth shared with other clients, and cache conflicts.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import ceil, isqrt
+from dataclasses import dataclass, field
+from math import ceil
 
+from costmodel.per_point import VARIES
+from costmodel.point_choices import at_most, either, first_least, isqrt, largest, name_of_largest, picked
 from costmodel.problem import Problem
 from costmodel.spec import Dtype, Kernel, RooflineDevice
 from patterns.encodings.base import EncodedSize
@@ -25,9 +27,12 @@ class Run:
     device: RooflineDevice
     dtype: Dtype
     units: int
+    clock_hz: float = field(init=False)
 
-    @property
-    def clock_hz(self) -> float:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "clock_hz", self._clock_hz())
+
+    def _clock_hz(self) -> float:
         built = self.device.fabric.engine if self.device.fabric else None
         if built is not None and built.clock_hz is not None:
             return float(built.clock_hz)
@@ -60,11 +65,33 @@ class Cost:
 
     @property
     def latency_s(self) -> float:
-        return max(value for name, value in self.bounds_s.items() if name != "overhead") + self.bounds_s["overhead"]
+        return slowest_s(self.bounds_s) + self.bounds_s["overhead"]
 
     @property
     def bound(self) -> str:
-        return max(self.bounds_s, key=lambda name: self.bounds_s[name])
+        bound: str = name_of_largest(self.bounds_s)
+        return bound
+
+
+def slowest_s(bounds_s: Mapping[str, float]) -> float:
+    """Return the time of the slowest bound, which the operator's overhead comes on top of."""
+    return largest(*(value for name, value in bounds_s.items() if name != "overhead"))
+
+
+def fastest(costs: Sequence[Cost]) -> Cost:
+    """Return the first of ``costs``, of one kernel and one size, that takes the least time."""
+    at = first_least([cost.latency_s for cost in costs])
+    if isinstance(at, int):
+        return costs[at]
+    return Cost(
+        kernel=costs[0].kernel,
+        size=costs[0].size,
+        macs_issued=picked(at, [cost.macs_issued for cost in costs]),
+        bounds_s={name: picked(at, [cost.bounds_s[name] for cost in costs]) for name in costs[0].bounds_s},
+        dram_read_bytes=picked(at, [cost.dram_read_bytes for cost in costs]),
+        dram_write_bytes=picked(at, [cost.dram_write_bytes for cost in costs]),
+        mapping=VARIES,
+    )
 
 
 def restream_bytes(macs: int, value_bytes: int, capacity_bytes: int) -> int:
@@ -73,8 +100,9 @@ def restream_bytes(macs: int, value_bytes: int, capacity_bytes: int) -> int:
     Reference: Hong and Kung, I/O complexity: the red-blue pebble game, STOC 1981; the constant 2 after Kwasniewski et
     al., Red-blue pebbling revisited, SC 2019.
     """
-    elements = max(capacity_bytes // value_bytes, 1)
-    return ceil(2 * macs * value_bytes / max(isqrt(elements), 1))
+    elements = largest(capacity_bytes // value_bytes, 1)
+    side: int = isqrt(elements)
+    return ceil(2 * macs * value_bytes / largest(side, 1))
 
 
 def main_memory_bytes(
@@ -85,14 +113,15 @@ def main_memory_bytes(
     ``passes`` over weights that no on-chip level holds; ``blocked_macs``: multiply-adds of a step whose loops are
     blocked for the last on-chip level, which streams operands again where they don't fit.
     """
-    held = stored_bytes <= run.chip_bytes
-    weights = stored_bytes * (1 if held else passes * problem.steps)
-    if problem.input_bytes + problem.output_bytes <= run.chip_bytes:
+    held = at_most(stored_bytes, run.chip_bytes)
+    weights = either(held, stored_bytes, stored_bytes * passes * problem.steps)
+    stay = at_most(problem.input_bytes + problem.output_bytes, run.chip_bytes)
+    if stay is True:
         return weights, 0
     compulsory = stored_bytes + problem.input_bytes + problem.output_bytes
     moved = problem.steps * restream_bytes(blocked_macs, problem.value_bytes, run.chip_bytes)
-    again = max(moved - compulsory, 0)
-    return weights + problem.input_bytes + again, problem.output_bytes
+    again = largest(moved - compulsory, 0)
+    return either(stay, weights, weights + problem.input_bytes + again), either(stay, 0, problem.output_bytes)
 
 
 def overhead_s(run: Run, problem: Problem) -> float:

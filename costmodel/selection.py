@@ -157,7 +157,8 @@ def _pattern_obstacle(kernel: Kernel, trace: LayerTrace) -> str | None:
 def _n_of_m_obstacle(kept: int, of: int, trace: LayerTrace) -> str | None:
     if trace.mask is None:
         return "takes weights"
-    broken = NOfM(n=kept, m=of).check(trace.mask)
+    mask = trace.mask
+    broken = trace.once(("breaks n_of_m", kept, of), lambda: NOfM(n=kept, m=of).check(mask))
     if broken is not None:
         return f"takes {kept}:{of} masks, and row {broken.row}, column {broken.column} breaks that rule"
     return None

@@ -13,8 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from math import ceil
 
+from costmodel.per_point import VARIES
+from costmodel.point_choices import at_most, either, first_least, largest, least, picked
 from costmodel.problem import Problem
-from costmodel.roofline import Cost, Run, main_memory_bytes, restream_bytes
+from costmodel.roofline import Cost, Run, main_memory_bytes, restream_bytes, slowest_s
 from costmodel.spec import Kernel
 from patterns.encodings.base import EncodedSize
 from simulator.spec import DeviceError
@@ -130,25 +132,33 @@ def gpu_tile_cost(
         if parts == 1 or stored >= parts * kernel.least_split_columns
     ]
     main = main_memory_bytes(problem, run, size.total_bytes)
-    bounds = [_bounds_s(problem, kernel, run, size, grid, main) for grid in grids]
-    best = min(range(len(grids)), key=lambda at: _latency_s(bounds[at]))
-    grid, chosen = grids[best], bounds[best]
-    read, written = _main_memory(problem, kernel, run, grid, main)
-    cut = f", K in {grid.parts}" if grid.parts > 1 else ""
+    moved = [_main_memory(problem, kernel, run, grid, main) for grid in grids]
+    copies_s = kernel.output_copies * _copy_s(problem, kernel, run)
+    bounds = [
+        _bounds_s(problem, kernel, run, size, grid, main, copies_s) for grid, main in zip(grids, moved, strict=True)
+    ]
+    best = first_least([slowest_s(each) + each["overhead"] for each in bounds])
     return Cost(
         kernel=kernel,
         size=size,
-        macs_issued=problem.steps * grid.blocks * grid.tile.rows * grid.tile.positions * grid.columns,
-        bounds_s=chosen,
-        dram_read_bytes=read,
-        dram_write_bytes=written,
-        mapping=f"tiles {grid.tile.rows}x{grid.tile.positions}{cut}, {grid.blocks} thread blocks on {run.units} "
-        f"multiprocessors, {ceil(grid.blocks / run.units)} on the fullest",
+        macs_issued=picked(best, [_issued(problem, grid) for grid in grids]),
+        bounds_s={name: picked(best, [each[name] for each in bounds]) for name in bounds[0]},
+        dram_read_bytes=picked(best, [read for read, _ in moved]),
+        dram_write_bytes=picked(best, [written for _, written in moved]),
+        mapping=_mapping(grids[best], run) if isinstance(best, int) else VARIES,
     )
 
 
-def _latency_s(bounds: dict[str, float]) -> float:
-    return max(value for name, value in bounds.items() if name != "overhead") + bounds["overhead"]
+def _issued(problem: Problem, grid: _Grid) -> int:
+    return problem.steps * grid.blocks * grid.tile.rows * grid.tile.positions * grid.columns
+
+
+def _mapping(grid: _Grid, run: Run) -> str:
+    cut = f", K in {grid.parts}" if grid.parts > 1 else ""
+    return (
+        f"tiles {grid.tile.rows}x{grid.tile.positions}{cut}, {grid.blocks} thread blocks on {run.units} "
+        f"multiprocessors, {ceil(grid.blocks / run.units)} on the fullest"
+    )
 
 
 def _grid(problem: Problem, tile: GpuTile, parts: int, stored: int, kernel: GpuTileKernel) -> _Grid:
@@ -158,19 +168,24 @@ def _grid(problem: Problem, tile: GpuTile, parts: int, stored: int, kernel: GpuT
 
 
 def _bounds_s(
-    problem: Problem, kernel: GpuTileKernel, run: Run, size: EncodedSize, grid: _Grid, main: tuple[int, int]
+    problem: Problem,
+    kernel: GpuTileKernel,
+    run: Run,
+    size: EncodedSize,
+    grid: _Grid,
+    moved: tuple[int, int],
+    copies_s: float,
 ) -> dict[str, float]:
     shared, l2, dram = run.device.levels
-    asking = min(grid.blocks, run.units)
+    asking = least(grid.blocks, run.units)
     steps = problem.steps
-    moved = _main_memory(problem, kernel, run, grid, main)
     launches = kernel.launch_s + (kernel.split_s if grid.parts > 1 else 0.0)
     return {
         "compute": steps * _block_cycles(kernel, run, grid) / run.clock_hz,
         shared.name: steps * _shared_bytes(problem, kernel, grid) / shared.bytes_per_s(asking),
         l2.name: steps * _l2_bytes(problem, kernel, size, grid) / (l2.bytes_per_s(asking) * kernel.l2_share),
-        dram.name: sum(moved) / (dram.bytes_per_s(asking) * kernel.memory_share),
-        "overhead": steps * (launches + kernel.output_copies * _copy_s(problem, kernel, run)),
+        dram.name: (moved[0] + moved[1]) / (dram.bytes_per_s(asking) * kernel.memory_share),
+        "overhead": steps * (launches + copies_s),
     }
 
 
@@ -178,15 +193,15 @@ def _copy_s(problem: Problem, kernel: GpuTileKernel, run: Run) -> float:
     """Seconds of a kernel that reads and writes the output of a step."""
     _, l2, dram = run.device.levels
     moved = 2 * problem.output_bytes / problem.steps
-    level = l2 if problem.input_bytes + problem.output_bytes <= run.chip_bytes else dram
-    return kernel.launch_s + moved / level.bytes_per_s(run.units)
+    stay = at_most(problem.input_bytes + problem.output_bytes, run.chip_bytes)
+    return kernel.launch_s + moved / either(stay, l2.bytes_per_s(run.units), dram.bytes_per_s(run.units))
 
 
 def _block_cycles(kernel: GpuTileKernel, run: Run, grid: _Grid) -> float:
     """Cycles of the multiprocessor with the most blocks."""
     tile = grid.tile
     fullest = ceil(grid.blocks / run.units)
-    resident = min(fullest, max(kernel.resident_threads // tile.threads, 1))
+    resident = least(fullest, largest(kernel.resident_threads // tile.threads, 1))
     threads_a_lane = resident * tile.threads / kernel.lanes
     hidden = threads_a_lane / (threads_a_lane + kernel.latency_threads)
     loads = 1 + kernel.tile_loss * TILE_LOSS_SIDE * (1 / tile.rows + 1 / tile.positions)
@@ -208,7 +223,7 @@ def _l2_bytes(problem: Problem, kernel: GpuTileKernel, size: EncodedSize, grid: 
     tile, value_bytes = grid.tile, problem.value_bytes
     overhead = size.index_bytes / size.weight_bytes if size.weight_bytes else 0.0
     left = tile.rows * grid.columns * value_bytes * (1 + overhead)
-    sharing = min(kernel.cluster, ceil(problem.m / tile.rows))
+    sharing = least(kernel.cluster, ceil(problem.m / tile.rows))
     right = tile.positions * grid.columns * of / kept * value_bytes / sharing
     outputs = problem.groups * problem.m * problem.positions
     sums = 2 * SUM_BYTES * grid.parts * outputs if grid.parts > 1 else 0
@@ -221,10 +236,10 @@ def _main_memory(
     """Bytes read and written: ``main``, operands streamed again where L2 is small, sums that it cannot hold."""
     kept, of = kernel.kept
     read, written = main
-    if problem.input_bytes + problem.output_bytes > run.chip_bytes:
+    stay = at_most(problem.input_bytes + problem.output_bytes, run.chip_bytes)
+    if stay is not True:
         moved = problem.steps * restream_bytes(problem.step_macs * kept // of, problem.value_bytes, run.chip_bytes)
-        read += max(moved - read - written, 0)
+        read += either(stay, 0, largest(moved - read - written, 0))
     sums = SUM_BYTES * grid.parts * problem.groups * problem.m * problem.positions if grid.parts > 1 else 0
-    if sums > run.chip_bytes:
-        return read + problem.steps * sums, written + problem.steps * sums
-    return read, written
+    spilled = either(at_most(sums, run.chip_bytes), 0, problem.steps * sums)
+    return read + spilled, written + spilled

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
+from operator import index
 
 import numpy as np
 import numpy.typing as npt
 
+from costmodel.point_choices import largest, least, total
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run, level_bounds_s, main_memory_bytes, overhead_s
 from costmodel.spec import VALUE_BYTES, BlockKernel, Pipes, RowKernel
@@ -61,22 +63,21 @@ def largest_share(counts: Counts, blocks: int, units: int, split: str) -> float:
 
     ``counts`` [groups, block rows]: work of each row block for one block of positions; ``blocks``: position blocks.
     """
-    total = int(counts.sum())
-    if total == 0:
+    kept = int(counts.sum())
+    if kept == 0:
         return 1.0 / units
     if split == "positions":
         return ceil(blocks / units) / blocks
     if split == "rows":
         flat = counts.reshape(-1)
-        return max(int(part.sum()) for part in np.array_split(flat, units)) / total
-    return max(1.0 / units, int(counts.max()) / (total * blocks))
+        return max(int(part.sum()) for part in np.array_split(flat, index(units))) / kept
+    return largest(1.0 / units, int(counts.max()) / (kept * blocks))
 
 
-def row_cost(problem: Problem, kernel: RowKernel, run: Run, size: EncodedSize, mask: Mask) -> Cost:
-    """Return the cost of ``mask`` [groups, m, k] on a row kernel. The device must have pipes."""
-    counts = block_row_counts(mask, kernel.row_block, 1)
+def row_cost(problem: Problem, kernel: RowKernel, run: Run, size: EncodedSize, counts: Counts) -> Cost:
+    """Return the cost of a mask with ``counts`` (``block_row_counts``) on a row kernel. The device must have pipes."""
     columns = int(counts.sum())
-    blocks = position_blocks(problem.positions, kernel.position_block)
+    blocks = position_blocks(problem.positions, index(kernel.position_block))
     passes = sum(count for count, _ in blocks)
     share = largest_share(counts, passes, run.units, kernel.split)
     gather_level = _gather_level(problem, kernel, run)
@@ -85,18 +86,18 @@ def row_cost(problem: Problem, kernel: RowKernel, run: Run, size: EncodedSize, m
     cycle_s = problem.steps * share / (run.clock_hz * kernel.efficiency)
     bounds = {
         name: cycle_s
-        * sum(
+        * total(
             count * (columns * getattr(cycles, name) + counts.size * getattr(end, name))
             for (count, _), cycles, end in zip(blocks, inner, ends, strict=True)
         )
         for name in ("compute", "gather", "issue")
     }
-    gathers = columns * sum(count * _gather_bytes(problem, kernel, extent) for count, extent in blocks)
+    gathers = columns * total(count * _gather_bytes(problem, kernel, extent) for count, extent in blocks)
     level_bytes, read, written = _row_bytes(problem, run, size, passes, gathers, gather_level)
     bounds |= level_bounds_s(run, kernel, level_bytes)
     bounds["overhead"] = overhead_s(run, problem)
     lanes = _lanes(problem, run)
-    issued = columns * kernel.row_block * sum(count * ceil(extent / lanes) for count, extent in blocks) * lanes
+    issued = columns * kernel.row_block * total(count * ceil(extent / lanes) for count, extent in blocks) * lanes
     return Cost(
         kernel=kernel,
         size=size,
@@ -142,7 +143,7 @@ def _column_cycles(problem: Problem, kernel: RowKernel, run: Run, extent: int, g
     vectors = ceil(extent / _lanes(problem, run))
     multiplies = kernel.row_block * vectors * mix.multiply_operations
     arithmetic = multiplies * _operation_cycles(problem, kernel, run)
-    narrow_rate = max(pipes.loads_per_cycle, 1)
+    narrow_rate = largest(pipes.loads_per_cycle, 1)
     wide = vectors / (narrow_rate if extent * problem.value_bytes <= HALF_BYTES else pipes.loads_per_cycle)
     weights = mix.weight_loads / narrow_rate
     loads = wide + weights + (mix.index_loads + mix.prefetches) / narrow_rate
@@ -150,13 +151,13 @@ def _column_cycles(problem: Problem, kernel: RowKernel, run: Run, extent: int, g
     issue = slots / pipes.instructions_per_cycle
     chain = _chain_cycles(run)
     if pipes.load_to_use is None:
-        return _Cycles(compute=max(arithmetic, chain), gather=loads, issue=issue)
+        return _Cycles(compute=largest(arithmetic, chain), gather=loads, issue=issue)
     covered = kernel.pipelined and extent == kernel.position_block
     waited: float = 0 if covered else kernel.load_chain * pipes.load_to_use
     if gather_level:
         waited += _miss_cycles(problem, kernel, run, extent)
-    serial = max(arithmetic + weights + wide, loads) + waited
-    return _Cycles(compute=max(arithmetic, chain), gather=max(serial, chain), issue=issue)
+    serial = largest(arithmetic + weights + wide, loads) + waited
+    return _Cycles(compute=largest(arithmetic, chain), gather=largest(serial, chain), issue=issue)
 
 
 def _chain_cycles(run: Run) -> int:
@@ -202,7 +203,7 @@ def _lines(problem: Problem, kernel: RowKernel, extent: int) -> int:
 def _gather_bytes(problem: Problem, kernel: RowKernel, extent: int) -> int:
     """Bytes that a gather of ``extent`` positions takes from the level that serves it: whole lines, or sectors."""
     if kernel.gather_level is not None:
-        return max(kernel.sector_bytes, extent * problem.value_bytes)
+        return largest(kernel.sector_bytes, extent * problem.value_bytes)
     return _lines(problem, kernel, extent) * LINE_BYTES
 
 
@@ -214,8 +215,8 @@ def _gather_level(problem: Problem, kernel: RowKernel, run: Run) -> int:
     """
     if kernel.gather_level is not None:
         return kernel.gather_level
-    extent = min(kernel.position_block, problem.positions)
-    column_bytes = min(_lines(problem, kernel, extent) * LINE_BYTES, problem.positions * problem.value_bytes)
+    extent = least(kernel.position_block, problem.positions)
+    column_bytes = least(_lines(problem, kernel, extent) * LINE_BYTES, problem.positions * problem.value_bytes)
     working_set = problem.k * (problem.value_bytes if kernel.position_block == 1 else column_bytes)
     levels = run.device.levels
     return next((at for at, level in enumerate(levels) if working_set <= (level.bytes or working_set)), 0)
@@ -237,18 +238,17 @@ def _row_bytes(
 
 
 def block_cost(
-    problem: Problem, kernel: BlockKernel, run: Run, size: EncodedSize, mask: Mask, shape: tuple[int, int]
+    problem: Problem, kernel: BlockKernel, run: Run, size: EncodedSize, counts: Counts, shape: tuple[int, int]
 ) -> Cost:
-    """Return the cost of ``mask`` [groups, m, k] in blocks of ``shape`` (rows, columns) on a matrix unit."""
+    """Return the cost of a mask with ``counts`` of blocks of ``shape`` (rows, columns) on a matrix unit."""
     rows, columns = shape
-    counts = block_row_counts(mask, rows, columns)
     blocks = int(counts.sum())
     tiles = ceil(problem.positions / kernel.position_tile)
     issued = problem.steps * blocks * rows * columns * tiles * kernel.position_tile
     share = largest_share(counts, tiles, run.units, "dynamic")
     rate = run.macs_per_cycle(kernel) * kernel.efficiency * run.clock_hz
     read, written = main_memory_bytes(problem, run, size.total_bytes)
-    register = ceil(issued * problem.value_bytes * (1 / min(rows, 64) + 1 / min(kernel.position_tile, 64)))
+    register = ceil(issued * problem.value_bytes * (1 / min(rows, 64) + 1 / least(kernel.position_tile, 64)))
     inputs = blocks * columns * problem.positions * problem.value_bytes
     streamed = problem.steps * (size.total_bytes * tiles + inputs) + problem.output_bytes
     served = [register] + [streamed] * (len(run.device.levels) - 2)

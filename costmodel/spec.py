@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, get_args
 
 from costmodel.fabric import Fabric
+from costmodel.per_point import PerPoint
+from costmodel.point_choices import least, total
 from simulator.spec import DeviceError
 
 Dtype = Literal["fp32", "fp16", "int8"]
@@ -56,7 +58,7 @@ class MemoryLevel:
     total_bytes_per_s: int
 
     def bytes_per_s(self, units: int) -> int:
-        return min(units * self.unit_bytes_per_s, self.total_bytes_per_s)
+        return least(units * self.unit_bytes_per_s, self.total_bytes_per_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,20 +327,22 @@ class RooflineDevice:
         found, left = [], count
         for group in self.units:
             if left > 0:
-                found.append((min(group.count, left), group))
+                found.append((least(group.count, left), group))
             left -= group.count
         return tuple(found)
 
     def pace_hz(self, count: int) -> float:
         """Return the clock at which the first unit would be as fast as the slowest of the first ``count``."""
-        return min(
-            group.rate_hz * (1.0 if group.relative_share is None else group.relative_share)
-            for _, group in self.taking_part(count)
+        return least(
+            *(
+                group.rate_hz * (1.0 if group.relative_share is None else group.relative_share)
+                for _, group in self.taking_part(count)
+            )
         )
 
     def peak_macs_per_s(self, dtype: Dtype, count: int) -> float:
         """Return the multiply-adds a second of the first ``count`` units, matrix unit, at full use."""
-        clocks_hz = sum(units * group.rate_hz for units, group in self.taking_part(count))
+        clocks_hz = total(units * group.rate_hz for units, group in self.taking_part(count))
         return dict(self.matrix_macs_per_cycle)[dtype] * clocks_hz
 
 
@@ -349,8 +353,8 @@ def numbers(device: RooflineDevice) -> dict[str, float]:
     def walk(path: str, value: Any) -> None:
         if isinstance(value, bool) or value is None or isinstance(value, str | Mapping):
             return
-        if isinstance(value, int | float):
-            found[path] = value
+        if isinstance(value, int | float | PerPoint):
+            found[path] = value  # type: ignore[assignment]
         elif is_dataclass(value):
             for part in fields(value):
                 walk(f"{path}.{part.name}" if path else part.name, getattr(value, part.name))

@@ -23,11 +23,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+from operator import index
 
 import numpy as np
 
 from costmodel import _spmv_kernel
 from costmodel.measured import Range
+from costmodel.point_choices import largest, total
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run
 from costmodel.spec import Kernel
@@ -120,12 +122,12 @@ def warp_row_cost(problem: Problem, kernel: WarpRowKernel, run: Run, rows: Rows)
     slot_s = kernel.slot_instructions / (WARP * pipes.instructions_per_cycle * run.clock_hz)
     lines = lines_of(rows, problem.value_bytes, WARP, kernel.slots_per_lane, LINE_BYTES)
     passes = -(-rows.slots // (WARP * kernel.slots_per_lane))
-    starts = np.arange(0, rows.slots.size, kernel.rows_per_block)
+    starts = np.arange(0, rows.slots.size, index(kernel.rows_per_block))
     gather_s = np.add.reduceat(lines, starts) * line_s * kernel.blocks_per_unit
     issue_s = np.add.reduceat(rows.slots, starts) * slot_s * kernel.blocks_per_unit
     longest_s = np.maximum.reduceat(passes, starts) * kernel.pass_s
     block_s = kernel.block_s + np.maximum(np.maximum(gather_s, issue_s), longest_s)
-    places = run.units * kernel.blocks_per_unit
+    places = index(run.units * kernel.blocks_per_unit)
     ends = _spmv_kernel.makespan(block_s, places, np.zeros(places))
     even = float(block_s.sum()) / places
     share = ends / even if even else 1.0
@@ -201,8 +203,8 @@ def _cost(
     rate = kernel.dram_bytes_per_s
     all_s = moved / rate + again * moved / (chip.bytes_per_s(run.units) if held else rate)
     found = {**bounds, main.name: all_s / (problem.steps * kernel.memory_share)}
-    longest = max(found.values())
-    together = longest * sum((one / longest) ** kernel.overlap for one in found.values()) ** (1 / kernel.overlap)
+    longest = largest(*found.values())
+    together = longest * total((one / longest) ** kernel.overlap for one in found.values()) ** (1 / kernel.overlap)
     step_s = {name: problem.steps * one for name, one in found.items()}
     return Cost(
         kernel=kernel,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from costmodel.roofline import Run
+from costmodel.point_choices import at_most, either, name_of_largest
+from costmodel.roofline import Run, slowest_s
 from costmodel.spec import VALUE_BYTES
 from simulator.result import Counters, LayerResult
 from traces.layer import VectorKind, VectorLayer
@@ -49,14 +50,14 @@ def estimate_vector(layer: VectorLayer, run: Run) -> LayerResult:
     bounds = {"compute": work / (rate * device.vector_efficiency * run.clock_hz)}
     dram_read = dram_written = 0
     if not layer.fused_into:
-        held = read + written <= run.chip_bytes
-        dram_read, dram_written = parameters + (0 if held else read), 0 if held else written
+        held = at_most(read + written, run.chip_bytes)
+        dram_read, dram_written = parameters + either(held, 0, read), either(held, 0, written)
         for level in device.levels[1:-1]:
             bounds[level.name] = (parameters + read + written) / level.bytes_per_s(run.units)
         main = device.levels[-1]
         bounds[main.name] = (dram_read + dram_written) / main.bytes_per_s(run.units)
         bounds["overhead"] = device.overhead_s
-    latency_s = max(value for name, value in bounds.items() if name != "overhead") + bounds.get("overhead", 0.0)
+    latency_s = slowest_s(bounds) + bounds.get("overhead", 0.0)
     return LayerResult(
         layer=layer.name,
         kind=layer.kind,
@@ -76,7 +77,7 @@ def estimate_vector(layer: VectorLayer, run: Run) -> LayerResult:
             dram_read_bytes=dram_read,
             dram_write_bytes=dram_written,
         ),
-        bound=max(bounds, key=lambda name: bounds[name]),
+        bound=name_of_largest(bounds),
         bounds_s=bounds,
         kernel="fused" if layer.fused_into else "vector",
         reason=f"fused into {layer.fused_into}: no traffic and no launch of its own" if layer.fused_into else "",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gatherline.api import replay as replay
     from gatherline.api import run as run
     from gatherline.api import run_plan as run_plan
+    from gatherline.api import run_sweep as run_sweep
     from gatherline.api import sensitivity as sensitivity
     from gatherline.api import timeline as timeline
     from gatherline.api import trace as trace
@@ -59,6 +60,7 @@ _HOME = {
     "run": "gatherline.api",
     "sensitivity": "gatherline.api",
     "run_plan": "gatherline.api",
+    "run_sweep": "gatherline.api",
     "simulate": "simulator.simulate",
     "timeline": "gatherline.api",
     "trace": "gatherline.api",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gatherline.advice.device_sensitivity import SensitivityReport
     from gatherline.advice.plan_report import PlanReport
     from gatherline.advice.why import WhyReport
+    from gatherline.sweep.sweep import SweepResult
     from gatherline.validation import ValidationReport
 
 
@@ -163,6 +164,28 @@ def validate(
     from gatherline.validation import validation_report
 
     return validation_report(devices, families, None if tables is None else Path(tables))
+
+
+def run_sweep(
+    spec: str | Path,
+    folder: str | Path | None = None,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    max_points: int = 1_000_000,
+) -> SweepResult:
+    """Compute the points of a spec file that ``folder`` lacks, and return how it went; ``rows()`` reads them.
+
+    ``folder``: by default the spec's path without its suffix. ``workers`` above 1 are processes: call this under
+    ``if __name__ == "__main__":``. Raises what ``run`` raises, and OSError.
+    """
+    from gatherline.sweep.spec import read_spec
+    from gatherline.sweep.sweep import sweep
+
+    asked = read_spec(spec)
+    asked.check_most(max_points)
+    target = Path(spec).with_suffix("") if folder is None else Path(folder)
+    return sweep(asked, target, workers=workers, scheduler=scheduler)
 
 
 def break_even(

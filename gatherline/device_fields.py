@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from costmodel.device_file import overridden_roofline
+from costmodel.device_rules import check_rules
 from costmodel.spec import RooflineDevice, numbers
 from gatherline.request import Target
 from patterns.names import nearest
@@ -48,7 +49,7 @@ class DeviceField:
 def device_fields(device: Target) -> dict[str, DeviceField]:
     """Return every field of ``device`` that can be changed, by its path."""
     found = dict(_of_roofline(device) if isinstance(device, RooflineDevice) else _of_accelerator("", device))
-    return {path: DeviceField(path=path, value=value, unit=_unit(path)) for path, value in found.items()}
+    return {path: DeviceField(path=path, value=value, unit=unit_of(path)) for path, value in found.items()}
 
 
 def with_fields(device: Target, changes: Mapping[str, FieldValue]) -> Target:
@@ -73,7 +74,9 @@ def with_fields(device: Target, changes: Mapping[str, FieldValue]) -> Target:
         inner[leaf] = f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else value
     try:
         if isinstance(device, RooflineDevice):
-            return overridden_roofline(device, table, "changed field")
+            changed = overridden_roofline(device, table, "changed field")
+            check_rules(changed)  # as of a file with these values
+            return changed
         return overridden_device(device, table)
     except DeviceError as error:
         raise DeviceError(f"device {device.name}: {str(error).removeprefix(f'device {device.name}: ')}") from None
@@ -104,7 +107,8 @@ def _of_accelerator(prefix: str, part: Any) -> Iterator[tuple[str, FieldValue | 
             yield path, value
 
 
-def _unit(path: str) -> str:
+def unit_of(path: str) -> str:
+    """Return the unit of a field by its path, "" for a count or a name."""
     parent, _, leaf = path.rpartition(".")
     if parent == "dram.timing" and leaf not in _TIMING_OTHERS:
         return "cycles"

@@ -15,7 +15,7 @@ class Progress(Protocol):
 
     def start(self, total: int, what: str) -> None: ...
 
-    def step(self, what: str) -> None: ...
+    def step(self, what: str, count: int = 1) -> None: ...
 
     def stop(self) -> None: ...
 
@@ -26,8 +26,8 @@ class SilentProgress:
     def start(self, total: int, what: str) -> None:
         """Accept the number of steps."""
 
-    def step(self, what: str) -> None:
-        """Accept the step that is over."""
+    def step(self, what: str, count: int = 1) -> None:
+        """Accept the steps that are over."""
 
     def stop(self) -> None:
         """Accept the end."""
@@ -43,7 +43,14 @@ class RichProgress:
     def start(self, total: int, what: str) -> None:
         """Show a bar of ``total`` steps."""
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self.stop()
         self._bar = Progress(
@@ -51,16 +58,17 @@ class RichProgress:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
         )
         self._task = self._bar.add_task(what, total=total)
         self._bar.start()
 
-    def step(self, what: str) -> None:
-        """Advance by one step and show its name."""
+    def step(self, what: str, count: int = 1) -> None:
+        """Advance by ``count`` steps and show the name of the last."""
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, advance=1, description=what)
+            self._bar.update(self._task, advance=count, description=what)
 
     def stop(self) -> None:
         """Take the bar away."""

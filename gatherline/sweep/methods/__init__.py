@@ -1,1 +1,1 @@
-"""How points are chosen: one file for each method."""
+"""How a sweep chooses its points: all of them, some at random or evenly spread, or as results come in."""
