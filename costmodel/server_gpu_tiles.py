@@ -10,6 +10,7 @@ transposed operands (DEVIATIONS 21), Winograd and FFT, clocks under a power limi
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from math import ceil
 
@@ -99,6 +100,15 @@ class _Grid:
     blocks: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Together:
+    """What candidates share: bytes read and written by parts of K, multiply-adds a cycle, seconds of copies."""
+
+    main: Mapping[int, tuple[int, int]]
+    rate: float
+    copies_s: float
+
+
 def beyond_calibration(kernel: GpuTileKernel, macs: int) -> str:
     """Return how ``macs`` multiply-adds lie outside what the kernel's numbers were fitted to, "" where they do not."""
     least, most = kernel.calibrated_macs
@@ -131,20 +141,20 @@ def gpu_tile_cost(
         for parts in kernel.split_k
         if parts == 1 or stored >= parts * kernel.least_split_columns
     ]
-    main = main_memory_bytes(problem, run, size.total_bytes)
-    moved = [_main_memory(problem, kernel, run, grid, main) for grid in grids]
-    copies_s = kernel.output_copies * _copy_s(problem, kernel, run)
-    bounds = [
-        _bounds_s(problem, kernel, run, size, grid, main, copies_s) for grid, main in zip(grids, moved, strict=True)
-    ]
+    together = _Together(
+        main=_main_memory(problem, kernel, run, size, {grid.parts for grid in grids}),
+        rate=run.macs_per_cycle(kernel) * kernel.efficiency,
+        copies_s=kernel.output_copies * _copy_s(problem, kernel, run),
+    )
+    bounds = [_bounds_s(problem, kernel, run, size, grid, together) for grid in grids]
     best = first_least([slowest_s(each) + each["overhead"] for each in bounds])
     return Cost(
         kernel=kernel,
         size=size,
         macs_issued=picked(best, [_issued(problem, grid) for grid in grids]),
         bounds_s={name: picked(best, [each[name] for each in bounds]) for name in bounds[0]},
-        dram_read_bytes=picked(best, [read for read, _ in moved]),
-        dram_write_bytes=picked(best, [written for _, written in moved]),
+        dram_read_bytes=picked(best, [together.main[grid.parts][0] for grid in grids]),
+        dram_write_bytes=picked(best, [together.main[grid.parts][1] for grid in grids]),
         mapping=_mapping(grids[best], run) if isinstance(best, int) else VARIES,
     )
 
@@ -173,19 +183,19 @@ def _bounds_s(
     run: Run,
     size: EncodedSize,
     grid: _Grid,
-    moved: tuple[int, int],
-    copies_s: float,
+    together: _Together,
 ) -> dict[str, float]:
     shared, l2, dram = run.device.levels
     asking = least(grid.blocks, run.units)
     steps = problem.steps
+    read, written = together.main[grid.parts]
     launches = kernel.launch_s + (kernel.split_s if grid.parts > 1 else 0.0)
     return {
-        "compute": steps * _block_cycles(kernel, run, grid) / run.clock_hz,
+        "compute": steps * _block_cycles(kernel, run, grid, together.rate) / run.clock_hz,
         shared.name: steps * _shared_bytes(problem, kernel, grid) / shared.bytes_per_s(asking),
         l2.name: steps * _l2_bytes(problem, kernel, size, grid) / (l2.bytes_per_s(asking) * kernel.l2_share),
-        dram.name: (moved[0] + moved[1]) / (dram.bytes_per_s(asking) * kernel.memory_share),
-        "overhead": steps * (launches + copies_s),
+        dram.name: (read + written) / (dram.bytes_per_s(asking) * kernel.memory_share),
+        "overhead": steps * (launches + together.copies_s),
     }
 
 
@@ -197,7 +207,7 @@ def _copy_s(problem: Problem, kernel: GpuTileKernel, run: Run) -> float:
     return kernel.launch_s + moved / either(stay, l2.bytes_per_s(run.units), dram.bytes_per_s(run.units))
 
 
-def _block_cycles(kernel: GpuTileKernel, run: Run, grid: _Grid) -> float:
+def _block_cycles(kernel: GpuTileKernel, run: Run, grid: _Grid, rate: float) -> float:
     """Cycles of the multiprocessor with the most blocks."""
     tile = grid.tile
     fullest = ceil(grid.blocks / run.units)
@@ -206,7 +216,7 @@ def _block_cycles(kernel: GpuTileKernel, run: Run, grid: _Grid) -> float:
     hidden = threads_a_lane / (threads_a_lane + kernel.latency_threads)
     loads = 1 + kernel.tile_loss * TILE_LOSS_SIDE * (1 / tile.rows + 1 / tile.positions)
     macs = fullest * tile.rows * tile.positions * grid.columns
-    return macs * loads / (run.macs_per_cycle(kernel) * kernel.efficiency * hidden)
+    return macs * loads / (rate * hidden)
 
 
 def _shared_bytes(problem: Problem, kernel: GpuTileKernel, grid: _Grid) -> float:
@@ -231,15 +241,18 @@ def _l2_bytes(problem: Problem, kernel: GpuTileKernel, size: EncodedSize, grid: 
 
 
 def _main_memory(
-    problem: Problem, kernel: GpuTileKernel, run: Run, grid: _Grid, main: tuple[int, int]
-) -> tuple[int, int]:
-    """Bytes read and written: ``main``, operands streamed again where L2 is small, sums that it cannot hold."""
+    problem: Problem, kernel: GpuTileKernel, run: Run, size: EncodedSize, cuts: Collection[int]
+) -> dict[int, tuple[int, int]]:
+    """Bytes read and written, for each number of parts of K: operands streamed again where L2 is small, large sums."""
     kept, of = kernel.kept
-    read, written = main
+    read, written = main_memory_bytes(problem, run, size.total_bytes)
     stay = at_most(problem.input_bytes + problem.output_bytes, run.chip_bytes)
     if stay is not True:
         moved = problem.steps * restream_bytes(problem.step_macs * kept // of, problem.value_bytes, run.chip_bytes)
         read += either(stay, 0, largest(moved - read - written, 0))
-    sums = SUM_BYTES * grid.parts * problem.groups * problem.m * problem.positions if grid.parts > 1 else 0
-    spilled = either(at_most(sums, run.chip_bytes), 0, problem.steps * sums)
-    return read + spilled, written + spilled
+    found = {}
+    for parts in cuts:
+        sums = SUM_BYTES * parts * problem.groups * problem.m * problem.positions if parts > 1 else 0
+        spilled = either(at_most(sums, run.chip_bytes), 0, problem.steps * sums)
+        found[parts] = (read + spilled, written + spilled)
+    return found

@@ -151,28 +151,6 @@ class Varied:
         return table
 
 
-def varied_of(base: RooflineDevice, changes: Sequence[Mapping[str, float]]) -> Varied:
-    """Return the devices that differ from ``base`` by ``changes``, path to value, one for each point.
-
-    Raises DeviceError for an unknown path, and for a value that a field of whole numbers cannot hold.
-    """
-    paths = sorted({path for own in changes for path in own}) or ["overhead_s"]  # any field, at its own value
-    known = numbers(base)
-    columns = []
-    for path in paths:
-        if path not in known:
-            raise DeviceError(f"device {base.name} has no field {path}; {nearest(path, list(known))}")
-        column = [own.get(path, known[path]) for own in changes]
-        if _kind(base, path.split(".")) is int:
-            wrong = next((value for value in column if not isinstance(value, int) or abs(value) >> 63), None)
-            if wrong is not None:
-                raise DeviceError(f"device {base.name}: {path} is {wrong!r}, and must be of type int, below 2^63")
-            columns.append(np.array(column, dtype=np.int64))
-        else:
-            columns.append(np.array(column, dtype=np.float64))
-    return Varied(base=base, paths=tuple(paths), values=tuple(columns))
-
-
 def _number(values: Values) -> Any:
     """Return the values as a number by point, or as a plain one where all are the same."""
     first = values[0]

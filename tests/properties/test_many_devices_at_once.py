@@ -22,7 +22,7 @@ from costmodel.many import COUNTS, SECONDS, TEXTS, ManyResults, estimate_many
 from costmodel.measured import MeasuredKernel, Regime
 from costmodel.spec import RooflineDevice
 from costmodel.validation.bands import banded
-from costmodel.varied import Varied, varied_of
+from costmodel.varied import Varied
 from gatherline.device_fields import device_fields, with_fields
 from patterns.base import Pattern
 from patterns.block import Block
@@ -152,7 +152,7 @@ def test_each_of_many_devices_gets_what_its_own_estimate_gives(name: str, data: 
 def test_every_field_of_a_device_can_vary(name: str) -> None:
     device, rng = DEVICES[name], np.random.default_rng(5)
     for path in device_fields(device):
-        agree(device, [path], [rng.uniform(0.3, 3.0, 16).tolist()], traces())
+        agree(device, [path], [rng.uniform(0.3, 3.0, 10).tolist()], traces()[::3])
 
 
 @pytest.mark.slow
@@ -160,9 +160,8 @@ def test_every_field_of_a_device_can_vary(name: str) -> None:
 def test_every_device_can_vary(name: str) -> None:
     device, rng = DEVICES[name], np.random.default_rng(7)
     known = sorted(device_fields(device))
-    for _ in range(3):
-        paths = [str(path) for path in rng.choice(known, size=3, replace=False)]
-        agree(device, paths, rng.uniform(0.5, 2.0, (3, 12)).tolist(), traces())
+    paths = [str(path) for path in rng.choice(known, size=3, replace=False)]
+    agree(device, paths, rng.uniform(0.5, 2.0, (3, 12)).tolist(), traces())
 
 
 def varied(device: RooflineDevice, **values: Any) -> Varied:
@@ -243,20 +242,6 @@ def test_a_text_that_tells_a_varied_number_tells_each_point_its_own() -> None:
     assert found.latency_high_s.tolist() == [
         seconds * (1 + error) for seconds, error in zip(found.latency_s.tolist(), errors.tolist(), strict=True)
     ]
-
-
-def test_points_may_change_different_fields_and_keep_the_base_s_own_of_the_others() -> None:
-    changes: list[dict[str, Any]] = [{"units.0.clock_hz": 10**9}, {}, {"overhead_s": 1e-3, "levels.l2.bytes": 2**20}]
-    found = estimate_many(traces()[0], varied_of(A100, changes))
-    for at, own_changes in enumerate(changes):
-        told_apart(found, at, own(traces()[0], A100, "fp16", own_changes))
-    assert estimate_many(traces()[0], varied_of(A100, [{}] * 5)).latency_s.size == 5
-    with pytest.raises(DeviceError, match="must be of type int"):
-        varied_of(A100, [{"levels.l2.bytes": 1.5}])
-    with pytest.raises(DeviceError, match="must be of type int"):
-        varied_of(A100, [{"levels.l2.bytes": 2**63}])
-    with pytest.raises(DeviceError, match=r"no field levels\.l9\.bytes"):
-        varied_of(A100, [{"levels.l9.bytes": 1}])
 
 
 def test_fields_that_a_device_lacks_and_values_of_another_type_are_refused() -> None:

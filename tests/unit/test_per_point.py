@@ -16,7 +16,8 @@ from costmodel.per_point import VARIES, Diverged, NotPerPoint, PerPoint, TextPer
 from costmodel.point_choices import at_most, either, first_least, isqrt, largest, least, name_of_largest, picked, total
 
 WHOLE = st.lists(st.integers(-(10**6), 10**6), min_size=4, max_size=4)
-REAL = st.lists(st.floats(-1e9, 1e9), min_size=4, max_size=4)
+SMALL = st.floats(-1e9, 1e9).filter(lambda one: one == 0 or abs(one) > 1e-9)  # no quotient leaves the floats
+REAL = st.lists(SMALL, min_size=4, max_size=4)
 EITHER = st.one_of(WHOLE, REAL)
 OPERATIONS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod]
 
