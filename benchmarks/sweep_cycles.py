@@ -1,10 +1,10 @@
 """Points of a sweep a CPU second on one core: all layers of ResNet-50 on one device after another, layer by layer.
 
 Run: ``python -m benchmarks.sweep_cycles [PATTERN...]``. A point is one device with one pattern and sparsity, with the
-cycles of every layer and what they were lost to. ``masks``: seconds to make the masks, and the digest. ``first``: seconds for the first
-device, which finds the programs. ``points/s``: all devices after it. ``all``: all devices over all seconds, masks
-included. ``cycles``: the sum over all points, and a digest of all results: equal before and after a change. Peak
-memory is that of the process so far. Kernels are compiled before.
+cycles of every layer and what they were lost to. ``masks``: seconds to make the masks and the digest. ``first``: for
+the first device, which finds the programs. ``points/s``: all devices after it, then all of them. ``cycles``: the sum
+over all points, and a digest of all results: equal before and after a change. Peak memory is that of the process so
+far. Kernels are compiled before.
 """
 
 from __future__ import annotations
