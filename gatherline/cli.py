@@ -570,7 +570,7 @@ def sweep(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Compute every point of a design space, and go on where it stopped.
+    """Compute every point of a design space; resumable.
 
     Points that the folder has are not computed again. What is done stays whatever happens.
     """
@@ -628,7 +628,7 @@ def export(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Table to write: .csv or .parquet.")],
     debug: Debug = False,
 ) -> None:
-    """Write the rows of a sweep as one table, in the order of its points."""
+    """Write the rows of a sweep as CSV or Parquet."""
     from gatherline.sweep.export import export as write
 
     done = write(folder, out)

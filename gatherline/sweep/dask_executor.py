@@ -9,9 +9,10 @@ trust this process. Left out: starting workers on other machines (docs/cluster.m
 
 from __future__ import annotations
 
-from asyncio import CancelledError
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -147,7 +148,7 @@ class DaskExecutor:
                 return rows
             except TimeoutError:
                 self._threads(state)
-            except (OSError, CancelledError):
+            except (OSError, CancelledError, asyncio.CancelledError):
                 raise self._lost() from None
 
     def _check_alive(self) -> None:
@@ -160,7 +161,7 @@ class DaskExecutor:
 
         try:
             return ask(*arguments, **options)
-        except (OSError, CancelledError, ClosedClientError):
+        except (OSError, CancelledError, asyncio.CancelledError, ClosedClientError):
             raise self._lost() from None
 
     def _lost(self) -> ClusterLost:

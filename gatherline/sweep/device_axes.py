@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import product
 from typing import Any, get_args, get_type_hints
@@ -23,6 +23,9 @@ from simulator.memory.timings import ALL_TIMINGS
 from simulator.spec import DeviceError
 
 Fields = tuple[tuple[str, FieldValue], ...]
+Setting = tuple[
+    tuple[str, FieldValue | None], ...
+]  # the fields that one axis sets, with the value that changes nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,13 @@ class DeviceAxes:
     axes: tuple[tuple[str, Axis], ...] = ()
     follow: tuple[tuple[str, str], ...] = ()
     dropped: tuple[tuple[str, FieldValue | None], ...] = ()
+    _settings: tuple[Setting, ...] = field(init=False, repr=False, compare=False)  # of each axis, made of the others
+
+    def __post_init__(self) -> None:
+        unchanged = dict(self.dropped)
+        taken = [[path, *(one for one, leader in self.follow if leader == path)] for path, _ in self.axes]
+        settings = tuple(tuple((one, unchanged[one]) for one in paths) for paths in taken)
+        object.__setattr__(self, "_settings", settings)
 
     @property
     def count(self) -> int:
@@ -52,17 +62,15 @@ class DeviceAxes:
 
     def fields(self, values: Sequence[FieldValue]) -> Fields:
         """Return the fields of the machine with these values of the axes."""
-        parts = zip(self.axes, values, strict=True)
-        return tuple(sorted(pair for (path, _), value in parts for pair in self._changes(path, value)))
-
-    def _changes(self, path: str, value: FieldValue) -> Fields:
-        base = dict(self.dropped)
-        taken = [path, *(follower for follower, leader in self.follow if leader == path)]
-        return tuple((one, value) for one in taken if not _equal(base[one], value))
+        parts = zip(self._settings, values, strict=True)
+        return tuple(sorted(pair for setting, value in parts for pair in _changes(setting, value)))
 
     def machines(self) -> Iterator[Fields]:
         """Yield the fields of every machine, the last axis fastest."""
-        by_axis = [[self._changes(path, value) for value in self._values(path, axis)] for path, axis in self.axes]
+        by_axis = [
+            [_changes(setting, value) for value in self._values(path, axis)]
+            for (path, axis), setting in zip(self.axes, self._settings, strict=True)
+        ]
         for parts in product(*by_axis):
             yield tuple(sorted(pair for part in parts for pair in part))
 
@@ -80,8 +88,13 @@ class DeviceAxes:
         return found[::-1]
 
 
+def _changes(setting: Setting, value: FieldValue) -> Fields:
+    """Return which fields of a setting differ from the base at ``value``."""
+    return tuple((path, value) for path, base in setting if not _equal(base, value))
+
+
 def _equal(base: FieldValue | None, value: FieldValue) -> bool:
-    return base is not None and isinstance(base, bool) == isinstance(value, bool) and base == value
+    return base == value and isinstance(base, bool) == isinstance(value, bool)
 
 
 def field_kind(device: Target, field: DeviceField) -> Kind:

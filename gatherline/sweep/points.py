@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from gatherline.request_error import RequestError
@@ -133,6 +134,7 @@ def rounded_sparsity(sparsity: float) -> float:
     return round(sparsity, SPARSITY_DIGITS)
 
 
+@lru_cache(maxsize=1 << 16)  # points of one level share it: 10^5 that are drawn fit into memory
 def level_choice(model: ModelChoice, mask: MaskRule, sparsity: float | None) -> LevelChoice:
     """Return the masks that a rule makes of a model at a sparsity."""
     return LevelChoice(

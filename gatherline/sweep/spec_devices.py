@@ -104,7 +104,7 @@ def _flat(table: dict[str, Any], prefix: str, where: str) -> list[tuple[str, obj
 def _check_apart(devices: list[DeviceAxes]) -> None:
     """Raise RequestError where two entries of one device share a machine: its points would be there twice."""
     for first, second in combinations(devices, 2):
-        if first.base != second.base:
+        if first.name != second.name:  # devices of one name are equal, ``devices_of`` saw to that
             continue
         shared = overlap(first, second)
         if shared is not None:

@@ -60,7 +60,13 @@ def switches(value: object, name: str) -> tuple[bool, ...]:
 
 def wholes(value: object, name: str, *, least: int) -> tuple[int, ...]:
     """Return whole numbers of a value, list or range, each at least ``least``; () for None."""
-    found: tuple[int, ...] = () if value is None else _values(value, Kind(form="whole"), name)
+    if value is None:
+        return ()
+    if not isinstance(value, dict):
+        for one in listed(value, name):
+            if type(one) is not int:
+                raise RequestError(f"{name} is {shown(one)}, and must be a whole number")
+    found: tuple[int, ...] = _values(value, Kind(form="whole"), name)
     for number in found:
         if number < least:
             raise RequestError(f"{name} is {number}, and must be at least {least}")

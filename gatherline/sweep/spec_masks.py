@@ -84,12 +84,12 @@ def _located(text: str, where: str, folder: Path) -> str:
     names = [*EMBEDDED, *built_in_names()]
     if text in names:
         return text
-    path = Path(os.path.abspath(folder / text))
-    if not path.exists():
+    path = os.path.abspath(folder / text)
+    if not os.path.exists(path):  # Path.exists raises where a name is too long
         raise ModelError(
             f"{where} is {shown(text)}, neither a file beside the spec nor built in; {nearest(text, names)}"
         )
-    return str(path)
+    return path
 
 
 def is_file(model: ModelChoice) -> bool:

@@ -80,6 +80,7 @@ def test_the_top_of_a_spec(text: str, message: str) -> None:
             "models = ['digit']",
             "models[0] is 'digit', neither a file beside the spec nor built in; did you mean digits?",
         ),
+        (f"models = ['{'a' * 5000}']", "aaa...', neither a file beside the spec nor built in"),
         ("models = [{ arch = 'x' }]", "models[0].model is missing"),
         ("models = [{ model = 'digits', batsh = 1 }]", "unknown key models[0].batsh; did you mean batch?"),
         ("models = [{ model = 'digits', batch = 0 }]", "models[0].batch is 0, and must be at least 1"),

@@ -198,6 +198,7 @@ def test_a_model_that_is_not_there_is_an_error_of_the_user_from_a_worker_too(tmp
             list(executor.run([lost]))
 
 
+@pytest.mark.slow
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     spec = written_spec(tmp_path, many_points(4000))
     process = subprocess.Popen(
@@ -252,6 +253,7 @@ def wait_for(found: Callable[[], object], seconds: float = 60.0) -> list[int]:
     raise AssertionError("it did not come to pass")
 
 
+@pytest.mark.slow
 def test_control_c_keeps_what_is_done_and_says_so(tmp_path: Path) -> None:
     spec = written_spec(tmp_path, many_points(40_000))
     process = subprocess.Popen(
@@ -329,9 +331,8 @@ def killed_until_done(folder: Path, spec: Path, kills: int, seed: int) -> int:
             return killed
 
 
-@pytest.mark.parametrize(
-    ("points", "kills"), [(300, 2), pytest.param(4000, 20, marks=pytest.mark.slow)], ids=["twice", "twenty times"]
-)
+@pytest.mark.parametrize(("points", "kills"), [(4000, 20)], ids=["twenty times"])
+@pytest.mark.slow
 def test_a_sweep_killed_at_any_moment_ends_as_if_it_had_not_been(tmp_path: Path, points: int, kills: int) -> None:
     spec = written_spec(tmp_path, many_points(points))
     sweep(read_spec(spec), tmp_path / "whole")
@@ -339,6 +340,7 @@ def test_a_sweep_killed_at_any_moment_ends_as_if_it_had_not_been(tmp_path: Path,
     assert sorted(table(tmp_path / "killed").splitlines()) == sorted(table(tmp_path / "whole").splitlines())
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_fill_one_store(undisturbed: Path, tmp_path: Path) -> None:
     spec = written_spec(tmp_path)
     both = [
@@ -435,6 +437,7 @@ def test_wrong_arguments_are_one_line_and_make_nothing(
     assert not (tmp_path / "banks").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_with_status_1_and_the_next_run_goes_on(tmp_path: Path) -> None:
     spec, out = written_spec(tmp_path, many_points(400)), tmp_path / "out"
     limited = (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import gatherline as gl
 from gatherline.device_fields import DeviceField, device_fields, with_fields
 from gatherline.request import device_named
 from gatherline.request_error import RequestError
@@ -33,7 +34,7 @@ def machines(fields: str, device: str = "gs-tcm", more: str = "") -> list[dict[s
 def test_the_example_is_read_and_counts_its_points() -> None:
     made = read_spec(ROOT / "examples" / "sweep.toml")
     masks = 1 + 2 * 2  # dense once, two patterns at two sparsities
-    assert made.count == masks * (3 * 5 * 2 * 2 + 2)
+    assert made.count == masks * 3 * 5 * 2 * 2
     assert made.swept[0] == "scratchpad.banks"
     assert made.swept[-1] == "gather.lanes"  # follows
 
@@ -250,3 +251,24 @@ def test_ratios_of_a_profile_need_no_sparsity() -> None:
     made = parse_spec('models = ["resnet50"]\ndevices = ["a100"]\nrun.ratios = "str-90.23"', HERE)
     assert made.point(0).level.pattern == "unstructured"
     assert made.point(0).level.sparsity is None
+
+
+def test_levels_of_a_pruned_model_are_points_with_the_zeros_that_they_have(tmp_path: Path) -> None:
+    gl.prune("digits", tmp_path / "m.onnx", pattern="gs:16,1", levels=[0.95, 0.9], prune_all=True)
+    text = 'models = ["m.onnx"]\ndevices = ["gs-tcm"]\n'
+    made = spec(f"{text}levels = [1, 2]", tmp_path / "spec.toml")
+    found = [made.point(at).level for at in range(made.count)]
+    assert [(level.model.level, level.pattern, level.sparsity) for level in found] == [
+        (1, "unstructured", None), (2, "unstructured", None),
+    ]  # fmt: skip
+    with pytest.raises(RequestError, match=r"levels names 3, and m.onnx has levels 1 \(the sparsest\) to 2"):
+        spec(f"{text}levels = [1, 3]", tmp_path / "spec.toml")
+
+
+def test_a_file_that_is_a_preset_under_its_own_name_is_the_preset(tmp_path: Path) -> None:
+    (tmp_path / "same.toml").write_text('base = "gs-tcm"\nname = "gs-tcm"\n')
+    with pytest.raises(RequestError, match="gs-tcm twice with no field changed"):
+        spec('patterns = ["dense"]\ndevices = ["gs-tcm", "same.toml"]', tmp_path / "spec.toml")
+    (tmp_path / "same.toml").write_text('base = "gs-tcm"\nname = "gs-tcm"\ncores = 2\n')
+    with pytest.raises(RequestError, match="its name is gs-tcm, and another device of this run has it too"):
+        spec('patterns = ["dense"]\ndevices = ["gs-tcm", "same.toml"]', tmp_path / "spec.toml")

@@ -26,8 +26,9 @@ def random_points(grid: Grid, points: int, seed: int) -> list[Point]:
         return [renumbered(grid.point(place), at) for at, place in enumerate(_sample(source, count, points))]
     found: list[Point] = []
     seen: Seen = set()
+    draws = range(grid.dimensions)
     for _ in range(points * MOST_DRAWS):
-        add_new(found, seen, grid.drawn([source.random() for _ in range(grid.dimensions)], len(found)))
+        add_new(found, seen, grid.drawn([source.random() for _ in draws], len(found)))
         if len(found) == points:
             return found
     raise too_few(points, len(found))
