@@ -9,8 +9,10 @@ trust this process. Left out: starting workers on other machines (docs/cluster.m
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 4  # tasks a thread of the cluster: one runs, the others cover the way there and back
 LEVELS_KEPT = 2  # whose bytes stay with the workers though no task under way needs them
+FETCH_S = 10.0  # how long to wait for rows before looking at the cluster
 POLL_S = 0.5  # how soon a lost scheduler and new workers are noticed
 
 
@@ -62,14 +65,7 @@ class DaskExecutor:
 
     def _send(self, state: _State, order: Order) -> None:
         """Send tasks until each thread of the cluster has its few."""
-        threads = sum(self._asked(self.client.nthreads).values())
-        if threads:
-            state.had_worker_s = monotonic()
-        elif monotonic() - state.had_worker_s > self.wait_s:
-            raise ClusterLost(
-                f"the scheduler {self.address} has had no worker for {self.wait_s:g} s; what is done is stored, the "
-                "same command goes on"
-            )
+        threads = self._threads(state)
         while len(state.under_way) < IN_FLIGHT * max(1, threads):
             task = state.again.popleft() if state.again else next(state.waiting, None)
             if task is None:
@@ -81,6 +77,19 @@ class DaskExecutor:
             )
             state.under_way[future.key] = (task, future)
             future.add_done_callback(state.ended.put)
+
+    def _threads(self, state: _State) -> int:
+        """Return how many threads the cluster has. Raises ClusterLost where it has had none for long."""
+        self._check_alive()
+        threads = sum(map(int, self._asked(self.client.nthreads).values()))
+        if threads:
+            state.had_worker_s = monotonic()
+        elif monotonic() - state.had_worker_s > self.wait_s:
+            raise ClusterLost(
+                f"the scheduler {self.address} has had no worker for {self.wait_s:g} s; what is done is stored, the "
+                "same command goes on"
+            )
+        return threads
 
     def _level(self, level: LevelChoice, state: _State, order: Order) -> Future:
         """Return the bytes of ``level``, being made; those that no task needs any more are let go."""
@@ -114,8 +123,7 @@ class DaskExecutor:
         from distributed import KilledWorker
 
         if future.status == "finished":
-            rows: list[Row] = self._asked(future.result)
-            return rows
+            return self._fetched(future, state)
         if future.status != "error":
             raise self._lost()
         error = self._asked(future.exception)
@@ -132,18 +140,28 @@ class DaskExecutor:
             )
         raise error
 
+    def _fetched(self, future: Future, state: _State) -> list[Row]:
+        """Return the rows of a task that ended. If its worker was lost since, it runs again, and this waits for it."""
+        while True:
+            try:
+                rows: list[Row] = future.result(timeout=min(self.wait_s, FETCH_S))
+                return rows
+            except TimeoutError:
+                self._threads(state)
+            except (OSError, CancelledError, asyncio.CancelledError):
+                raise self._lost() from None
+
     def _check_alive(self) -> None:
         if self.client.status != "running":
             raise self._lost()
 
     def _asked(self, ask: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Return what the cluster answers, with a broken connection as ClusterLost."""
-        from distributed import CancelledError
         from distributed.client import ClosedClientError
 
         try:
             return ask(*arguments, **options)
-        except (OSError, CancelledError, ClosedClientError):
+        except (OSError, CancelledError, asyncio.CancelledError, ClosedClientError):
             raise self._lost() from None
 
     def _lost(self) -> ClusterLost:

@@ -62,6 +62,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         "validate",
         "advise",
         "sweep",
+        "front",
         "list",
     ):
         assert f"\n  {command} " in out
