@@ -18,8 +18,8 @@ TITLES = {
     "energy_pj": "energy",
     "area_mm2": "area",
     "dram_bytes": "DRAM traffic",
-    "kept_l1": "kept |w|",
-    "kept_l2": "kept w²",
+    "kept_l1": "kept L1",
+    "kept_l2": "kept L2",
     "sparsity_target": "sparsity",
     "dtype": "data type",
 }

@@ -25,7 +25,7 @@ _READ = {
 }
 _NAMED = {
     "latency_s": "latency", "peak_memory_bytes": "peak memory", "storage_bytes": "stored weights",
-    "dram_bytes": "DRAM bytes", "energy_pj": "energy", "area_mm2": "area", "kept_l1": "kept |w|", "kept_l2": "kept w^2",
+    "dram_bytes": "DRAM bytes", "energy_pj": "energy", "area_mm2": "area", "kept_l1": "kept L1", "kept_l2": "kept L2",
 }  # fmt: skip
 
 

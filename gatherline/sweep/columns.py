@@ -58,7 +58,7 @@ OWN_COLUMNS: tuple[Column, ...] = (
         "kept_l1", "float", "share of the sum of |w| that is kept, of all layers with weights; says nothing of accuracy"
     ),
     _asked(
-        "kept_l2", "float", "share of the sum of w^2 that is kept, of all layers with weights; says nothing of accuracy"
+        "kept_l2", "float", "share of the L2 norm that is kept, of all layers with weights; says nothing of accuracy"
     ),
     _asked("version", "text", "version of the package and of what decides a row"),
     _asked("refused", "text", "why the point has no numbers"),

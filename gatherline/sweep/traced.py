@@ -7,6 +7,7 @@ weights themselves; kernel results that depend on a device.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -42,8 +43,9 @@ _CHUNK = 1 << 20  # weights that a sum looks at together: a large layer is not c
 class TracedLevel:
     """The traces of one level, and what rows need of the network that runs (smaller after channel pruning).
 
-    ``sparsity``: the target of all pruned layers together. ``kept_l1`` and ``kept_l2``: share of sum |w| and of sum w^2
-    over all layers with weights that the masks keep, 1 where there is none. ``engine``: what an FPGA's engine needs.
+    ``sparsity``: the target of all pruned layers together. ``kept_l1`` and ``kept_l2``: share of the L1 and of
+    the L2 norm of all layers' weights that the masks keep, as ``simulate prune`` says them, 1 where there is none.
+    ``engine``: what an FPGA's engine needs.
     """
 
     key: str
@@ -172,9 +174,8 @@ def _made(level: LevelChoice) -> bytes:
         for trace in traced.traces:
             sums[:] += _norms(network, traced, trace)
             yield trace
-        extra["kept_l1"], extra["kept_l2"] = (
-            float(kept / whole) if whole else 1.0 for kept, whole in sums.reshape(2, 2)
-        )
+        of_l1, of_squares = (float(kept / whole) if whole else 1.0 for kept, whole in sums.reshape(2, 2))
+        extra["kept_l1"], extra["kept_l2"] = of_l1, math.sqrt(of_squares)
 
     return level_bytes(summed(), extra)
 

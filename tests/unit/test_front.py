@@ -101,15 +101,15 @@ def test_a_sentence_answers_each_question(folder: Path) -> None:
     within = " with latency at most 8 ms"
     lines = headlines(of(folder))
     assert lines[0] == (
-        f"Fastest{within}: 1 ms, kept |w| 50 %: gs:16,1 at 90 %, scratchpad.banks 16 "
+        f"Fastest{within}: 1 ms, kept L1 50 %: gs:16,1 at 90 %, scratchpad.banks 16 "
         "(1 more point with the same figures)"
     )
-    assert lines[1] == f"Most kept |w|{within}: 100 %, latency 6 ms: dense, scratchpad.banks 16"
-    assert lines[2].startswith(f"Knee{within}: latency 3 ms, kept |w| 80 %: gs:16,1 at 50 %")
-    assert lines[3].endswith("the worst of each over feasible points (latency 6 ms, kept |w| 40 %)")
+    assert lines[1] == f"Most kept L1{within}: 100 %, latency 6 ms: dense, scratchpad.banks 16"
+    assert lines[2].startswith(f"Knee{within}: latency 3 ms, kept L1 80 %: gs:16,1 at 50 %")
+    assert lines[3].endswith("the worst of each over feasible points (latency 6 ms, kept L1 40 %)")
     assert remarks(of(folder))[0] == (
         "Sweep banks, 8 points: 4 on the front (with 3 distinct sets of objectives), 1 dominated, 1 break a constraint "
-        "(1 latency at most 8 ms), 1 without a figure (kept |w|), 1 refused."
+        "(1 latency at most 8 ms), 1 without a figure (kept L1), 1 refused."
     )
 
 
@@ -195,7 +195,7 @@ def test_an_axis_for_each_choice_and_objective_with_the_best_at_the_top(folder: 
     figure = parallel_coordinates(of(folder))
     assert figure is not None
     titles = [" ".join(label.get_text().split()) for label in figure.axes[0].get_xticklabels()]
-    assert titles == ["pattern", "sparsity (%)", "scratchpad.banks", "latency (ms)", "kept |w| (%)"]
+    assert titles == ["pattern", "sparsity (%)", "scratchpad.banks", "latency (ms)", "kept L1 (%)"]
     heights = {words.get_text(): words.get_position() for words in figure.axes[0].texts}
     assert heights["100"] == (4.04, 1.0)  # % kept
     assert heights["1"] == (3.04, 1.0)  # ms
