@@ -20,7 +20,8 @@ from gatherline.advice.plan_request import OutOfReach, PlanRequest
 from gatherline.advice.probing import Bench
 from gatherline.advice.problem import Budget, Losses
 from gatherline.advice.search import Search, in_units, rounded_up
-from gatherline.cli import _advise_plan, main
+from gatherline.cli import main
+from gatherline.commands.advise import plan_within
 from gatherline.progress import SilentProgress
 from gatherline.request import RequestError, RunRequest, device_named, devices_of, lower
 from patterns.base import PatternError
@@ -373,7 +374,7 @@ def test_a_plan_is_written_although_nobody_reads_the_report(tmp_path: Path, monk
     plan = tmp_path / "plan.toml"
     monkeypatch.setattr("sys.stdout", Closed())
     with pytest.raises(BrokenPipeError):
-        _advise_plan(
+        plan_within(
             RunRequest(model="digits", devices=("gs-tcm",), patterns=("gs:16,1",), sparsities=(0.95,)),
             {"latency_s": 0.0054 * MS}, "l1", one_pattern=False, certain=False, out=plan, json=True,
         )  # fmt: skip

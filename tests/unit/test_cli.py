@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from costmodel.devices.catalog import ALL_DEVICES as COST_DEVICES
 from gatherline import cli
+from gatherline.commands import run
 from gatherline.options import joined_shapes
 from gatherline.report.columns import ALL_COLUMNS, COLUMNS
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
@@ -42,7 +44,7 @@ def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def raising(error: BaseException) -> object:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     return fail
@@ -70,17 +72,33 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"\n  {later} " not in out
 
 
-def test_help_imports_nothing_heavy() -> None:
-    heavy = ("numpy", "numba", "pandas", "matplotlib", "torch", "onnx", "simpy")
+def test_the_help_lists_each_command_once_in_the_order_of_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--help") == 0
+    listed = re.findall(r"^  (\w+) ", capsys.readouterr().out.split("Commands:\n")[1], re.MULTILINE)
+    assert listed == [name for name, _ in cli.COMMANDS]
+    assert listed[0] == "run"
+    assert len(set(listed)) == len(listed)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["advise", "--help"]])
+def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
+    heavy = ("numpy", "numba", "pandas", "matplotlib", "torch", "onnx", "simpy", "scipy", "optuna", "distributed")
     code = f"""import sys
 from gatherline.cli import main
 try:
-    main(["run", "--help"])
+    main({arguments!r})
 except SystemExit:
     pass
 print([name for name in {heavy!r} if name in sys.modules])"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(("name", "function"), cli.COMMANDS)
+def test_annotations_of_a_command_are_no_texts_that_each_start_would_evaluate(
+    name: str, function: Callable[..., None]
+) -> None:
+    assert [argument for argument, kind in function.__annotations__.items() if isinstance(kind, str)] == [], name
 
 
 def test_run_has_every_option_of_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +164,7 @@ def test_shapes_of_several_inputs_are_joined() -> None:
 def test_a_broken_rule_inside_the_run_is_status_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_request", raising(ValueError("shapes (3,) and (4,)\ndo not match")))
+    monkeypatch.setattr(run, "request_from", raising(ValueError("shapes (3,) and (4,)\ndo not match")))
     assert call("run", "resnet50") == 1
     assert capsys.readouterr() == (
         "",
@@ -155,7 +173,7 @@ def test_a_broken_rule_inside_the_run_is_status_1(
 
 
 def test_debug_adds_the_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_request", raising(RuntimeError("odd")))
+    monkeypatch.setattr(run, "request_from", raising(RuntimeError("odd")))
     assert call("run", "resnet50", "--debug") == 1
     err = capsys.readouterr().err
     assert "Traceback" in err
@@ -165,15 +183,15 @@ def test_debug_adds_the_traceback(capsys: pytest.CaptureFixture[str], monkeypatc
 def test_a_full_disk_is_a_failed_run_and_a_missing_file_a_wrong_input(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_request", raising(OSError(28, "No space left on device", "out/rows.csv")))
+    monkeypatch.setattr(run, "request_from", raising(OSError(28, "No space left on device", "out/rows.csv")))
     assert call("run", "resnet50") == 1
     assert capsys.readouterr().err == "simulate: error: out/rows.csv: No space left on device\n"
-    monkeypatch.setattr(cli, "_request", raising(FileNotFoundError(2, "No such file or directory", "m.onnx")))
+    monkeypatch.setattr(run, "request_from", raising(FileNotFoundError(2, "No such file or directory", "m.onnx")))
     assert error_line(capsys, "run", "m.onnx") == "simulate: error: m.onnx: No such file or directory\n"
 
 
 def test_interruption_is_status_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_request", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(run, "request_from", raising(KeyboardInterrupt()))
     assert call("run", "resnet50") == 130
     assert "interrupted" in capsys.readouterr().err
 
