@@ -393,8 +393,8 @@ def test_the_command_prints_a_line_for_layers_that_read_alike_and_writes_rows(
     ("arguments", "said"),
     [
         (["--why", "--pattern", "dense"], "a dense layer cannot have got faster"),
-        (["--why", "--sensitivity"], "two questions"),
-        (["--sparsity", "0.5"], "--sparsity is of --why and --sensitivity"),
+        (["--why", "--sensitivity"], "questions of their own: ask one after the other"),
+        (["--sparsity", "0.5"], "--sparsity is of a budget, --why and --sensitivity"),
         (["--why", "--tolerance", "0.5", "--sparsity", "0.5"], "tolerance is 0.5"),
         (["--why", "--pattern", "unstructured", "--sparsity", "1.5"], "--sparsity is 1.5"),
         (["--sensitivity", "--device", "a100"], "one device at a time"),
