@@ -139,8 +139,12 @@ def default_workers() -> int:
 
 @contextmanager
 def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
+    if scheduler is None and workers == 1:
+        yield ThisProcess()
+        return
     if scheduler is None:
-        yield ThisProcess() if workers == 1 else LocalProcesses(workers)
+        with LocalProcesses(workers) as processes:
+            yield processes
         return
     from gatherline.sweep.dask_cluster import dask_executor
     from gatherline.sweep.remote import DASK_WORK
