@@ -209,7 +209,9 @@ class Store:
     def _asked(self, question: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield what SQLite answers. Raises RequestError for a damaged file, and OSError."""
         with machine_errors(self.path):
-            yield from self._database.execute(question, values)
+            # no yield from: it would close a cursor whose database may be closed by then
+            for answer in self._database.execute(question, values):  # noqa: UP028
+                yield answer
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -22,7 +22,13 @@ APPLICATION = 0x474C5350  # "GLSP": tells our files from other programs'
 BUSY_S = 60.0  # how long one writer waits for another
 _SQL_TYPES = {"text": "TEXT", "int": "INTEGER", "float": "REAL", "bool": "INTEGER"}
 _WRITES = tuple(f"SQLITE_IOERR_{what}" for what in ("WRITE", "FSYNC", "TRUNCATE", "DIR_FSYNC", "SHMSIZE"))
-_DAMAGE = ("Could not decode", "no such table", "no such column", "malformed")  # what a store of ours never lacks
+_DAMAGE = (
+    "Could not decode",
+    "no such table",
+    "no such column",
+    "has no column",
+    "malformed",
+)  # what a store of ours never lacks
 _STAYS = "points stored before stay"
 
 
@@ -176,7 +182,7 @@ def machine_errors(path: Path) -> Iterator[None]:
             ) from None
         if _is(error, ("SQLITE_READONLY",)):
             raise RequestError(f"{path}: cannot be written: the file, its folder or its disk is read-only") from None
-        if _is(error, ("SQLITE_CORRUPT", "SQLITE_NOTADB")) or told.startswith(_DAMAGE):
+        if _is(error, ("SQLITE_CORRUPT", "SQLITE_NOTADB")) or any(words in told for words in _DAMAGE):
             raise DamagedError(f"{path}: damaged: {told}") from None
         raise
 

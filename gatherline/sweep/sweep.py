@@ -26,6 +26,7 @@ from gatherline.sweep.level_key import model_content
 from gatherline.sweep.local import Executor, LocalProcesses, ThisProcess
 from gatherline.sweep.planning import Plan, blocks_of
 from gatherline.sweep.points import Block
+from gatherline.sweep.shortfall import Shortfall, shortfall
 from gatherline.sweep.spec import Search, SweepSpec
 from gatherline.sweep.store import Store
 from gatherline.sweep.store_file import FILE
@@ -121,6 +122,12 @@ def found_in(result: SweepResult, spec: SweepSpec) -> Summary:
     """Return the best points and the front of a sweep that ran."""
     with Store.open(result.folder, create=False) as store:
         return summary(store, result.sweep, spec)
+
+
+def lacking_in(result: SweepResult, spec: SweepSpec) -> Shortfall:
+    """Return what a sweep that ran lacks although all its points are there."""
+    with Store.open(result.folder, create=False) as store:
+        return shortfall(store, result.sweep, spec)
 
 
 def rows_json(result: SweepResult) -> Iterator[str]:

@@ -88,7 +88,7 @@ def test_no_field_is_a_name_or_a_source() -> None:
     ("changes", "text"),
     [
         ({"scratchpad.bank": 8}, "has no field scratchpad.bank; did you mean scratchpad.banks"),
-        ({"scratchpad.banks": 0}, "Scratchpad.banks is 0, and must be at least 1"),
+        ({"scratchpad.banks": 0}, "device gs-tcm: scratchpad.banks is 0, and must be at least 1"),
         ({"scratchpad.banks": 24, "scratchpad.hash": "xor"}, "must be a power of two"),
         ({"scratchpad.banks": "8"}, "must be of type int"),
         ({"dram.timing": "flat", "dram.timing.cl": 20}, "dram.timing and dram.timing.cl both change"),
@@ -98,3 +98,16 @@ def test_what_a_device_cannot_be_is_refused(changes: dict[str, FieldValue], text
     with pytest.raises(DeviceError, match=text) as caught:
         with_fields(device_named("gs-tcm"), changes)
     assert str(caught.value).startswith("device gs-tcm")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("gather.lanes", 0, "device gs-tcm: gather.lanes is 0, and must be at least 1"),
+        ("scratchpad.hash", "sum", "device gs-tcm: scratchpad.hash is 'sum', and must be 'none' or 'xor'"),
+    ],
+)
+def test_a_refusal_names_the_path_of_the_field_and_no_class(path: str, value: int | str, said: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        with_fields(device_named("gs-tcm"), {path: value})
+    assert str(caught.value).startswith(said)
