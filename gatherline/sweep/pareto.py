@@ -59,7 +59,7 @@ def knee(values: ArrayLike, maximise: Sequence[bool] = ()) -> int | None:
 
     Each objective is scaled so that the front spans 0 (its best) to 1 (its worst). The knee is the point farthest from
     the plane through the corners that are best in one objective and worst in all others, toward the best in all: in
-    two objectives the line through the front's two ends. That is the least sum of scaled objectives; of equals the
+    two objectives the line through the front's two ends, neither of which it can be. In three it may be the best in one. That is the least sum of scaled objectives; of equals the
     first. None: fewer than three distinct points, or none on that side of the plane. Reference: Das 1999, "On
     characterizing the knee of the Pareto curve"; it moves if an objective is put on another (as a logarithmic) scale.
     """
