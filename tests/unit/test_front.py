@@ -110,8 +110,8 @@ def test_a_sentence_answers_each_question(folder: Path) -> None:
     assert lines[3].startswith("Knee: latency 3 ms, kept L1 80 %: gs:16,1 at 50 %")
     assert lines[4].endswith("the worst of each over feasible points (latency 6 ms, kept L1 40 %)")
     assert remarks(of(folder))[0] == (
-        "Sweep banks, 8 points: 4 on the front (with 3 distinct sets of objectives), 1 dominated, 1 breaks a constraint "
-        "(1 latency at most 8 ms), 1 without a figure (kept L1), 1 refused."
+        "Sweep banks, 8 points: 4 on the front (with 3 distinct sets of objectives), 1 dominated, 1 breaks a "
+        "constraint (1 latency at most 8 ms), 1 without a figure (kept L1), 1 refused."
     )
 
 
@@ -120,8 +120,8 @@ def test_the_table_has_what_differs_along_the_front_with_units_and_marks_the_kne
     print_front(of(folder), out)
     lines = out.getvalue().splitlines()
     head = next(line for line in lines if "latency (ms)" in line)
-    assert [cell for cell in head.split("  ") if cell.strip()] == [
-        "point", " latency (ms)", "kept L1 (%)", "pattern ", "sparsity (%)", "scratchpad.banks", "equal points"
+    assert [cell.strip() for cell in head.split("  ") if cell.strip()] == [
+        "point", "latency (ms)", "kept L1 (%)", "pattern", "sparsity (%)", "scratchpad.banks", "equal points"
     ]  # fmt: skip
     first = lines[lines.index(head) + 1]
     assert first.split() == ["3", "1", "50", "gs:16,1", "90", "16,", "32", "2"]
