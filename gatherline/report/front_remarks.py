@@ -19,8 +19,11 @@ def remarks(found: SweepFront) -> list[str]:
     lines = [_fates(found), *(f"{line}." for line in missing_figures(found.points, found.objectives))]
     one, free = settled(found)
     if one:
-        values = [f"{title_of(each.name)} {said_of(each, _first(found, each))}" for each in one]
-        lines.append(f"All along the front: {', '.join(values)}.")
+        values = [(each, _first(found, each)) for each in one]
+        words = [
+            f"{title_of(each.name)} {said_of(each, value)}" for each, value in values if said_of(each, value) != "-"
+        ]
+        lines.append(f"All along the front: {', '.join(words)}.")
     if free:
         lines.append(f"No difference to the front: {', '.join(title_of(each.name) for each in free)}.")
     lines += equal_masks(found)

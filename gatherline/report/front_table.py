@@ -146,7 +146,7 @@ def _figure(found: SweepFront, point: int, at: int, scale: Scale) -> str:
     low, high = (float(bound) for bound in found.points.bands[point])
     if found.objectives[at].name != "latency_s" or not np.isfinite([low, high]).all():
         return shown
-    return f"{shown} ({scale.number(low)} to {scale.number(high)})"
+    return f"{shown} (band {scale.number(low)} to {scale.number(high)})"
 
 
 def _why_no_knee(found: SweepFront) -> str:

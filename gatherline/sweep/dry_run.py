@@ -61,9 +61,9 @@ class DryRun:
         if len(shown) > _MOST_NAMED:
             shown = [*shown[:_MOST_NAMED], f"{'':>12}  and {len(shown) - _MOST_NAMED} more combinations"]
         most = "at most " if self.method in ("nsga2", "tpe") else ""
+        points, levels = _counted(self.points, "point"), _counted(self.levels, "set")
         return [
-            f"{most}{_counted(self.points, 'point')}, method {self.method}; "
-            f"{most}{_counted(self.levels, 'set')} of masks",
+            f"{most}{points}, method {self.method}; {most}{levels} of masks",
             *shown,
             (
                 f"{_about(self.seconds)} on {self.workers} worker{'s' * (self.workers > 1)}, of it "

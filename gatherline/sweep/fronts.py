@@ -80,7 +80,7 @@ def _reasons(points: Points, name: str, lacking: NDArray[np.int64]) -> str:
     for place in lacking.tolist():
         note = notes.of(place)
         if note is None and name == "area_mm2" and kinds.of(place) == "roofline":
-            note = f"{points.choices['device'].of(place)}: only accelerators have one"
+            note = "only accelerators have one"
         if note is not None:
             words = str(note).removeprefix(f"no {title_of(name)}: ")
             counts[words] = counts.get(words, 0) + 1
@@ -125,8 +125,8 @@ def _nearest(points: Points, constraint: Constraint) -> str:
     bounds = " and ".join(parts)
     if not kept.size:
         return f"{bounds}; none has a figure"
-    if (known & ~points.excess[constraint.name] & others).any():
-        return bounds  # what is missing is another figure
+    if (known & ~points.excess[constraint.name] & (others if others.any() else known)).any():
+        return bounds  # it is not this one that leaves none
     below = constraint.least is not None and float(kept.max()) < constraint.least
     nearest = float(kept.max() if below else kept.min())
     shown = scale_of(constraint.name, [nearest]).text(nearest)

@@ -103,7 +103,7 @@ def test_points_without_a_figure_say_why(tmp_path: Path) -> None:
         {"latency_s": 1e-3, "area_note": "no table has fp64", "seed": 3},
     ]
     lines = remarks(front(stored(tmp_path, points, '[objectives]\nlatency_s = "min"\narea_mm2 = "min"\n')))
-    assert "3 have no area (no table has fp64; raspberry-pi-4: only accelerators have one)." in lines
+    assert "3 have no area (no table has fp64; only accelerators have one)." in lines
 
 
 def test_options_in_which_points_differ_are_named(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_evidence_is_told_and_a_band_is_printed(tmp_path: Path) -> None:
     ]
     points[0]["kept_l1"] = 0.5
     found = front(stored(tmp_path, points, '[objectives]\nlatency_s = "min"\nkept_l1 = "max"\n'))
-    assert headlines(found)[0].startswith("Fastest: 1 ms (0.8000 to 1.250), kept L1 50 %")
+    assert headlines(found)[0].startswith("Fastest: 1 ms (band 0.8000 to 1.250), kept L1 50 %")
     lines = remarks(found)
     assert "Latency: 1 of the 2 points on the front is not validated (no error band)." in lines
     assert any(line.startswith("Weights of 1 of the 2 points on the front are synthetic") for line in lines)
@@ -141,6 +141,8 @@ def test_a_constraint_that_nothing_keeps_names_the_nearest(tmp_path: Path) -> No
         front(folder, most=("latency_s=1ms",))
     with pytest.raises(RequestError, match=r"at most 5 ms; the least that keeps to the others is 6 ms"):
         front(folder, most=("latency_s=5ms",), least=("storage_bytes=15B",))
+    with pytest.raises(RequestError, match=r"1 breaks the constraint on storage_bytes \(at least 15 B\)"):
+        front(folder, most=("latency_s=1ms",), least=("storage_bytes=15B",))
 
 
 def test_a_knee_that_is_an_end_of_three_objectives_says_so(tmp_path: Path) -> None:
