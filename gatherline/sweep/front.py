@@ -1,6 +1,6 @@
 """The front of a sweep that is stored: which of its points nothing beats, out of those that keep to the constraints.
 
-Reads the points once, in constant time a point; what users may choose by (pattern, device, fields ...) is kept as small
+Reads the points once, block by block; what users may choose by (pattern, device, fields ...) is kept as small
 numbers, so that 10^5 points take some 30 MB. A point is refused (it has no numbers), without a figure (of an objective:
 a CPU has no area), infeasible, dominated, or on the front. Left out: whether bands of error overlap.
 """
@@ -160,40 +160,44 @@ def columns_of(
 
 
 def read_points(
-    rows: Iterable[Row], names: Sequence[str], objectives: Sequence[Objective], constraints: Sequence[Constraint]
+    blocks: Iterable[Mapping[str, Sequence[object]]],
+    names: Sequence[str],
+    objectives: Sequence[Objective],
+    constraints: Sequence[Constraint],
 ) -> Points:
-    """Return the points of ``rows``; ``names``: the columns of choices, which each row has."""
-    numbers, keys, refused = array("q"), [], array("b")
-    values, bands, limited = array("d"), array("d"), {constraint.name: array("d") for constraint in constraints}
+    """Return the points of ``blocks`` of rows, which have ``columns_of``; ``names``: the columns of choices."""
+    numbers, refused = array("q"), array("b")
+    keys: list[str] = []
+    judged = [*(each.name for each in objectives), *(each.name for each in constraints)]
+    figures = {name: array("d") for name in (*judged, *BAND)}
     coded = tuple(dict.fromkeys((*names, *FACTS)))
     known: dict[str, dict[object, int]] = {name: {} for name in coded}
     codes = {name: array("i") for name in coded}
-    columns = [(name, known[name], codes[name].append) for name in coded]
-    for row in rows:
-        numbers.append(_whole(row["number"]))
-        keys.append(str(row["key"]))
-        refused.append(row["refused"] is not None)
-        values.extend(_figure(row[objective.name]) for objective in objectives)
-        bands.extend(_figure(row[name]) for name in BAND)
-        for name, column in limited.items():
-            column.append(_figure(row[name]))
-        for name, of_this, append in columns:
-            append(of_this.setdefault(row[name], len(of_this)))
+    for block in blocks:
+        numbers.extend(map(_whole, block["number"]))
+        keys.extend(map(str, block["key"]))
+        refused.extend(value is not None for value in block["refused"])
+        for name, column in figures.items():
+            column.extend(map(_figure, block[name]))
+        for name, of_this in known.items():
+            for value in dict.fromkeys(block[name]):  # by first appearance: equal sweeps give equal codes
+                of_this.setdefault(value, len(of_this))
+            codes[name].extend(map(of_this.__getitem__, block[name]))
+    found = {name: np.array(column, dtype=np.float64) for name, column in figures.items()}
     choices = {
         name: Choice(name=name, values=tuple(known[name]), codes=np.array(codes[name], dtype=np.int32))
         for name in coded
     }
-    figures = {name: np.array(column, dtype=np.float64) for name, column in limited.items()}
     return Points(
         numbers=np.array(numbers, dtype=np.int64),
         keys=tuple(keys),
         choices={name: choices[name] for name in names},
-        values=np.array(values, dtype=np.float64).reshape(len(numbers), len(objectives)),
-        limited=figures,
-        excess={each.name: ~_keeps(each, figures[each.name]) for each in constraints},
+        values=np.column_stack([found[each.name] for each in objectives]),
+        limited={each.name: found[each.name] for each in constraints},
+        excess={each.name: ~_keeps(each, found[each.name]) for each in constraints},
         refused=np.array(refused, dtype=np.bool_),
         facts={name: choices[name] for name in FACTS},
-        bands=np.array(bands, dtype=np.float64).reshape(len(numbers), len(BAND)),
+        bands=np.column_stack([found[name] for name in BAND]),
     )
 
 

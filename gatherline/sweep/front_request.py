@@ -82,9 +82,9 @@ def stored_fronts(request: FrontRequest) -> StoredFronts:
         objectives = _objectives(request, spec.get("objectives", {}), known)
         constraints = _constraints(request, spec.get("constraints", {}), known)
         choices = (*CHOICES, *store.field_columns)
-        rows = store.in_order(record.number, columns_of(choices, objectives, constraints))
+        blocks = store.blocks(record.number, columns_of(choices, objectives, constraints))
         where = _where(request, choices)
-        points = _kept(read_points(rows, choices, objectives, constraints), where)
+        points = _kept(read_points(blocks, choices, objectives, constraints), where)
         found = fronts_of(record.name, points, objectives, constraints, where=where, together=request.together)
         if not found.fronts:
             raise RequestError("; ".join(found.without))

@@ -1,6 +1,6 @@
 """What a sweep found, as ``simulate front`` says it: the fronts of its points by the objectives of its spec.
 
-Read from the store a row at a time, with the columns that matter. Left out: rows of points, and pictures.
+Read from the store block by block, with the columns that matter. Left out: rows of points, and pictures.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Summary:
 def summary(store: Store, sweep: int, spec: SweepSpec) -> Summary:
     """Return what the stored points of ``sweep`` come to."""
     choices = (*CHOICES, *store.field_columns)
-    rows = store.in_order(sweep, columns_of(choices, spec.objectives, spec.constraints))
-    points = read_points(rows, choices, spec.objectives, spec.constraints)
+    blocks = store.blocks(sweep, columns_of(choices, spec.objectives, spec.constraints))
+    points = read_points(blocks, choices, spec.objectives, spec.constraints)
     return Summary(
         points=len(points.numbers),
         refused=int(points.refused.sum()),

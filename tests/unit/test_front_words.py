@@ -154,6 +154,18 @@ def test_a_knee_that_is_an_end_of_three_objectives_says_so(tmp_path: Path) -> No
     assert any(line.startswith("Knee (also: fastest): ") for line in headlines(found))
 
 
+def test_a_front_does_not_depend_on_how_many_rows_are_read_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stored(tmp_path, TWO)
+    whole = front(folder, where=("model=small",))
+    monkeypatch.setattr("gatherline.sweep.store.BLOCK", 3)  # a block and a rest
+    parts = front(folder, where=("model=small",))
+    assert headlines(parts) == headlines(whole)
+    assert remarks(parts) == remarks(whole)
+    assert parts.points.choices["gather.window"].values == whole.points.choices["gather.window"].values == (1, 4)
+
+
 def test_a_hypervolume_of_one_point_is_left_out(tmp_path: Path) -> None:
     points = [{"latency_s": 1e-3, "kept_l1": 0.5}, {"latency_s": 2e-3, "kept_l1": 0.4, "seed": 1}]
     found = front(stored(tmp_path, points, '[objectives]\nlatency_s = "min"\nkept_l1 = "max"\n'))
