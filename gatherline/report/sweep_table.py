@@ -26,7 +26,8 @@ def print_sweep(result: SweepResult, found: Summary, stream: TextIO) -> None:
         console.print(Text(printable(line)), soft_wrap=True)
     folder = printable(str(result.folder))
     console.print(Text(f"Rows: {printable(str(result.store))} (table points, view rows)"), soft_wrap=True)
-    console.print(Text(f"Files and pictures of the front: simulate front {folder} --out FOLDER"), soft_wrap=True)
+    if fronts:
+        console.print(Text(f"Files and pictures of the front: simulate front {folder} --out FOLDER"), soft_wrap=True)
     console.print(Text(f"All rows: simulate export {folder} -o FILE.csv"), soft_wrap=True)
 
 

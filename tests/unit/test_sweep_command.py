@@ -18,6 +18,7 @@ import pytest
 
 import gatherline as gl
 from gatherline.cli import main
+from gatherline.report.measures import scale_of
 from gatherline.request_error import RequestError
 from gatherline.sweep.evaluate import evaluate
 from gatherline.sweep.export import export
@@ -167,6 +168,26 @@ def test_points_that_break_a_constraint_are_no_best(tmp_path: Path) -> None:
     (found,) = found_in(sweep(spec, tmp_path), spec).found.fronts
     assert found.count(Fate.INFEASIBLE) > 0
     assert found.points.values[found.members[found.best(0)], 0] == slowest
+
+
+def test_a_sweep_that_keeps_to_no_constraint_names_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (only,) = evaluate(task_of(Machine(base="gs-tcm")))
+    text = (
+        'schema = 1\nname = "one"\nmodels = ["digits"]\npatterns = ["gs:16,1"]\nsparsities = [0.5]\n'
+        'devices = ["gs-tcm"]\n[constraints]\nlatency_s = { most = "1 ns" }\n'
+    )
+    assert status_of("sweep", written_spec(tmp_path, text), "--workers", 1) == 0
+    _, why, *rest = capsys.readouterr().out.splitlines()
+    least_s = only["latency_s"]
+    assert isinstance(least_s, float)
+    nearest = scale_of("latency_s", [least_s]).text(least_s)
+    assert why == (
+        "sweep one: no point can be on a front: of 1, 1 breaks the constraint on latency_s "
+        f"(at most 1 ns; the least is {nearest})"
+    )
+    assert not any("simulate front" in line for line in rest)
 
 
 # --- workers
