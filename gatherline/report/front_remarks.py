@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gatherline.report.front_table import said_of, settled, within_text
+from gatherline.report.front_table import on_front_text, said_of, settled, within_text
 from gatherline.report.measures import said, title_of
 from gatherline.report.selection import printable
 from gatherline.sweep.front import Choice, Fate, SweepFront
@@ -40,9 +40,7 @@ def _first(found: SweepFront, choice: Choice) -> object:
 
 def _fates(found: SweepFront) -> str:
     points = len(found.fates)
-    on_front, members = found.count(Fate.FRONT), len(found.members)
-    equal = "" if on_front == members else f" (with {members:,} distinct set{'s'[: members != 1]} of objectives)"
-    parts = [f"{on_front:,} on the front{equal}", f"{found.count(Fate.DOMINATED):,} dominated"]
+    parts = [on_front_text(found), f"{found.count(Fate.DOMINATED):,} dominated"]
     if found.constraints:
         broken = found.count(Fate.INFEASIBLE)
         parts.append(f"{broken:,} break{'s' if broken == 1 else ''} a constraint{_broken(found)}")

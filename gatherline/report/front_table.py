@@ -16,7 +16,7 @@ from rich.text import Text
 
 from gatherline.report.measures import Scale, said, scale_of, title_of
 from gatherline.report.selection import printable
-from gatherline.sweep.front import CHOSEN_BY_NONE, Choice, SweepFront
+from gatherline.sweep.front import CHOSEN_BY_NONE, Choice, Fate, SweepFront
 from gatherline.sweep.objective import Constraint
 from gatherline.sweep.pareto import LEAST_FOR_A_KNEE
 
@@ -47,6 +47,13 @@ def headlines(found: SweepFront) -> list[str]:
             f"the worst of each over feasible points ({corner})"
         )
     return lines
+
+
+def on_front_text(found: SweepFront) -> str:
+    """Return how many points are on the front, and how many of them differ in their objectives."""
+    count, members = found.count(Fate.FRONT), len(found.members)
+    distinct = "" if count == members else f" (with {members:,} distinct set{'s' * (members > 1)} of objectives)"
+    return f"{count:,} on the front{distinct}"
 
 
 def scales_of(found: SweepFront) -> list[Scale]:
