@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatherline.report.columns import Row
+from gatherline.report.files import report_json
+from gatherline.report.front_files import front_manifest, write_front
 from gatherline.report.measures import measure_unit
 from gatherline.request_error import RequestError
 from gatherline.sweep.columns import POINT_COLUMNS
@@ -43,6 +45,14 @@ class StoredFront:
 
     front: SweepFront
     rows: tuple[Row, ...]
+
+    def to_json(self) -> str:
+        """Return what ``--json`` prints: objectives, counts, the knee and the rows."""
+        return report_json(front_manifest(self.front), self.rows)
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write what ``--out`` writes (tables and pictures) and return the files. Raises OSError."""
+        return write_front(Path(folder), self.front, self.to_json(), self.rows)
 
 
 def stored_front(request: FrontRequest) -> StoredFront:
