@@ -21,7 +21,8 @@ def sweep(
         int | None, typer.Option(metavar="N", help="Processes on this machine. Default: one a processor.")
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, as in tcp://HOST:8786, or local:N.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Dask scheduler: tcp://HOST:8786, its FILE.json, local or local:N."),
     ] = None,
     max_points: Annotated[int, typer.Option(metavar="N", help="Refuse a spec with more points.")] = 1_000_000,
     dry_run: Annotated[

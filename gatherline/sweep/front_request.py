@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from gatherline.report.columns import Row
+from gatherline.report.files import report_json
+from gatherline.report.front_files import front_manifest, write_front
 from gatherline.report.measures import measure_unit, said
 from gatherline.request_error import RequestError
 from gatherline.sweep.columns import POINT_COLUMNS
@@ -52,6 +54,14 @@ class StoredFront:
 
     front: SweepFront
     rows: tuple[Row, ...]
+
+    def to_json(self) -> str:
+        """Return what ``--json`` prints: objectives, counts, the knee and the rows."""
+        return report_json(front_manifest(self.front), self.rows)
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write what ``--out`` writes (tables and pictures) and return the files. Raises OSError."""
+        return write_front(Path(folder), self.front, self.to_json(), self.rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -206,7 +206,7 @@ def tasks(count: int) -> list[Task]:
 
 @pytest.mark.usefixtures("tried")
 def test_the_task_of_a_killed_worker_is_run_again() -> None:
-    asked = tasks(4)
+    asked = tasks(2)
     found = dict(LocalProcesses(2, evaluate_or_die).run(asked))
     assert found == dict(ThisProcess().run(asked))
 
