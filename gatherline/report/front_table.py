@@ -65,9 +65,7 @@ def headlines(found: SweepFront) -> list[str]:
 def remarks(found: SweepFront) -> list[str]:
     """Return the lines under the table: what became of all points, and what the front leaves open."""
     points = len(found.fates)
-    on_front, members = found.count(Fate.FRONT), len(found.members)
-    equal = "" if on_front == members else f" (with {members} distinct sets of objectives)"
-    parts = [f"{on_front:,} on the front{equal}", f"{found.count(Fate.DOMINATED):,} dominated"]
+    parts = [on_front_text(found), f"{found.count(Fate.DOMINATED):,} dominated"]
     if found.constraints:
         parts.append(f"{found.count(Fate.INFEASIBLE):,} break a constraint{_broken(found)}")
     if found.count(Fate.NO_FIGURE):
@@ -84,6 +82,13 @@ def remarks(found: SweepFront) -> list[str]:
     if any(objective.name in ("kept_l1", "kept_l2") for objective in found.objectives):
         lines.append("Kept weight says how much of the magnitudes stays; it is not accuracy.")
     return lines
+
+
+def on_front_text(found: SweepFront) -> str:
+    """Return how many points are on the front, and how many of them differ in their objectives."""
+    count, members = found.count(Fate.FRONT), len(found.members)
+    distinct = "" if count == members else f" (with {members:,} distinct set{'s' * (members > 1)} of objectives)"
+    return f"{count:,} on the front{distinct}"
 
 
 def scales_of(found: SweepFront) -> list[Scale]:

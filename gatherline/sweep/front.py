@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -138,6 +138,18 @@ def read_points(
         excess={name: np.array(column, dtype=np.bool_) for name, column in breaks.items()},
         refused=np.array(refused, dtype=np.bool_),
     )
+
+
+def without_followers(points: Points, followers: Mapping[str, str]) -> Points:
+    """Return ``points`` without the choices that are no choice: fields that follow another and equal it everywhere."""
+    choices = dict(points.choices)
+    for follower, leader in followers.items():
+        if follower in choices and leader in choices:
+            own, led = choices[follower], choices[leader]
+            pairs = np.unique(np.column_stack([own.codes, led.codes]), axis=0).tolist()
+            if all(own.values[mine] == led.values[theirs] for mine, theirs in pairs):
+                del choices[follower]
+    return replace(points, choices=choices)
 
 
 def sweep_front(

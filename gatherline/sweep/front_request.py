@@ -15,7 +15,7 @@ from gatherline.report.columns import Row
 from gatherline.report.measures import measure_unit
 from gatherline.request_error import RequestError
 from gatherline.sweep.columns import POINT_COLUMNS
-from gatherline.sweep.front import CHOICES, DIRECTIONS, SweepFront, read_points, rows_of, sweep_front
+from gatherline.sweep.front import CHOICES, DIRECTIONS, SweepFront, read_points, rows_of, sweep_front, without_followers
 from gatherline.sweep.objective import DEFAULT_OBJECTIVES, Constraint, Direction, Objective
 from gatherline.sweep.quantity import SPELLINGS, parse_quantity
 from gatherline.sweep.store import OF_MEMBERS, Store
@@ -57,10 +57,27 @@ def stored_front(request: FrontRequest) -> StoredFront:
         judged = (*(each.name for each in objectives), *(each.name for each in constraints))
         columns = tuple(dict.fromkeys(("number", "key", "refused", *choices, *judged)))
         rows = store.in_order(record.number, columns)
-        points = read_points(rows, choices, objectives, constraints)
+        points = without_followers(read_points(rows, choices, objectives, constraints), _followers(spec))
         found = sweep_front(record.name, points, objectives, constraints)
         members = store.numbered(record.number, [int(points.numbers[point]) for point in found.members])
         return StoredFront(front=found, rows=tuple(rows_of(found, members)))
+
+
+def _followers(spec: Mapping[str, object]) -> dict[str, str]:
+    """Return which fields follow which in the devices of a spec, by path."""
+    devices = spec.get("devices", [])
+    found: dict[str, str] = {}
+    for entry in devices if isinstance(devices, list) else [devices]:
+        if isinstance(entry, dict):
+            found |= _paths(entry.get("follow", {}), "")
+    return found
+
+
+def _paths(table: Mapping[str, object], prefix: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in table.items():
+        found |= _paths(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": str(value)}
+    return found
 
 
 def _objectives(request: FrontRequest, spec: Mapping[str, Direction], known: Sequence[str]) -> tuple[Objective, ...]:

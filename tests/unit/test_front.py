@@ -14,9 +14,11 @@ from PIL import Image
 
 from gatherline import cli
 from gatherline.report.columns import Row
+from gatherline.report.front_lines import parallel_coordinates
+from gatherline.report.front_looks import looks_of
+from gatherline.report.front_scatter import CELLS, draw_front, thinned
 from gatherline.report.front_table import headlines, print_front, remarks
 from gatherline.report.measures import said, scale_of
-from gatherline.report.sweep_plots import CELLS, draw_front, looks_of, parallel_coordinates, thinned
 from gatherline.request import device_named
 from gatherline.request_error import RequestError
 from gatherline.sweep.columns import point_row
