@@ -30,6 +30,8 @@ FAINT = "#bdbdbd"
 INK = "#222222"
 TITLE_WIDTH = 84  # characters
 KNEE_WIDTH, KNEE_LINES = 30, 8
+# families with a colour of their own: the ones most compared get those that differ most
+AT_HOME = ("gs", "unstructured", "block", "n_of_m", "gs_scatter", "channel")
 _FAMILIES = tuple(kind.name for kind in ALL_PATTERNS)
 
 
@@ -83,16 +85,14 @@ def is_number(value: object) -> bool:
 def looks_of(choice: Choice) -> list[Look]:
     """Return the look of each value of a choice; dense is grey.
 
-    A family of patterns has a colour of its own in every picture; where two want one, the second takes a free one.
+    A common family of patterns has a colour of its own in every picture; what is left takes free ones in order.
     """
     slots: dict[int, int] = {}
     order = [at for at in in_order(choice) if choice.values[at] != "dense"]
     for at in order:
         family = str(choice.values[at]).partition(":")[0]
-        if choice.name == "pattern" and family in _FAMILIES:
-            home = (_FAMILIES.index(family) - 1) % len(COLOURS)  # dense, the first, is grey
-            if home not in slots.values():
-                slots[at] = home
+        if choice.name == "pattern" and family in AT_HOME and AT_HOME.index(family) not in slots.values():
+            slots[at] = AT_HOME.index(family)
     free = iter(slot for slot in range(2 * len(choice.values) + len(COLOURS)) if slot not in set(slots.values()))
     for at in order:
         if at not in slots:

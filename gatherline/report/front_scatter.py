@@ -40,6 +40,7 @@ from gatherline.sweep.front import Choice, Fate, SweepFront
 CELLS = 300  # of a panel's width and height: points in one cell are one
 TOUCH = 0.018  # of a panel: nearer members of the front hide one another
 MOST_COUNTS = 20  # heaps of them that get a number; more would hide the points
+BESIDE = ((8, 4), (8, -11), (8, 13))  # points from a heap to its number, in turn: heaps may be near
 GRID: dict[str, Any] = {"color": "#dddddd", "linewidth": 0.6}
 
 
@@ -154,10 +155,11 @@ def _draw_counts(
     axes: Axes, found: SweepFront, heaps: Sequence[Sequence[int]], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> None:
     """Write beside each heap how many members of the front it has."""
-    for heap in heaps:
+    for number, heap in enumerate(heaps):
         point = found.members[heap[0]]
         axes.annotate(
-            f"×{len(heap)}", (x[point], y[point]), xytext=(8, 4), textcoords="offset points", fontsize=8, color=INK,
+            f"×{len(heap)}", (x[point], y[point]), xytext=BESIDE[number % len(BESIDE)], textcoords="offset points",
+            fontsize=8, color=INK,
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6}, zorder=6,
         )  # fmt: skip
 
@@ -211,8 +213,8 @@ def _legend(found: SweepFront, choice: Choice, looks: Sequence[Look], *, heaps: 
     line: dict[str, Any] = {"linewidth": 1.0} if len(found.objectives) == 2 else {"linestyle": "none"}
     handles.append(Line2D([], [], label="on the front", **edge, **line))
     if heaps:
-        handles.append(Line2D([], [], linestyle="none", marker="$×n$", color=INK, markersize=11,
-                              label="n of the front on one another"))  # fmt: skip
+        handles.append(Line2D([], [], linestyle="none", marker="$\\mathrm{×n}$", color=INK, markeredgewidth=0,
+                              markersize=11, label="n of the front on one another"))  # fmt: skip
     if found.count(Fate.DOMINATED):
         handles.append(Line2D([], [], color=FAINT, marker="o", linestyle="none", markersize=3.5, label="dominated"))
     if found.count(Fate.INFEASIBLE):

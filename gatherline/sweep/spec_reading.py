@@ -94,7 +94,7 @@ def _check_place(table: dict[str, Any], known: tuple[str, ...], where: str) -> N
             continue
         if key in RUN_KEYS:
             place = "the table run"
-        elif key in MODEL_KEYS:
+        elif key in MODEL_KEYS and key != "model":  # at the top that is ``models``
             place = f'a table in models, as in models = [{{ model = "digits", {key} = ... }}]'
         elif key in TOP_KEYS:
             place = "the top of the spec"

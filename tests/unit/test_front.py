@@ -120,7 +120,7 @@ def test_the_table_has_what_differs_along_the_front_with_units_and_marks_the_kne
     print_front(of(folder), out)
     lines = out.getvalue().splitlines()
     head = next(line for line in lines if "latency (ms)" in line)
-    assert head.split() == ["point", "latency", "(ms)", "kept", "|w|", "(%)", "pattern", "sparsity", "(%)", "equal",
+    assert head.split() == ["point", "latency", "(ms)", "kept", "L1", "(%)", "pattern", "sparsity", "(%)", "equal",
                             "points"]  # fmt: skip
     assert next(line for line in lines if line.startswith("knee ")).split() == [
         "knee", "2", "3", "80", "gs:16,1", "50", "1"
