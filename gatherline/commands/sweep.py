@@ -43,9 +43,9 @@ def sweep(
 
     asked = read_spec(spec)
     asked.check_most(max_points)
-    from gatherline.progress import terminal_progress
     from gatherline.report.files import check_target
     from gatherline.report.sweep_table import print_sweep
+    from gatherline.sweep.progress_lines import sweep_progress
     from gatherline.sweep.sweep import SweepInterrupted, default_workers, found_in, rows_json
     from gatherline.sweep.sweep import sweep as run_sweep
 
@@ -56,7 +56,7 @@ def sweep(
         _say_beforehand(asked, count, json)
         return
     try:
-        done = run_sweep(asked, folder, workers=count, scheduler=scheduler, progress=terminal_progress())
+        done = run_sweep(asked, folder, workers=count, scheduler=scheduler, progress=sweep_progress())
     except SweepInterrupted as stopped:
         print(f"simulate: {stopped.told}", file=sys.stderr)
         raise
@@ -73,8 +73,9 @@ def _say_beforehand(spec: "SweepSpec", workers: int, json: bool) -> None:
     from gatherline.report.files import report_json
     from gatherline.sweep.dry_run import dry_run
     from gatherline.sweep.evaluate import evaluate_uncached
+    from gatherline.sweep.local import started_worker
 
-    told = dry_run(spec, evaluate_uncached, workers=workers)
+    told = dry_run(spec, evaluate_uncached, workers=workers, start=started_worker if workers > 1 else None)
     if json:
         parts = asdict(told)
         rows = parts.pop("parts")

@@ -19,7 +19,7 @@ from gatherline.sweep.front import Fate, SweepFront
 
 def write_front(folder: Path, found: SweepFront, report: str, rows: Rows) -> list[Path]:
     """Write the files into ``folder`` (made if missing) and return them. ``report``: the JSON. Raises OSError."""
-    from gatherline.report.sweep_plots import draw_front
+    from gatherline.report.front_scatter import draw_front
 
     check_target(folder)
     folder.mkdir(parents=True, exist_ok=True)

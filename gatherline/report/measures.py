@@ -121,5 +121,7 @@ def said(name: str, value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int | float):
         scale = scale_of(name, [float(value)])
+        if scale.unit in ("kB", "MB", "GB") and value % 1024 == 0:  # somebody set 2 MiB
+            scale = scale_of(f".{name}", [float(value)])
         return f"{scale.short(float(value))} {scale.unit}".rstrip()
     return str(value)

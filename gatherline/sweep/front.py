@@ -201,6 +201,18 @@ def read_points(
     )
 
 
+def without_followers(points: Points, followers: Mapping[str, str]) -> Points:
+    """Return ``points`` without the choices that are no choice: fields that follow another and equal it everywhere."""
+    choices = dict(points.choices)
+    for follower, leader in followers.items():
+        if follower in choices and leader in choices:
+            own, led = choices[follower], choices[leader]
+            pairs = np.unique(np.column_stack([own.codes, led.codes]), axis=0).tolist()
+            if all(own.values[mine] == led.values[theirs] for mine, theirs in pairs):
+                del choices[follower]
+    return replace(points, choices=choices)
+
+
 def sweep_front(
     sweep: str,
     points: Points,

@@ -21,7 +21,17 @@ from gatherline.report.front_files import front_manifest, write_front
 from gatherline.report.measures import measure_unit, said
 from gatherline.request_error import RequestError
 from gatherline.sweep.columns import POINT_COLUMNS
-from gatherline.sweep.front import CHOICES, DIRECTIONS, Choice, Points, SweepFront, columns_of, read_points, rows_of
+from gatherline.sweep.front import (
+    CHOICES,
+    DIRECTIONS,
+    Choice,
+    Points,
+    SweepFront,
+    columns_of,
+    read_points,
+    rows_of,
+    without_followers,
+)
 from gatherline.sweep.fronts import fronts_of
 from gatherline.sweep.objective import DEFAULT_OBJECTIVES, Constraint, Direction, Objective
 from gatherline.sweep.quantity import SPELLINGS, parse_quantity
@@ -95,6 +105,7 @@ def stored_fronts(request: FrontRequest) -> StoredFronts:
         blocks = store.blocks(record.number, columns_of(choices, objectives, constraints))
         where = _where(request, choices)
         points = _kept(read_points(blocks, choices, objectives, constraints), where)
+        points = without_followers(points, _followers(spec))
         found = fronts_of(record.name, points, objectives, constraints, where=where, together=request.together)
         if not found.fronts:
             raise RequestError("; ".join(found.without))
@@ -144,6 +155,23 @@ def _is(choice: Choice, value: object, text: str) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return math.isclose(_bound(_number_or_text(text), choice.name, f"--where {choice.name}"), value)
+
+
+def _followers(spec: Mapping[str, object]) -> dict[str, str]:
+    """Return which fields follow which in the devices of a spec, by path."""
+    devices = spec.get("devices", [])
+    found: dict[str, str] = {}
+    for entry in devices if isinstance(devices, list) else [devices]:
+        if isinstance(entry, dict):
+            found |= _paths(entry.get("follow", {}), "")
+    return found
+
+
+def _paths(table: Mapping[str, object], prefix: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in table.items():
+        found |= _paths(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": str(value)}
+    return found
 
 
 def _objectives(request: FrontRequest, spec: Mapping[str, Direction], known: Sequence[str]) -> tuple[Objective, ...]:

@@ -17,8 +17,10 @@ import pytest
 from costmodel.devices.catalog import ALL_DEVICES as COST_DEVICES
 from gatherline import cli
 from gatherline.commands import run
+from gatherline.device_fields import device_fields
 from gatherline.options import joined_shapes
 from gatherline.report.columns import ALL_COLUMNS, COLUMNS
+from gatherline.request import device_named
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
 
 SIMULATE = (sys.executable, "-c", "from gatherline.cli import main; main()")
@@ -416,6 +418,12 @@ def test_list_devices_is_a_line_for_each_and_the_sources_are_those_of_one_that_i
         shown = capsys.readouterr().out
         assert shown.count("sources of") == 1
         assert f"sources of {title}\n" in shown
+    for name in ("gs-tcm", "snapdragon-855"):
+        assert call("list", "devices", name) == 0
+        listed = {tuple(line.split()) for line in capsys.readouterr().out.splitlines()}
+        for field in device_fields(device_named(name)).values():
+            if field.value is not None and not isinstance(field.value, bool):
+                assert tuple(f"{field.path} {field.value} {field.unit}".split()) in listed
     assert call("list", "devices", str(own)) == 0
     assert "  overhead_s: mine.toml: the file names no source" in capsys.readouterr().out
 

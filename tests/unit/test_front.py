@@ -14,11 +14,13 @@ from PIL import Image
 
 from gatherline import cli
 from gatherline.report.columns import Row
+from gatherline.report.front_lines import parallel_coordinates
+from gatherline.report.front_looks import looks_of
 from gatherline.report.front_remarks import remarks
 from gatherline.report.front_report import print_front
+from gatherline.report.front_scatter import CELLS, draw_front, thinned
 from gatherline.report.front_table import headlines
 from gatherline.report.measures import said, scale_of
-from gatherline.report.sweep_plots import CELLS, draw_front, looks_of, parallel_coordinates, thinned
 from gatherline.request import device_named
 from gatherline.request_error import RequestError
 from gatherline.sweep.columns import point_row
