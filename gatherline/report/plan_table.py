@@ -95,15 +95,16 @@ def _is_certain(report: PlanReport, name: str) -> bool:
 
 
 def _apart(name: str, *values: float | None) -> tuple[str, ...]:
-    """Return values with as many digits as it takes to tell apart those that differ, by more than rounding."""
-    texts = tuple(_value(name, value) for value in values)
-    different = {None if value is None else f"{value:.{_MOST_DIGITS}g}" for value in values}
-    scale, unit = _SCALES[name]
+    """Return values as they are read, with more digits those that read alike and differ by more than rounding."""
+    (scale, unit), texts = _SCALES[name], [_value(name, value) for value in values]
+    told = ["" if value is None else f"{value:.{_MOST_DIGITS}g}" for value in values]
     for digits in range(4, _MOST_DIGITS + 1):
-        if len(set(texts)) == len(different):
-            break
-        texts = tuple("-" if value is None else f"{value / scale:.{digits}g} {unit}" for value in values)
-    return texts
+        read = [text.partition(" ")[0].replace(",", "") for text in texts]
+        pairs = [("" if text == "-" else float(text), own) for text, own in zip(read, told, strict=True)]
+        for place, (value, own) in enumerate(zip(values, pairs, strict=True)):
+            if value is not None and any(own[0] == other[0] and own[1] != other[1] for other in pairs):
+                texts[place] = f"{value / scale:.{digits}g} {unit}"
+    return tuple(texts)
 
 
 def _slower(report: PlanReport) -> str:

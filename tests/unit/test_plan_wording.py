@@ -92,6 +92,9 @@ def test_times_that_read_alike_and_differ_get_more_digits(both: PlanReport) -> N
     plan = replace(both.plan, expected=expected, budget={"latency_s": 1.00002e-5})
     apart = headline(replace(both, plan=plan, unpruned=total))
     assert "within 0.0100002 ms: 0.0100001 ms (unpruned 0.0100004 ms)" in apart
+    near = replace(plan, budget={"latency_s": 1e-5}, expected={**expected, "latency_s": 0.99996e-5})
+    told = headline(replace(both, plan=near, unpruned={**total, "latency_s": 2e-5}))
+    assert "within 0.01 ms: 0.0099996 ms (unpruned 0.0200 ms)" in told
     same = replace(both, plan=replace(plan, expected={**expected, "latency_s": 1e-5}), unpruned=total)
     equal = replace(same, plan=replace(same.plan, budget={"latency_s": 1e-5}), unpruned={**total, "latency_s": 1e-5})
     assert "within 0.0100 ms: 0.0100 ms (unpruned 0.0100 ms)" in headline(equal)
