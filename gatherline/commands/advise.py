@@ -186,6 +186,9 @@ def plan_within(
     except OutOfReach as error:
         print(f"simulate: {printable(str(error))}", file=sys.stderr)
         raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        print("simulate: no plan is kept: it is chosen when all layers are measured", file=sys.stderr)
+        raise
     try:
         written = None if out is None else report.write(out)  # before a reader that takes only the first lines leaves
     finally:
