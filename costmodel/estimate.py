@@ -139,11 +139,12 @@ def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | Non
     kernel, reason = choose(trace, layer, run.device, dtype, encoding)
     cost = _cost(trace, layer, problem, kernel, run)
     dense_s: float | None = None
+    left = trace.kept / layer.weight_elements  # of the layer as it runs, after whole channels went
     if beside_dense and kernel is not dense:
         taken_s = _cost(trace, layer, problem, dense, run).latency_s
         if taken_s < cost.latency_s:
             dense_s, reason = taken_s, DENSE_IS_FASTER
-        elif trace.density > NEARLY_ALL and cost.latency_s < trace.density * taken_s:
+        elif left > NEARLY_ALL and cost.latency_s < left * taken_s:
             reason = "; ".join(part for part in (reason, KERNEL_GAP) if part)
     effectual = trace.kept * layer.p
     if isinstance(cost.kernel, WinogradKernel):  # counts the products that this algorithm cannot do without
@@ -153,7 +154,7 @@ def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | Non
     if isinstance(cost.kernel, BlockKernel):
         pattern = _stored_block(trace.pattern, cost.kernel)
         shape = (pattern.height, pattern.width)
-        result = _with_range(result, beyond_block_calibration(cost.kernel, shape, trace.density, layer.macs))
+        result = _with_range(result, beyond_block_calibration(cost.kernel, shape, left, layer.macs))
     return result if dense_s is None else replace(result, dense_kernel_s=dense_s)
 
 

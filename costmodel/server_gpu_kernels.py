@@ -197,7 +197,7 @@ def _block_sparse() -> BlockKernel:
         index_bytes=4,
         smallest_block=16,
         position_tile=128,
-        calibrated_block=64,
+        calibrated_block=(64, 64),
         calibrated_density=(0.1, 0.2),
         calibrated_macs=(_VIT_B_MACS, _VIT_H_MACS),
     )

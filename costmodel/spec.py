@@ -210,13 +210,13 @@ class RowKernel(Kernel):
 class BlockKernel(Kernel):
     """Kept h x w blocks as small dense products on the matrix unit; both sides at least ``smallest_block``.
 
-    ``calibrated_block``, ``calibrated_density``, ``calibrated_macs``: the side of the square blocks, the densities and
-    the multiply-adds of the dense layers that its numbers were fitted to; a row beyond them says so.
+    ``calibrated_block``, ``calibrated_density``, ``calibrated_macs``: the blocks (rows, columns), the densities and the
+    multiply-adds of the dense layers that its numbers were fitted to; a row beyond them says so.
     """
 
     smallest_block: int
     position_tile: int
-    calibrated_block: int
+    calibrated_block: tuple[int, int]
     calibrated_density: tuple[float, float]
     calibrated_macs: tuple[int, int]
 
