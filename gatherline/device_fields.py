@@ -6,8 +6,10 @@ in ``levels.l2.bytes`` or ``units.0.clock_hz``. Left out: fields that are lists,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from difflib import SequenceMatcher, get_close_matches
 from fractions import Fraction
 from typing import Any
 
@@ -15,11 +17,12 @@ from costmodel.device_file import overridden_roofline
 from costmodel.device_rules import check_rules
 from costmodel.spec import RooflineDevice, numbers
 from gatherline.request import Target
-from patterns.names import nearest
 from simulator.device_file import overridden_device
 from simulator.spec import DeviceError
 
 FieldValue = int | float | str | bool | Fraction
+_SAME_PARENT = 0.75  # likeness from which another part of a device was not meant
+_MOST_NAMED = 4
 NOT_FIELDS = ("name", "summary", "sources")
 # the unit of a leaf by how its name ends, the longest ending first; "" where it counts things
 _UNITS = (
@@ -52,6 +55,27 @@ def device_fields(device: Target) -> dict[str, DeviceField]:
     return {path: DeviceField(path=path, value=value, unit=unit_of(path)) for path, value in found.items()}
 
 
+def nearest_path(path: str, known: Sequence[str]) -> str:
+    """Return "did you mean X?" for the fields that ``path`` most likely means, or the first of all fields.
+
+    The last part counts first, since that is what people remember: scratchpad.ports is gather.ports or scatter.ports.
+    Of fields that end alike the one whose whole path is near, else several; of members of a list the first.
+    """
+    leaves = list(dict.fromkeys(one.rpartition(".")[2] for one in known))
+    near = get_close_matches(path.rpartition(".")[2], leaves, n=1)
+    among = [one for one in known if one.rpartition(".")[2] in near]
+    if not among:
+        return f"there are {len(known)}, as {', '.join(known[:6])}"
+    parent = path.rpartition(".")[0]
+    likeness = {one: SequenceMatcher(None, one.rpartition(".")[0], parent).ratio() for one in among}
+    best = max(among, key=likeness.__getitem__)
+    if likeness[best] >= _SAME_PARENT:
+        return f"did you mean {best}?"
+    of_lists = {re.sub(r"\.\d+(?=\.)", ".0", f".{one}"): one for one in reversed(among)}  # units.0 for units.2, too
+    first = [one for one in among if one in of_lists.values()][:_MOST_NAMED]
+    return f"did you mean {' or '.join([', '.join(first[:-1]), first[-1]] if len(first) > 1 else first)}?"
+
+
 def with_fields(device: Target, changes: Mapping[str, FieldValue]) -> Target:
     """Return ``device`` with other values, by path. Raises DeviceError: an unknown path, a value that breaks a rule.
 
@@ -62,7 +86,7 @@ def with_fields(device: Target, changes: Mapping[str, FieldValue]) -> Target:
     table: dict[str, Any] = {}
     for path, value in changes.items():
         if path not in known:
-            raise DeviceError(f"device {device.name} has no field {path}; {nearest(path, list(known))}")
+            raise DeviceError(f"device {device.name} has no field {path}; {nearest_path(path, list(known))}")
         if path.startswith("dram.timing.") and "dram.timing" in changes:
             raise DeviceError(
                 f"device {device.name}: dram.timing and {path} both change, and the first brings the second"

@@ -131,14 +131,17 @@ def cycle_device(name: str) -> Device:
     return device
 
 
-def devices_of(request: RunRequest) -> list[Target]:
-    """Return the devices asked for, each once. Raises DeviceError for two that share a name, or a dtype one has not."""
+def devices_of(request: RunRequest, remedy: str = "give --dtype") -> list[Target]:
+    """Return the devices asked for, each once. Raises DeviceError for two that share a name, or a dtype one has not.
+
+    ``remedy``: where another dtype is said.
+    """
     found: dict[str, Target] = {}
     for name in request.devices or DEFAULT_DEVICES:
         device = with_dtype(device_named(name), request.dtype)
         if isinstance(device, RooflineDevice) and request.dtype not in device.dtypes:
             asked = f"{request.dtype!r}{' (the default)' if request.dtype == DEFAULT_DTYPE else ''}"
-            raise DeviceError(f"dtype is {asked}, and {device.name} has {', '.join(device.dtypes)}: give --dtype")
+            raise DeviceError(f"dtype is {asked}, and {device.name} has {', '.join(device.dtypes)}: {remedy}")
         if found.setdefault(device.name, device) != device:
             raise DeviceError(f"device {name}: its name is {device.name}, and another device of this run has it too")
     return list(found.values())

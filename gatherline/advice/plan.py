@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gatherline.advice.plan_options import check_options
 from gatherline.request_error import RequestError
 from patterns.base import Pattern, PatternError
 from patterns.catalog import parse_pattern
@@ -64,7 +65,8 @@ class LayerPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """``model`` and ``device``: name and hash (of a network, of a device's fields). ``run``: options of the run.
+    """``model`` and ``device``: name and hash (of a network, of a device's fields). ``run``: options of the run
+    and the shapes of its inputs (``plan_options``).
 
     ``budget``: what was to be met; ``expected``: what the whole network took with this plan.
     """
@@ -156,6 +158,7 @@ def read_plan(path: Path) -> Plan:
                 raise RequestError(f"{path}: {name}.{key} is {value!r}, and must be text or a number")
             if name != "run":
                 _check_figure(f"{path}: {name}.{key}", key, value)
+    check_options(str(path), parts["run"])
     for name in ("model", "device"):
         _check_keys(f"{path}: {name}", parts[name], ("name", "hash"))
     return Plan(

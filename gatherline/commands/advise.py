@@ -111,7 +111,7 @@ def advise(
     strict: Strict = False,
     debug: Debug = False,
 ) -> None:
-    """Tell what to do: below which density each pattern beats dense, or a plan for each layer within a budget.
+    """Tell below which density sparse wins, or plan for a budget.
 
     Four questions, one at a time, asked with masks of the model's own weights and the device's own dense kernels:
 
@@ -193,6 +193,9 @@ def plan_within(
     except OutOfReach as error:
         print(f"simulate: {printable(str(error))}", file=sys.stderr)
         raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        print("simulate: no plan is kept: it is chosen when all layers are measured", file=sys.stderr)
+        raise
     try:
         written = None if out is None else report.write(out)  # before a reader that takes only the first lines leaves
     finally:

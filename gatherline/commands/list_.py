@@ -13,7 +13,8 @@ def list_(
         Listing, typer.Argument(metavar="devices|patterns|encodings|models|technologies", help="What to list.")
     ],
     name: Annotated[
-        str | None, typer.Argument(metavar="DEVICE", help="Of devices: the sources of this one, a name or a .toml.")
+        str | None,
+        typer.Argument(metavar="DEVICE", help="Of devices: fields and sources of this one, a name or .toml."),
     ] = None,
     debug: Debug = False,
 ) -> None:

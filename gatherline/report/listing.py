@@ -1,6 +1,6 @@
 """What ``simulate list`` shows: the members of each explicit tuple, a line about each, and where it comes from.
 
-Devices have thousands of numbers: their table stands alone, and ``one_device`` shows the sources of one of them.
+Devices have thousands of numbers: their table stands alone, and ``one_device`` shows fields and sources of one of them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ SHOWN_RUNTIMES = 2  # a server GPU's kernels come from many libraries
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """A table, paragraphs under it (a title and its (field, source) pairs), and lines at the end."""
+    """A table, fields of a device, paragraphs (a title and its (field, source) pairs), and lines at the end."""
 
     header: Entry
     entries: tuple[Entry, ...]
+    fields: tuple[Entry, ...] = ()
     sources: tuple[tuple[str, Mapping[str, str]], ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -35,15 +36,24 @@ def catalog(what: str) -> Catalog:
 
 
 def one_device(name: str) -> Catalog:
-    """Return the line of one device, a preset or a TOML file, and the source of each number. Raises DeviceError."""
+    """Return the line of one device, a preset or a TOML file, its fields and their sources. Raises DeviceError."""
+    from gatherline.device_fields import device_fields
     from gatherline.request import device_named
 
     device = device_named(name)
     return Catalog(
         header=DEVICE_HEADER,
         entries=(_device_entry(device, _measured()),),
+        fields=tuple((field.path, _value(field.value), field.unit) for field in device_fields(device).values()),
         sources=((device.name, device.sources),),
     )
+
+
+def _value(value: object) -> str:
+    """Return a field's value as a device file spells it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "not set" if value is None else str(value)
 
 
 DEVICE_HEADER = ("device", "kind", "model", "runtime", "measured", "what")
@@ -57,7 +67,7 @@ def _devices() -> Catalog:
     every: tuple[Device | RooflineDevice, ...] = (*simulated.ALL_DEVICES, *estimated.ALL_DEVICES)
     notes = (
         "measured: rows in validation/; fitted: its numbers were chosen with them in view; held out: they were not.",
-        "The sources of a device's numbers: simulate list devices DEVICE (a name, or a .toml file).",
+        "The fields of a device and their sources: simulate list devices DEVICE (a name, or a .toml file).",
     )
     return Catalog(
         header=DEVICE_HEADER, entries=tuple(_device_entry(device, measured) for device in every), notes=notes

@@ -76,7 +76,7 @@ def print_streams(rows: Rows, stream: TextIO) -> None:
 
 
 def print_catalog(catalog: Catalog, stream: TextIO) -> None:
-    """Print a list of what there is, one entry a row, then the sources."""
+    """Print a list of what there is, one entry a row, then the fields of a device and the sources."""
     console = console_for(stream)
     table = _table()
     for name in catalog.header:
@@ -84,6 +84,14 @@ def print_catalog(catalog: Catalog, stream: TextIO) -> None:
     for entry in catalog.entries:
         table.add_row(*(Text(printable(cell)) for cell in entry))
     console.print(table)
+    if catalog.fields:
+        console.print()
+        fields = _table()
+        for name in ("field", "value", "unit"):
+            fields.add_column(name, overflow="fold", justify="right" if name == "value" else "left")
+        for entry in catalog.fields:
+            fields.add_row(*(Text(printable(cell)) for cell in entry))
+        console.print(fields)
     for title, sources in catalog.sources:
         console.print()
         console.print(Text(printable(f"sources of {title}"), style="bold"))

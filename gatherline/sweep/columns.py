@@ -51,6 +51,7 @@ TOTAL_NAMES = (
     "uram", "lut", "clock_hz", "utilization", "bound", "synthetic", "reason",
 )  # fmt: skip
 OWN_COLUMNS: tuple[Column, ...] = (
+    _asked("encodings", "text", 'how the weights of the layers are stored, each format once, as "dense, bsr"'),
     _asked("storage_bytes", "int", "weight_bytes and index_bytes"),
     _asked("area_mm2", "float", "area of an accelerator; empty for other devices, or where area_note says why"),
     _asked("area_note", "text", "why an accelerator has no area"),

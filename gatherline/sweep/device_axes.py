@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import product
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from costmodel.spec import RooflineDevice
-from gatherline.device_fields import NOT_FIELDS, DeviceField, FieldValue, with_fields
+from gatherline.device_fields import NOT_FIELDS, DeviceField, FieldValue, nearest_path, with_fields
 from gatherline.request import Target
 from gatherline.request_error import RequestError
 from gatherline.sweep.axis import Axis, Choices, Interval, Kind
-from patterns.names import nearest
 from simulator.memory.timings import ALL_TIMINGS
 from simulator.spec import DeviceError
 
@@ -149,21 +149,14 @@ def unchanged_value(device: Target, field: DeviceField) -> FieldValue | None:
 
 
 def field_named(known: Mapping[str, DeviceField], path: str, device: str, where: str) -> DeviceField:
-    """Return the field of a path. Raises RequestError with the nearest one."""
+    """Return the field of a path. ``device``: a preset or a file. Raises RequestError with the nearest one."""
     if path not in known:
-        raise RequestError(f"unknown field {where}.{path} of device {device}; {_nearest_field(path, known)}")
+        name = Path(device).name
+        raise RequestError(
+            f"unknown field {where}.{path} of device {name}; {nearest_path(path, list(known))} simulate list devices "
+            f"{name} lists them"
+        )
     return known[path]
-
-
-def _nearest_field(path: str, known: Mapping[str, DeviceField]) -> str:
-    hint = nearest(path, list(known))
-    if hint.startswith("did you mean"):
-        return hint
-    leaf = path.rpartition(".")[2]
-    same = [one for one in known if one.rpartition(".")[2] == leaf]
-    if same:
-        return f"did you mean {same[0]}?"
-    return f"there are {len(known)}, as {', '.join(list(known)[:6])}"
 
 
 def overlap(first: DeviceAxes, second: DeviceAxes) -> Fields | None:

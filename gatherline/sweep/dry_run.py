@@ -1,13 +1,16 @@
 """What a sweep will take, before it runs: how many points and sets of masks, and about how long.
 
 Points are counted exactly, but for a search, which may ask for fewer. The time is extrapolated from a few real points
-of each model and pattern on each device, as many as a budget of seconds allows: machines of one device differ, sparser
-masks are faster, and what a cache holds already costs nothing, so it is an estimate and says so.
+of each model and pattern on each device, as many as a budget of seconds allows, with the code loaded and compiled:
+machines of one device differ, sparser masks are faster, and what a cache holds already costs nothing, so it is an
+estimate and says so. One worker process is started to see what that takes.
 """
 
 from __future__ import annotations
 
+import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +18,13 @@ from pathlib import Path
 from gatherline.sweep.axis import Choices
 from gatherline.sweep.counts import Part, levels_of, mask_label, model_label, parts_of
 from gatherline.sweep.device_axes import DeviceAxes, Fields
+from gatherline.sweep.effective import equal_points
 from gatherline.sweep.point import LevelChoice, Machine, ModelChoice, Task
 from gatherline.sweep.points import MaskRule, level_choice
 from gatherline.sweep.spec import SweepSpec
 
 Evaluate = Callable[[Task], Sequence[Mapping[str, object]]]
+Start = Callable[[Task], object]  # starts a worker, which evaluates a task, and waits for it
 BUDGET_S = 20.0  # of measuring, without loading code: after it, no further pattern is tried
 _SHARES = (0.0, 0.25, 0.5, 0.75, 0.999)  # where on its axes the machines of a sample lie
 _WARM_MODEL, _WARM_SPARSITY = "digits", 0.91  # a sparsity that a spec hardly has: it must not make its masks
@@ -41,7 +46,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """``points``: the most there can be. ``seconds``: about how long, on ``workers``; of it ``make_s`` for masks."""
+    """``points``: the most there can be; ``equal_points``: those that differ from another in nothing that counts.
+
+    ``seconds``: about how long, on ``workers``; of it ``make_s`` for masks and ``start_s`` until workers are ready.
+    """
 
     method: str
     points: int
@@ -51,6 +59,8 @@ class DryRun:
     workers: int
     seconds: float
     make_s: float
+    start_s: float
+    equal_points: int
     measured: int
     measuring_s: float
     notes: tuple[str, ...] = ()
@@ -61,16 +71,25 @@ class DryRun:
         if len(shown) > _MOST_NAMED:
             shown = [*shown[:_MOST_NAMED], f"{'':>12}  and {len(shown) - _MOST_NAMED} more combinations"]
         most = "at most " if self.method in ("nsga2", "tpe") else ""
+        points, levels = _counted(self.points, "point"), _counted(self.levels, "set")
         return [
-            f"{most}{self.points:,} points, method {self.method}; {most}{self.levels:,} sets of masks",
+            f"{most}{points}, method {self.method}; {most}{levels} of masks",
             *shown,
+            *self._equal(),
             (
-                f"about {duration(self.seconds)} on {self.workers} worker{'s' * (self.workers > 1)}, of it "
+                f"{_about(self.seconds)} on {self.workers} worker{'s' * (self.workers > 1)}, of it "
                 f"{duration(self.make_s)} for masks and traces"
-            ),
-            f"an estimate, from {self.measured} points that took {duration(self.measuring_s)} here",
+            )
+            + (f" and {duration(self.start_s)} to start the workers" if self.start_s else ""),
+            f"an estimate, from {_counted(self.measured, 'point')} that took {duration(self.measuring_s)} here",
             *self.notes,
         ]
+
+    def _equal(self) -> list[str]:
+        if not self.equal_points:
+            return []
+        alike = "1 point differs" if self.equal_points == 1 else f"{self.equal_points:,} points differ"
+        return [f"{alike} from another only in an option of run that the device does not have: computed once together"]
 
 
 def dry_run(
@@ -81,27 +100,36 @@ def dry_run(
     most: int = 256,
     budget_s: float = BUDGET_S,
     clock: Callable[[], float] = time.perf_counter,
+    start: Start | None = None,
 ) -> DryRun:
     """Return what ``spec`` will take. ``evaluate``: computes a task in this process; ``most``: points of a task.
 
-    It should make masks that no cache holds, or the time to make them is left out.
+    It should make masks that no cache holds, or the time to make them is left out. ``start``: None where workers take
+    no time to start.
     """
     parts = parts_of(spec, most)
+    equal = equal_points(spec, most)
     started = clock()
     sample = _Sample(spec=spec, evaluate=evaluate, clock=clock)
     timings = sample.timings(budget_s)
+    start_s = 0.0 if start is None else sample.start_s(start) * max(1.0, workers / (os.cpu_count() or 1))
     make_s = run_s = 0.0
+    asked = Counter[str]()
+    for part in parts:
+        asked[part.device] += part.points
     made: set[tuple[str, str]] = set()
     for part in parts:
         timing = _nearest(timings, part)
-        run_s += part.tasks * timing.task_s + part.points * timing.point_s
+        different = 1.0 - equal.get(part.device, 0) / max(1, asked[part.device])
+        run_s += different * (part.tasks * timing.task_s + part.points * timing.point_s)
         if (part.model, part.pattern) not in made:
             made.add((part.model, part.pattern))
             make_s += part.levels * timing.make_s
     return DryRun(
         method=spec.method.name, points=spec.count, levels=levels_of(parts), parts=tuple(parts), timings=tuple(timings),
-        workers=workers, seconds=(make_s + run_s) / workers, make_s=make_s / workers, measured=sample.points,
-        measuring_s=clock() - started, notes=_notes(spec, timings),
+        workers=workers, seconds=(make_s + run_s) / workers + start_s, make_s=make_s / workers, start_s=start_s,
+        equal_points=sum(equal.values()), measured=sample.points, measuring_s=clock() - started,
+        notes=_notes(spec, timings),
     )  # fmt: skip
 
 
@@ -133,17 +161,24 @@ class _Sample:
         return found
 
     def _warm_up(self, mask: MaskRule) -> None:
-        """Load the code that this pattern and these devices need, on the smallest model: workers do so once, too."""
-        sparsity = _WARM_SPARSITY if mask.sparsity is None and mask.pattern != "dense" else mask.sparsity
-        level = LevelChoice(model=ModelChoice(model=_WARM_MODEL), pattern=mask.pattern, sparsity=sparsity)
+        """Load or compile the code that this pattern and these machines need, on the smallest model."""
         for device in self.spec.grid.devices:
-            self._seconds(level, device.base, _spread(device)[:1])
+            self._seconds(_warm_level(mask), device.base, _spread(device))
+
+    def start_s(self, start: Start) -> float:
+        """Return how long a worker takes to start, load its code, and compute one small point."""
+        mask, device = _sparse_first(self.spec.grid.masks)[0], self.spec.grid.devices[0]
+        began = self.clock()
+        start(self._task(_warm_level(mask), device.base, _spread(device)[:1]))
+        return self.clock() - began
 
     def _timing(self, level: LevelChoice, mask: MaskRule, device: DeviceAxes) -> Timing:
         machines = _spread(device)
         cold_s = self._seconds(level, device.base, machines[:1])
         warm_s = self._seconds(level, device.base, machines[:1])
-        all_s = self._seconds(level, device.base, machines) if len(machines) > 1 else warm_s
+        all_s = warm_s
+        if len(machines) > 1:  # the second time, since some machine may be the first to need some code
+            all_s = min(self._seconds(level, device.base, machines) for _ in range(2))
         point_s = max(0.0, all_s - warm_s) / (len(machines) - 1) if len(machines) > 1 else warm_s
         self.points += len(machines)
         self.measured_s += cold_s + warm_s + all_s
@@ -153,16 +188,24 @@ class _Sample:
         )  # fmt: skip
 
     def _seconds(self, level: LevelChoice, base: str, machines: Sequence[Fields]) -> float:
-        task = Task(
+        task = self._task(level, base, machines)
+        started = self.clock()
+        self.evaluate(task)
+        return self.clock() - started
+
+    def _task(self, level: LevelChoice, base: str, machines: Sequence[Fields]) -> Task:
+        return Task(
             level=level,
             options=self.spec.grid.options[0],
             machines=tuple(Machine(base=base, fields=fields) for fields in machines),
             numbers=tuple(range(len(machines))),
             keys=tuple(f"sample-{number}" for number in range(len(machines))),  # never stored
         )
-        started = self.clock()
-        self.evaluate(task)
-        return self.clock() - started
+
+
+def _warm_level(mask: MaskRule) -> LevelChoice:
+    sparsity = _WARM_SPARSITY if mask.sparsity is None and mask.pattern != "dense" else mask.sparsity
+    return LevelChoice(model=ModelChoice(model=_WARM_MODEL), pattern=mask.pattern, sparsity=sparsity)
 
 
 def _sparse_first(masks: Sequence[MaskRule]) -> list[MaskRule]:
@@ -207,6 +250,16 @@ def _level_row(level: LevelChoice) -> dict[str, object]:
         "model": Path(level.model.model).name, "pattern": level.pattern, "sparsity_target": level.sparsity,
         "ratios": level.ratios, "match": level.match, "level": level.model.level,
     }  # fmt: skip
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}{'s' * (count != 1)}"
+
+
+def _about(seconds: float) -> str:
+    """Return an estimate as a person says it: about 3 s, but under 0.1 s."""
+    told = duration(seconds)
+    return told if told.startswith("under") else f"about {told}"
 
 
 def duration(seconds: float) -> str:

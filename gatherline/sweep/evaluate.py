@@ -201,6 +201,7 @@ def _finished(task: Task, place: int, run: _Run, level: TracedLevel, request: Ru
             "threads": total["threads"],
             "clock_hz": run.device.clock_hz if isinstance(run.device, Device) else total["clock_hz"],
             "storage_bytes": stored_bytes(total),
+            "encodings": total["encoding"],
             **_area(run.device, request),
             "kept_l1": level.kept_l1,
             "kept_l2": level.kept_l2,

@@ -56,6 +56,12 @@ class ThisProcess:
             yield task, self._evaluate(task)
 
 
+def started_worker(task: Task) -> list[Row]:
+    """Return the rows of a task from a worker that is started for it and ends with it: what a first task takes."""
+    ((_, rows),) = LocalProcesses(1).run([task])
+    return rows
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Worker:
     """A process, our end of its pipe, and the task that it has."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from gatherline.report.columns import Row
 from gatherline.request import device_named
+from gatherline.sweep.effective import effective_options
 from gatherline.sweep.keys import Keys
 from gatherline.sweep.point import LevelChoice, Machine, Point, RunOptions, Task
 from gatherline.sweep.points import Block
@@ -72,12 +73,15 @@ class Plan:
     refused: int = 0
     _unwritten: list[tuple[int, str]] = field(default_factory=list)  # points found, not yet written as members
     _waiting: dict[str, list[int]] = field(default_factory=dict)  # numbers of the points under way, by key
-    _keys: tuple[LevelChoice, RunOptions, str, Keys] | None = None
+    _keys: tuple[LevelChoice, RunOptions, str, RunOptions, Keys] | None = None
 
     def tasks(self, blocks: Iterable[Block]) -> Iterator[Task]:
-        """Yield the tasks for what the store lacks; say of what it has that it is in this sweep."""
-        for level, options, base, machines in blocks:
-            keys = self._keys_of(level, options, base)
+        """Yield the tasks for what the store lacks; say of what it has that it is in this sweep.
+
+        Points that differ only in an option that their device does not have are equal, and have one row.
+        """
+        for level, asked, base, machines in blocks:
+            options, keys = self._keys_of(level, asked, base)
             keyed = [(keys.key(fields), number, fields) for number, fields in machines]
             known = self.store.known([key for key, _, _ in keyed])
             self._find([(number, key) for key, number, _ in keyed if key in known])
@@ -142,11 +146,13 @@ class Plan:
             self.pace.begin(task)
             yield task
 
-    def _keys_of(self, level: LevelChoice, options: RunOptions, base: str) -> Keys:
-        if self._keys is None or self._keys[:3] != (level, options, base):
-            self.store.know_base(device_named(base))
-            self._keys = level, options, base, Keys(level, options, base)
-        return self._keys[3]
+    def _keys_of(self, level: LevelChoice, asked: RunOptions, base: str) -> tuple[RunOptions, Keys]:
+        if self._keys is None or self._keys[:3] != (level, asked, base):
+            device = device_named(base)
+            self.store.know_base(device)
+            options = effective_options(asked, device)
+            self._keys = level, asked, base, options, Keys(level, options, base)
+        return self._keys[3:]
 
 
 def blocks_of(points: Sequence[Point]) -> list[Block]:

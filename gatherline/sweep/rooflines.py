@@ -78,6 +78,8 @@ class Totals:
     highs: list[Floats] = field(default_factory=list)
     validated: list[list[str]] = field(default_factory=list)
     validated_codes: list[npt.NDArray[np.int32]] = field(default_factory=list)
+    encodings: list[Sequence[str]] = field(default_factory=list)
+    encoding_codes: list[npt.NDArray[np.int32]] = field(default_factory=list)
     extrapolated: list[npt.NDArray[np.bool_]] = field(default_factory=list)
     latency: Floats = field(init=False)
     busy: Floats = field(init=False)
@@ -114,6 +116,8 @@ class Totals:
         self.highs.append(found.latency_high_s)
         self.validated.append(list(found.validated.names))
         self.validated_codes.append(np.broadcast_to(found.validated.codes, (self.points,)))
+        self.encodings.append(found.encoding.names)
+        self.encoding_codes.append(np.broadcast_to(found.encoding.codes, (self.points,)))
         self.extrapolated.append(np.broadcast_to(found.extrapolated, (self.points,)))
 
 
@@ -148,7 +152,7 @@ def changed_columns(totals: Totals, level: TracedLevel, request: RunRequest, row
         shares = totals.busy / totals.latency
     bounds = _bounds(totals)
     bands = _bands(totals)
-    notes = _extrapolated(totals)
+    notes, encodings = _extrapolated(totals), _encodings(totals)
     unsupported = [f"not counted, unsupported: {', '.join(level.unsupported)}"] if level.unsupported else []
     columns = {
         "macs_dense": totals.counts["macs_dense"],
@@ -176,6 +180,7 @@ def changed_columns(totals: Totals, level: TracedLevel, request: RunRequest, row
             "latency_high_s": high,
             "validated": validated,
             "extrapolated": extrapolated,
+            "encodings": encodings[point],
             "reason": "; ".join(reasons) or None,
         }
 
@@ -243,6 +248,16 @@ def _validated(
         texts = list(dict.fromkeys(spelled[code] for code in signature if code >= 0))
         kinds = ", ".join(dict.fromkeys(totals.kinds[layer] for layer, code in enumerate(signature) if code == -2))
         told.append((texts, kinds))
+    return [told[at] for at in which.reshape(-1).tolist()]
+
+
+def _encodings(totals: Totals) -> list[str | None]:
+    """Return the encodings of each point's layers, each once, as a total row names them."""
+    distinct, which = np.unique(np.stack(totals.encoding_codes).T, axis=0, return_inverse=True)
+    told = []
+    for signature in distinct.tolist():
+        names = [own[code] for own, code in zip(totals.encodings, signature, strict=True)]
+        told.append(", ".join(dict.fromkeys(name for name in names if name)) or None)
     return [told[at] for at in which.reshape(-1).tolist()]
 
 

@@ -36,7 +36,7 @@ def read_devices(data: dict[str, Any], dtypes: tuple[str, ...], folder: Path) ->
             raise RequestError(f"{where}.device is missing, and must be a preset or a device file")
         found += [_axes(_located(name, folder), table, where) for name in texts(table["device"], f"{where}.device")]
     for dtype in dtypes:
-        devices_of(RunRequest(devices=tuple(device.base for device in found), dtype=dtype))
+        devices_of(RunRequest(devices=tuple(device.base for device in found), dtype=dtype), "set run.dtype")
     _check_apart(found)
     return tuple(found)
 
@@ -50,7 +50,7 @@ def _axes(base: str, table: dict[str, Any], where: str) -> DeviceAxes:
     known = device_fields(device)
     axes: dict[str, Axis] = {}
     for path, value in _flat(table_of(table, "fields"), "", f"{where}.fields"):
-        field = field_named(known, path, device.name, f"{where}.fields")
+        field = field_named(known, path, base, f"{where}.fields")
         if path in axes:
             raise RequestError(f"{where}.fields.{path} is there twice")
         axes[path] = read_axis(value, field_kind(device, field), f"{where}.fields.{path}")
@@ -58,7 +58,7 @@ def _axes(base: str, table: dict[str, Any], where: str) -> DeviceAxes:
         part = next((path for path in axes if path.startswith("dram.timing.")), None)
         if part is not None:
             raise RequestError(f"{where}.fields has dram.timing and {part}, and the first brings the second")
-    follow = _follow(table, device, known, axes, where)
+    follow = _follow(table, base, device, known, axes, where)
     varying = [*axes, *(follower for follower, _ in follow)]
     return DeviceAxes(
         base=base, name=device.name, axes=tuple(axes.items()), follow=follow,
@@ -67,12 +67,12 @@ def _axes(base: str, table: dict[str, Any], where: str) -> DeviceAxes:
 
 
 def _follow(
-    table: dict[str, Any], device: Target, known: dict[str, DeviceField], axes: dict[str, Axis], where: str
+    table: dict[str, Any], base: str, device: Target, known: dict[str, DeviceField], axes: dict[str, Axis], where: str
 ) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     for path, leader in _flat(table_of(table, "follow"), "", f"{where}.follow"):
         name = f"{where}.follow.{path}"
-        field = field_named(known, path, device.name, f"{where}.follow")
+        field = field_named(known, path, base, f"{where}.follow")
         if not isinstance(leader, str) or leader not in axes:
             raise RequestError(f"{name} is {shown(leader)}, and must be one of fields: {', '.join(axes) or 'none'}")
         if path in axes or path in found:

@@ -30,7 +30,7 @@ from gatherline.sweep.quantity import parse_quantity, shown
 from gatherline.sweep.spec import SCHEMA, SEARCHES, Method, MethodName, SweepSpec
 from gatherline.sweep.spec_devices import read_devices
 from gatherline.sweep.spec_keys import check_keys, one_of, table_of, texts, wholes
-from gatherline.sweep.spec_masks import NO_SPARSITIES, check_zeros, read_masks, read_models, read_sparsities
+from gatherline.sweep.spec_masks import MODEL_KEYS, NO_SPARSITIES, check_zeros, read_masks, read_models, read_sparsities
 from patterns.base import PatternError
 from patterns.encodings.base import EncodingError
 from patterns.names import nearest
@@ -62,9 +62,11 @@ def spec_of(data: dict[str, Any], text: str, file: Path) -> SweepSpec:
 
 
 def _spec(data: dict[str, Any], text: str, file: Path) -> SweepSpec:
+    _check_place(data, TOP_KEYS, "")
     check_keys(data, TOP_KEYS, "")
     _check_schema(data.get("schema", SCHEMA))
     run = table_of(data, "run")
+    _check_place(run, RUN_KEYS, "run.")
     check_keys(run, RUN_KEYS, "run")
     options = _options(run)
     sparsities = read_sparsities(data)
@@ -85,6 +87,22 @@ def _spec(data: dict[str, Any], text: str, file: Path) -> SweepSpec:
         objectives=_objectives(table_of(data, "objectives"), "objectives" in data, accuracy),
         constraints=_constraints(table_of(data, "constraints"), accuracy), accuracy=accuracy, method=method,
     )  # fmt: skip
+
+
+def _check_place(table: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    """Raise RequestError for a key that another table knows, and say which. ``where``: "" at the top, or "run."."""
+    for key in table:
+        if key in known:
+            continue
+        if key in RUN_KEYS:
+            place = "the table run"
+        elif key in MODEL_KEYS and key != "model":  # at the top that is ``models``
+            place = f'a table in models, as in models = [{{ model = "digits", {key} = ... }}]'
+        elif key in TOP_KEYS:
+            place = "the top of the spec"
+        else:
+            continue
+        raise RequestError(f"unknown key {where}{key}; {key} belongs to {place}")
 
 
 def _check_schema(schema: object) -> None:

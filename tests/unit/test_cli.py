@@ -17,8 +17,10 @@ import pytest
 from costmodel.devices.catalog import ALL_DEVICES as COST_DEVICES
 from gatherline import cli
 from gatherline.commands import run
+from gatherline.device_fields import device_fields
 from gatherline.options import joined_shapes
 from gatherline.report.columns import ALL_COLUMNS, COLUMNS
+from gatherline.request import device_named
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
 
 SIMULATE = (sys.executable, "-c", "from gatherline.cli import main; main()")
@@ -78,6 +80,19 @@ def test_the_help_lists_each_command_once_in_the_order_of_use(capsys: pytest.Cap
     assert listed == [name for name, _ in cli.COMMANDS]
     assert listed[0] == "run"
     assert len(set(listed)) == len(listed)
+
+
+def test_the_help_tells_each_command_in_whole_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--help") == 0
+    lines = capsys.readouterr().out.split("Commands:\n")[1].splitlines()
+    assert len(lines) == len(cli.COMMANDS)
+    assert [line for line in lines if not line.endswith(".") or line.endswith("...")] == []
+
+
+def test_the_help_of_sweep_names_every_kind_of_scheduler(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("sweep", "--help") == 0
+    told = " ".join(capsys.readouterr().out.split("--scheduler")[1].split("--max-points")[0].split())
+    assert all(word in told for word in ("tcp://HOST:8786", "FILE.json", "local or local:N"))
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["advise", "--help"]])
@@ -403,6 +418,12 @@ def test_list_devices_is_a_line_for_each_and_the_sources_are_those_of_one_that_i
         shown = capsys.readouterr().out
         assert shown.count("sources of") == 1
         assert f"sources of {title}\n" in shown
+    for name in ("gs-tcm", "snapdragon-855"):
+        assert call("list", "devices", name) == 0
+        listed = {tuple(line.split()) for line in capsys.readouterr().out.splitlines()}
+        for field in device_fields(device_named(name)).values():
+            if field.value is not None and not isinstance(field.value, bool):
+                assert tuple(f"{field.path} {field.value} {field.unit}".split()) in listed
     assert call("list", "devices", str(own)) == 0
     assert "  overhead_s: mine.toml: the file names no source" in capsys.readouterr().out
 

@@ -9,7 +9,7 @@ import pytest
 
 from costmodel.device_file import load_target
 from costmodel.devices.catalog import ALL_DEVICES as ROOFLINES
-from gatherline.device_fields import FieldValue, device_fields, with_fields
+from gatherline.device_fields import FieldValue, device_fields, nearest_path, with_fields
 from gatherline.request import Target, device_named
 from simulator.devices.catalog import ALL_DEVICES as ACCELERATORS
 from simulator.spec import Device, DeviceError
@@ -88,6 +88,7 @@ def test_no_field_is_a_name_or_a_source() -> None:
     ("changes", "text"),
     [
         ({"scratchpad.bank": 8}, "has no field scratchpad.bank; did you mean scratchpad.banks"),
+        ({"scratchpad.ports": 8}, "has no field scratchpad.ports; did you mean gather.ports or scatter.ports"),
         ({"scratchpad.banks": 0}, "device gs-tcm: scratchpad.banks is 0, and must be at least 1"),
         ({"scratchpad.banks": 24, "scratchpad.hash": "xor"}, "must be a power of two"),
         ({"scratchpad.banks": "8"}, "must be of type int"),
@@ -111,3 +112,9 @@ def test_a_refusal_names_the_path_of_the_field_and_no_class(path: str, value: in
     with pytest.raises(DeviceError) as caught:
         with_fields(device_named("gs-tcm"), {path: value})
     assert str(caught.value).startswith(said)
+
+
+def test_of_fields_that_are_as_near_the_first_is_named() -> None:
+    known = list(device_fields(device_named("snapdragon-855")))
+    assert nearest_path("clock_hz", known) == "did you mean units.0.clock_hz?"
+    assert nearest_path("xyzzy", known).startswith(f"there are {len(known)}, as {known[0]}, ")

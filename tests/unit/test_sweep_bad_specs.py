@@ -32,6 +32,9 @@ def refused(text: str) -> str:
     ("text", "message"),
     [
         ("model = 1", "unknown key model; did you mean models?"),
+        ("[run]\nbatch = 1", "unknown key run.batch; batch belongs to a table in models, as in models = [{ model"),
+        ("[run]\nsparsities = 0.5", "unknown key run.sparsities; sparsities belongs to the top of the spec"),
+        ("dtype = 'fp32'", "unknown key dtype; dtype belongs to the table run"),
         ("[run]\nthread = 1", "unknown key run.thread; did you mean threads?"),
         ("[method]\nnames = 1", "unknown key method.names; did you mean name?"),
         ("[objectives]\nlatency = 'min'", "unknown key objectives.latency; did you mean latency_s?"),
@@ -105,7 +108,10 @@ def test_the_top_of_a_spec(text: str, message: str) -> None:
             "device 'gs-tmc' is not known; did you mean gs-tcm?",
         ),
         ("models = 'digits'\nsparsities = 0.9\ndevices = 'no.toml'", "no such device file"),
-        ("models = 'digits'\nsparsities = 0.9\ndevices = 'm40'", "dtype is 'fp16' (the default), and m40 has fp32"),
+        (
+            "models = 'digits'\nsparsities = 0.9\ndevices = 'm40'",
+            "dtype is 'fp16' (the default), and m40 has fp32: set run.dtype",
+        ),
         ("models = 'digits'\nsparsities = 0.9\ndevices = [{}]", "devices[0].device is missing"),
         ("models = 'digits'\nsparsities = 0.9\nrun.encoding = 'csv'\ndevices = 'a100'", "encoding 'csv' is not known"),
         (
@@ -127,6 +133,7 @@ def test_models_masks_and_devices(text: str, message: str) -> None:
     [
         ("scratchpad.bank = 8", "fields.scratchpad.bank of device gs-tcm; did you mean scratchpad.banks?"),
         ("window = 8", "did you mean gather.window?"),
+        ("scratchpad.ports = 8", "did you mean gather.ports or scatter.ports? simulate list devices gs-tcm lists them"),
         ("clock_hz = 1000000000", 'devices[0].fields.clock_hz is 1000000000, and needs a unit, as in "1 GHz"'),
         ("clock_hz = '1 GB'", "'GB' is no unit of it; known are Hz, kHz, MHz, GHz, THz"),
         ("clock_hz = '1 Ghz'", "'Ghz' is no unit of it; did you mean GHz?"),

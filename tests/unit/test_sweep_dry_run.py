@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gatherline.sweep.counts import parts_of
-from gatherline.sweep.dry_run import dry_run, duration
+from gatherline.sweep.dry_run import DryRun, dry_run, duration
 from gatherline.sweep.point import LevelChoice, Task
 from gatherline.sweep.spec import SweepSpec, parse_spec
 
@@ -102,6 +103,39 @@ def test_a_dry_run_of_ten_million_points_lists_none_of_them() -> None:
     assert "about " in found.lines()[2]
 
 
+def test_workers_take_their_start_and_equal_points_no_time() -> None:
+    start_s, options = 3.0, 2 * 2  # threads x orders, of which a GPU has none
+    work = Work()
+
+    def start(task: Task) -> None:
+        assert len(task.machines) == 1
+        work.now_s += start_s
+
+    text = (
+        'models = ["mobilenet_v1"]\npatterns = ["dense"]\ndevices = ["a100"]\n'
+        '[run]\nthreads = [1, 2]\norder = ["packed", "csr"]'
+    )
+    found = dry_run(parse_spec(text, Path("spec.toml")), work.evaluate, workers=1, clock=work.clock, start=start)
+    assert found.equal_points == options - 1
+    assert found.seconds == pytest.approx(start_s + MAKE_S + BEGIN_S + POINT_S)
+    assert f"{options - 1} points differ from another only in an option of run" in "\n".join(found.lines())
+    assert f"and {start_s} s to start the workers" in "\n".join(found.lines())
+
+
+def test_code_that_is_compiled_for_some_machine_is_not_taken_for_the_time_of_a_point() -> None:
+    work, compiled = Work(), set[str]()
+
+    def evaluate(task: Task) -> Sequence[dict[str, object]]:
+        for machine in task.machines:
+            if str(machine) not in compiled and task.level.model.model != "digits":
+                compiled.add(str(machine))
+                work.now_s += 7.0
+        return work.evaluate(task)
+
+    found = dry_run(spec(), evaluate, workers=1, most=100, clock=work.clock)
+    assert all(timing.point_s == pytest.approx(POINT_S) for timing in found.timings if timing.device == "gs-tcm")
+
+
 def test_accuracies_that_are_known_are_counted(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('pattern,sparsity,top1\ndense,,76\n"gs:16,1",0.9,70\n', encoding="utf-8")
     made = spec('[accuracy]\nfile = "a.csv"\ncolumn = "top1"', tmp_path)
@@ -117,3 +151,16 @@ def test_accuracies_that_are_known_are_counted(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_duration_has_two_figures(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_one_of_a_kind_and_a_short_time_read_well() -> None:
+    told = DryRun(
+        method="grid", points=1, levels=1, parts=(), timings=(), workers=1, seconds=0.01, make_s=0.0, start_s=0.0, equal_points=0, measured=1,
+        measuring_s=2.0,
+    )  # fmt: skip
+    assert told.lines() == [
+        "1 point, method grid; 1 set of masks",
+        "under 0.1 s on 1 worker, of it under 0.1 s for masks and traces",
+        "an estimate, from 1 point that took 2.0 s here",
+    ]
+    assert replace(told, seconds=3.0).lines()[1].startswith("about 3.0 s on 1 worker")

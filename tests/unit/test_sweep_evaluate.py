@@ -38,6 +38,7 @@ def test_a_row_holds_what_the_total_row_of_a_run_holds(pattern: str, sparsity: f
         if row["model_kind"] == "cycle":
             expected["clock_hz"] = 10**9  # a run says the clock of FPGAs alone
         assert {name: row[name] for name in expected} == expected
+        assert row["encodings"] == total["encoding"]
         assert row["storage_bytes"] == total["weight_bytes"] + total["index_bytes"]
         assert tuple(row) == NAMES
 
