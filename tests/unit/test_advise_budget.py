@@ -241,8 +241,10 @@ def test_budgets_that_cannot_be_met_together_say_what_each_takes_within_the_othe
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--latency-ms", "0"], "budget: latency_s is 0, and must be above 0"),
-        (["--latency-ms", "nan"], "budget: latency_s is nan, and must be above 0"),
+        (["--latency-ms", "0"], "--latency-ms is 0, and must be above 0 and below 1e+12"),
+        (["--latency-ms", "nan"], "--latency-ms is nan, and must be above 0"),
+        (["--memory-mb", "-1"], "--memory-mb is -1, and must be above 0"),
+        (["--energy-mj", "1e300"], "--energy-mj is 1e+300, and must be above 0 and below 1e+12"),
         (["--latency-ms", "1", "--device", "a100"], "a budget is of one device"),
         (
             ["--latency-ms", "1", "--pattern", "channel"],
