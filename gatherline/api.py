@@ -215,18 +215,19 @@ def front(
     maximise: Sequence[str] = (),
     most: Sequence[str] = (),
     least: Sequence[str] = (),
-    **options: Any,
+    where: Sequence[str] = (),
+    together: bool = False,
 ) -> StoredFront:
     """Return the points that nothing beats of the sweep that ran last in ``folder``, with their ``rows``.
 
-    ``most`` and ``least``: texts as in "latency_s=20ms". ``options``: the other fields of ``FrontRequest``. ``write``
-    writes what ``--out`` does. Raises RequestError.
+    ``most`` and ``least``: texts as in "latency_s=20ms"; ``where``: as in "model=digits", which a sweep of several
+    models needs, or else ``together``. ``write`` writes what ``--out`` does. Raises RequestError.
     """
     from gatherline.sweep.front_request import FrontRequest, stored_front
 
     asked = FrontRequest(
         folder=Path(folder), objectives=tuple(objectives), maximise=tuple(maximise), most=tuple(most),
-        least=tuple(least), **_plain(options),
+        least=tuple(least), where=tuple(where), together=together,
     )  # fmt: skip
     return stored_front(asked)
 

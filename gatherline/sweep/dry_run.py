@@ -61,14 +61,15 @@ class DryRun:
         if len(shown) > _MOST_NAMED:
             shown = [*shown[:_MOST_NAMED], f"{'':>12}  and {len(shown) - _MOST_NAMED} more combinations"]
         most = "at most " if self.method in ("nsga2", "tpe") else ""
+        points, levels = _counted(self.points, "point"), _counted(self.levels, "set")
         return [
-            f"{most}{self.points:,} points, method {self.method}; {most}{self.levels:,} sets of masks",
+            f"{most}{points}, method {self.method}; {most}{levels} of masks",
             *shown,
             (
-                f"about {duration(self.seconds)} on {self.workers} worker{'s' * (self.workers > 1)}, of it "
+                f"{_about(self.seconds)} on {self.workers} worker{'s' * (self.workers > 1)}, of it "
                 f"{duration(self.make_s)} for masks and traces"
             ),
-            f"an estimate, from {self.measured} points that took {duration(self.measuring_s)} here",
+            f"an estimate, from {_counted(self.measured, 'point')} that took {duration(self.measuring_s)} here",
             *self.notes,
         ]
 
@@ -207,6 +208,16 @@ def _level_row(level: LevelChoice) -> dict[str, object]:
         "model": Path(level.model.model).name, "pattern": level.pattern, "sparsity_target": level.sparsity,
         "ratios": level.ratios, "match": level.match, "level": level.model.level,
     }  # fmt: skip
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}{'s' * (count != 1)}"
+
+
+def _about(seconds: float) -> str:
+    """Return an estimate as a person says it: about 3 s, but under 0.1 s."""
+    told = duration(seconds)
+    return told if told.startswith("under") else f"about {told}"
 
 
 def duration(seconds: float) -> str:
