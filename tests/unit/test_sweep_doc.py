@@ -93,3 +93,9 @@ def test_the_document_names_every_function_of_sweeps_and_every_command() -> None
         assert callable(getattr(gl, name))
     for command in ("sweep", "front", "export"):
         assert f"simulate {command} " in TEXT
+
+
+def test_a_front_from_python_takes_the_points_that_where_names(folder: Path) -> None:
+    rows = gl.front(folder, objectives=["latency_s"], where=["pattern=dense"]).rows
+    assert rows
+    assert {row["pattern"] for row in rows} == {"dense"}
