@@ -116,9 +116,9 @@ def _panel(
     if len(found.objectives) == 2:
         axes.plot(*_staircase(found, x, y), color=INK, linewidth=1.0, zorder=3)
     _draw_knee(axes, found, x, y)
-    places = np.column_stack(shares)[list(found.members)]
-    heaps = heaps_of(places)
-    _draw_counts(axes, found, heaps, places, (x, y))
+    shown = np.column_stack(shares)[list(found.members)]
+    heaps = heaps_of(shown)
+    _draw_counts(axes, found, heaps, shown, (x, y))
     _draw_bounds(axes, found, pair, scales)
     for axis, log, scale, at in ((axes.xaxis, logs[0], scales[0], pair[0]), (axes.yaxis, logs[1], scales[1], pair[1])):
         _set_axis(axes, axis, log=log)
