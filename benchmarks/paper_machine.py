@@ -115,7 +115,7 @@ def measure(trace: LayerTrace, devices: Sequence[Device], order: str = "packed")
     mapping = uncut(trace, devices[0], order)
     found = [simulate(trace, each, order=order, mapping=mapping, programs=programs).cycles for each in devices]
     cycles = [each for each in found if each is not None]
-    made = [program for ways in programs.values() for program in ways.programs()]  # one core: one way each
+    made = [program for shared in programs.values() for program in shared.ways.programs()]  # one core: one way each
     streams = [stream for program in made for stream in program.streams]
     return Measured(
         groups=sum(stream.groups * stream.repeats for stream in streams) // len(programs),

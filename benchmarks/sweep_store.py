@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from gatherline.sweep.export import export
+from gatherline.sweep.front import Fate
 from gatherline.sweep.spec import read_spec
 from gatherline.sweep.sweep import found_in, sweep
 
@@ -41,10 +42,11 @@ def main(points: int, workers: int) -> None:
             spec = read_spec(file)
             done = sweep(spec, folder / "out", workers=workers)
             found = found_in(done, spec)
+            on_front = found.found.fronts[0].count(Fate.FRONT)
             seconds, own = time.perf_counter() - begun, time.process_time() - cpu
             print(
                 f"{what}: {done.points} points ({done.computed} computed, {done.refused} refused) in {seconds:.2f} s, "
-                f"{own:.2f} s of this process: {done.points / seconds:.0f} points/s, front {found.on_front}"
+                f"{own:.2f} s of this process: {done.points / seconds:.0f} points/s, front {on_front}"
             )
         for suffix in ("csv", "parquet"):
             begun = time.perf_counter()

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from gatherline.api import area as area
     from gatherline.api import break_even as break_even
     from gatherline.api import device_text as device_text
+    from gatherline.api import dry_run as dry_run
     from gatherline.api import energy as energy
+    from gatherline.api import export as export
+    from gatherline.api import front as front
     from gatherline.api import inspect as inspect
     from gatherline.api import load as load
     from gatherline.api import prune as prune
@@ -47,9 +50,12 @@ _HOME = {
     "area": "gatherline.api",
     "break_even": "gatherline.api",
     "device_text": "gatherline.api",
+    "dry_run": "gatherline.api",
     "encoding": "patterns.encodings.catalog",
     "energy": "gatherline.api",
     "estimate": "costmodel.estimate",
+    "export": "gatherline.api",
+    "front": "gatherline.api",
     "inspect": "gatherline.api",
     "load": "gatherline.api",
     "load_device": "simulator.device_file",

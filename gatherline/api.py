@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from gatherline.advice.device_sensitivity import SensitivityReport
     from gatherline.advice.plan_report import PlanReport
     from gatherline.advice.why import WhyReport
+    from gatherline.sweep.dry_run import DryRun
+    from gatherline.sweep.export import Exported
+    from gatherline.sweep.front_request import StoredFront
     from gatherline.sweep.sweep import SweepResult
     from gatherline.validation import ValidationReport
 
@@ -116,7 +119,10 @@ def area(device: str, technology: str = DEFAULT_TECHNOLOGY.name) -> Area:
 
 
 def device_text(device: str) -> str:
-    """Return a roofline, a preset or of a TOML file, as the whole table of a file. Raises DeviceError."""
+    """Return a roofline, a preset or of a TOML file, as the whole table of a file.
+
+    Raises DeviceError for a cycle-level device: its files have a base and what differs.
+    """
     found = device_named(device)
     if not isinstance(found, RooflineDevice):
         raise DeviceError(f"device {found.name} is a cycle-level device, whose files have a base and what differs")
@@ -186,6 +192,54 @@ def run_sweep(
     asked.check_most(max_points)
     target = Path(spec).with_suffix("") if folder is None else Path(folder)
     return sweep(asked, target, workers=workers, scheduler=scheduler)
+
+
+def dry_run(spec: str | Path, *, workers: int = 1, max_points: int = 1_000_000) -> DryRun:
+    """Return how many points a spec file has and about how long they take; few are computed, none is stored.
+
+    ``lines()``: what ``--dry-run`` prints. Raises what ``run`` raises.
+    """
+    from gatherline.sweep.dry_run import dry_run as tell
+    from gatherline.sweep.evaluate import evaluate_uncached
+    from gatherline.sweep.spec import read_spec
+
+    asked = read_spec(spec)
+    asked.check_most(max_points)
+    return tell(asked, evaluate_uncached, workers=workers)
+
+
+def front(
+    folder: str | Path,
+    *,
+    objectives: Sequence[str] = (),
+    maximise: Sequence[str] = (),
+    most: Sequence[str] = (),
+    least: Sequence[str] = (),
+    where: Sequence[str] = (),
+    together: bool = False,
+) -> StoredFront:
+    """Return the points that nothing beats of the sweep that ran last in ``folder``, with their ``rows``.
+
+    ``most`` and ``least``: texts as in "latency_s=20ms"; ``where``: as in "model=digits", which a sweep of several
+    models needs, or else ``together``. ``write`` writes what ``--out`` does. Raises RequestError.
+    """
+    from gatherline.sweep.front_request import FrontRequest, stored_front
+
+    asked = FrontRequest(
+        folder=Path(folder), objectives=tuple(objectives), maximise=tuple(maximise), most=tuple(most),
+        least=tuple(least), where=tuple(where), together=together,
+    )  # fmt: skip
+    return stored_front(asked)
+
+
+def export(folder: str | Path, out: str | Path) -> Exported:
+    """Write the rows of the sweep that ran last in ``folder`` into a .csv or .parquet file; return how many.
+
+    Raises RequestError for another kind of file, and OSError.
+    """
+    from gatherline.sweep.export import export as write
+
+    return write(Path(folder), Path(out))
 
 
 def break_even(

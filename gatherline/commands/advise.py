@@ -107,7 +107,7 @@ def advise(
     strict: Strict = False,
     debug: Debug = False,
 ) -> None:
-    """Tell what to do: below which density each pattern beats dense, or a plan for each layer within a budget.
+    """Tell below which density sparse wins, or plan for a budget.
 
     Four questions, one at a time, asked with masks of the model's own weights and the device's own dense kernels:
 

@@ -16,7 +16,10 @@ def energy(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Price a finished run by another technology; nothing is simulated."""
+    """Price a finished run by another technology.
+
+    Nothing is simulated.
+    """
     from gatherline.energy_report import energy_report
     from gatherline.report.energy_table import print_energy
 

@@ -60,11 +60,11 @@ def prune(
     strict: Strict = False,
     debug: Debug = False,
 ) -> None:
-    """Write a model pruned to a pattern or by a plan, and say what was kept.
+    """Write a model pruned to a pattern or by a plan.
 
-    Weights are kept by magnitude. Depthwise layers, the first layer and the classifier stay dense, as --keep names
-    them; --all prunes them, and --keep still holds. A weight that is 0 stays 0, so a mask that the file has is
-    respected; --repack looks behind masks that are stored apart (weight_orig, weight_mask).
+    It says what was kept. Weights are kept by magnitude. Depthwise layers, the first layer and the classifier stay
+    dense, as --keep names them; --all prunes them, and --keep still holds. A weight that is 0 stays 0, so a mask that
+    the file has is respected; --repack looks behind masks that are stored apart (weight_orig, weight_mask).
     """
     at_least("--batch", batch, 1)
     shape = joined_shapes(input_shape)

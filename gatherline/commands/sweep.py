@@ -21,7 +21,8 @@ def sweep(
         int | None, typer.Option(metavar="N", help="Processes on this machine. Default: one a processor.")
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, as in tcp://HOST:8786, or local:N.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Dask scheduler: tcp://HOST:8786, its FILE.json, local or local:N."),
     ] = None,
     max_points: Annotated[int, typer.Option(metavar="N", help="Refuse a spec with more points.")] = 1_000_000,
     dry_run: Annotated[
@@ -101,6 +102,13 @@ def front(
         list[str] | None,
         typer.Option("--least", metavar="NAME=VALUE", help="Leave out points below, as in kept_l1=90%; repeats."),
     ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="NAME=VALUE", help="Only points of a choice, as in pattern=dense; repeats."),
+    ] = None,
+    together: Annotated[
+        bool, typer.Option("--together", help="One front of all models. Default: each model has its own.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for front.csv, front.json and pictures.")
     ] = None,
@@ -110,27 +118,29 @@ def front(
     """Show the points of a sweep that nothing beats, and the knee.
 
     A point beats another if it is no worse in any objective and better in one. Constraints of the sweep hold, unless
-    --most or --least are given for the same column.
+    --most or --least are given for the same column. With several models, --out has a folder for each.
     """
-    from gatherline.report.files import check_target, report_json
-    from gatherline.report.front_files import front_manifest, write_front
-    from gatherline.report.front_table import print_front
-    from gatherline.sweep.front_request import FrontRequest, stored_front
+    from gatherline.report.files import check_target
+    from gatherline.report.front_files import fronts_json, write_fronts
+    from gatherline.report.front_report import print_front
+    from gatherline.sweep.front_request import FrontRequest, stored_fronts
 
     if out is not None:
         check_target(out)
     asked = FrontRequest(
         folder=folder, objectives=tuple(objective or ()), maximise=tuple(maximise or ()), most=tuple(most or ()),
-        least=tuple(least or ()),
+        least=tuple(least or ()), where=tuple(where or ()), together=together,
     )  # fmt: skip
-    stored = stored_front(asked)
-    report = report_json(front_manifest(stored.front), stored.rows)
+    stored = stored_fronts(asked)
+    found = tuple((each.front, each.rows) for each in stored.fronts)
     if json:
-        sys.stdout.write(report)
+        sys.stdout.write(fronts_json(found, stored.without))
     else:
-        print_front(stored.front, sys.stdout)
+        for front_of_model, _ in found:
+            print_front(front_of_model, sys.stdout, several=len(found) > 1)
+        print(*stored.without, sep="\n", end="\n" if stored.without else "")
     sys.stdout.flush()
-    for path in write_front(out, stored.front, report, stored.rows) if out is not None else []:
+    for path in write_fronts(out, found) if out is not None else []:
         print(f"wrote {path}", file=sys.stderr if json else sys.stdout)
 
 

@@ -6,7 +6,7 @@ Binary prefixes are for fields of memories that people set (64 KiB); measured by
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gatherline.device_fields import unit_of
@@ -48,13 +48,22 @@ class Scale:
     def label(self) -> str:
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
-    def number(self, value: float) -> str:
-        """Return a value without its unit, with four digits."""
+    def number(self, value: float, *, whole: bool = True) -> str:
+        """Return a value without its unit, with four digits; a whole number as it is unless ``whole`` is False."""
         scaled = float(f"{value / self.factor:.9g}")  # 2e-5 s is 20 µs, and not a little more
-        if scaled == int(scaled) and abs(scaled) < 1e9:
+        if whole and scaled == int(scaled) and abs(scaled) < 1e9:
             return f"{int(scaled):,}"
         digits = max(0, 3 - math.floor(math.log10(abs(scaled)))) if abs(scaled) >= 1e-3 else None
         return f"{scaled:.4g}" if digits is None else f"{scaled:,.{digits}f}"
+
+    def column(self, values: Sequence[float]) -> list[str]:
+        """Return values as they stand below each other: a whole one has the digits of its neighbours; % have two."""
+        cells = [self.number(value) for value in values]
+        if not any("." in cell for cell in cells):
+            return cells
+        if self.unit == "%":
+            return [f"{value / self.factor:.2f}" for value in values]
+        return [self.number(value, whole=False) for value in values]
 
     def short(self, value: float) -> str:
         """Return a value that somebody chose, without its unit and without zeros at its end."""

@@ -59,10 +59,10 @@ class DryRun:
     workers: int
     seconds: float
     make_s: float
-    start_s: float
-    equal_points: int
     measured: int
     measuring_s: float
+    start_s: float = 0.0
+    equal_points: int = 0
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
@@ -71,8 +71,9 @@ class DryRun:
         if len(shown) > _MOST_NAMED:
             shown = [*shown[:_MOST_NAMED], f"{'':>12}  and {len(shown) - _MOST_NAMED} more combinations"]
         most = "at most " if self.method in ("nsga2", "tpe") else ""
+        points, levels = _counted(self.points, "point"), _counted(self.levels, "set")
         return [
-            f"{most}{self.points:,} points, method {self.method}; {most}{self.levels:,} sets of masks",
+            f"{most}{points}, method {self.method}; {most}{levels} of masks",
             *shown,
             *self._equal(),
             (
@@ -80,7 +81,7 @@ class DryRun:
                 f"{duration(self.make_s)} for masks and traces"
             )
             + (f" and {duration(self.start_s)} to start the workers" if self.start_s else ""),
-            f"an estimate, from {self.measured} points that took {duration(self.measuring_s)} here",
+            f"an estimate, from {_counted(self.measured, 'point')} that took {duration(self.measuring_s)} here",
             *self.notes,
         ]
 
@@ -251,7 +252,12 @@ def _level_row(level: LevelChoice) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}{'s' * (count != 1)}"
+
+
 def _about(seconds: float) -> str:
+    """Return an estimate as a person says it: about 3 s, but under 0.1 s."""
     told = duration(seconds)
     return told if told.startswith("under") else f"about {told}"
 

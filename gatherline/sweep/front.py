@@ -1,8 +1,8 @@
 """The front of a sweep that is stored: which of its points nothing beats, out of those that keep to the constraints.
 
-Reads the points once, in constant time a point; what users may choose by (pattern, device, fields ...) is kept as small
-numbers, so that 10^5 points take some 20 MB. A point is refused (it has no numbers), without a figure (of an objective:
-a CPU has no area), infeasible, dominated, or on the front. Left out: error bands, which the rows have.
+Reads the points once, block by block; what users may choose by (pattern, device, fields ...) is kept as small
+numbers, so that 10^5 points take some 30 MB. A point is refused (it has no numbers), without a figure (of an objective:
+a CPU has no area), infeasible, dominated, or on the front. Left out: whether bands of error overlap.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatherline.report.columns import Row
-from gatherline.request_error import RequestError
 from gatherline.sweep.objective import MEASURES, Constraint, Objective
 from gatherline.sweep.pareto import front, hypervolume, knee, worst
 
@@ -25,6 +24,12 @@ CHOICES = (
     "model", "level", "seed", "input_shape", "batch", "pattern", "sparsity_target", "ratios", "match", "prune_all",
     "device", "dtype", "threads", "encoding", "order", "mapping", "technology", "clock_hz",
 )  # fmt: skip
+# what points are, beside what was chosen: for remarks on figures
+FACTS = (
+    "sparsity_reached", "kept_l1", "kept_l2", "model_kind", "area_note", "energy_note", "synthetic", "extrapolated",
+)  # fmt: skip
+BAND = ("latency_low_s", "latency_high_s")
+CHOSEN_BY_NONE = ("sparsity_target", "level", "encoding", "mapping")  # dense, all levels, the pattern's, the mapper's
 CLOCK = "clock_hz"  # a field of accelerators, and a result of others: a choice where points of a device differ in it
 MOST_FOR_A_VOLUME = 3  # objectives
 DIRECTIONS = {measure.name: measure.better for measure in MEASURES}
@@ -51,22 +56,42 @@ class Choice:
     def of(self, point: int) -> object:
         return self.values[self.codes[point]]
 
-    def chosen(self, among: NDArray[np.bool_] | slice) -> list[object]:
-        """Return the values that points have, without that of none, which is a sparsity of its own (dense)."""
+    def chosen(self, among: NDArray[np.bool_] | NDArray[np.int64] | slice) -> list[object]:
+        """Return the values that points have, without none where that is no choice (a field that a device lacks)."""
         found = [self.values[code] for code in np.unique(self.codes[among])]
-        return found if self.name == "sparsity_target" else [value for value in found if value is not None]
+        return found if self.name in CHOSEN_BY_NONE else [value for value in found if value is not None]
+
+    def at(self, places: NDArray[np.int64]) -> Choice:
+        return replace(self, codes=self.codes[places])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Points:
-    """The points of a sweep as columns, by rising number."""
+    """The points of a sweep as columns, by rising number. ``facts``: what they are, beside what was chosen."""
 
     numbers: NDArray[np.int64]
     keys: tuple[str, ...]
     choices: Mapping[str, Choice]
     values: NDArray[np.float64]  # [points, objectives], NaN where there is no figure
+    limited: Mapping[str, NDArray[np.float64]]  # for each constraint: the figures, NaN where there is none
     excess: Mapping[str, NDArray[np.bool_]]  # for each constraint: which points break it
     refused: NDArray[np.bool_]
+    facts: Mapping[str, Choice]
+    bands: NDArray[np.float64]  # [points, 2], of latency, NaN where it is not validated
+
+    def at(self, places: NDArray[np.int64]) -> Points:
+        """Return some of the points."""
+        return Points(
+            numbers=self.numbers[places],
+            keys=tuple(self.keys[place] for place in places.tolist()),
+            choices={name: choice.at(places) for name, choice in self.choices.items()},
+            values=self.values[places],
+            limited={name: column[places] for name, column in self.limited.items()},
+            excess={name: column[places] for name, column in self.excess.items()},
+            refused=self.refused[places],
+            facts={name: fact.at(places) for name, fact in self.facts.items()},
+            bands=self.bands[places],
+        )
 
     def varying(self, among: NDArray[np.bool_] | slice = slice(None)) -> list[Choice]:
         """Return the choices in which points differ."""
@@ -85,17 +110,19 @@ class Points:
 class SweepFront:
     """The front. ``members``: places in ``points``, one for each distinct set of objectives, by the first of them.
 
-    ``equals``: for each member how many points have its figures. ``knee``: its place in ``members``. ``volume``: None
-    for more than three objectives. ``reference``: what it is measured from.
+    ``where``: the values of choices that ``points`` were taken by. ``alike``: for each member the places of all points
+    with its figures, itself first. ``knee``: its place in ``members``. ``volume``: None for more than three objectives.
+    ``reference``: what it is measured from.
     """
 
-    name: str
+    sweep: str
+    where: Mapping[str, tuple[str, ...]]
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...]
     points: Points
     fates: NDArray[np.int8]
     members: tuple[int, ...]
-    equals: tuple[int, ...]
+    alike: tuple[NDArray[np.int64], ...]
     knee: int | None
     volume: float | None
     volume_share: float | None
@@ -105,38 +132,72 @@ class SweepFront:
         return int(np.count_nonzero(self.fates == fate))
 
     @property
+    def name(self) -> str:
+        """The sweep, and which of its points."""
+        return ", ".join([self.sweep, *(" or ".join(values) for values in self.where.values())])
+
+    @property
+    def equals(self) -> tuple[int, ...]:
+        """For each member how many points have its figures."""
+        return tuple(len(places) for places in self.alike)
+
+    @property
     def maximise(self) -> tuple[bool, ...]:
         return tuple(objective.direction == "max" for objective in self.objectives)
 
+    def best(self, at: int) -> int:
+        """Return the place of the member that is best in objective ``at``, the first of equals."""
+        column = self.points.values[list(self.members), at]
+        return int(np.argmax(column) if self.maximise[at] else np.argmin(column))
+
+
+def columns_of(
+    choices: Sequence[str], objectives: Sequence[Objective], constraints: Sequence[Constraint]
+) -> tuple[str, ...]:
+    """Return the columns that ``read_points`` reads, each once."""
+    judged = (*(each.name for each in objectives), *(each.name for each in constraints))
+    return tuple(dict.fromkeys(("number", "key", "refused", *choices, *FACTS, *BAND, *judged)))
+
 
 def read_points(
-    rows: Iterable[Row], names: Sequence[str], objectives: Sequence[Objective], constraints: Sequence[Constraint]
+    blocks: Iterable[Mapping[str, Sequence[object]]],
+    names: Sequence[str],
+    objectives: Sequence[Objective],
+    constraints: Sequence[Constraint],
 ) -> Points:
-    """Return the points of ``rows``; ``names``: the columns of choices, which each row has."""
-    numbers, keys, refused = array("q"), [], array("b")
-    values, breaks = array("d"), {constraint.name: array("b") for constraint in constraints}
-    known: dict[str, dict[object, int]] = {name: {} for name in names}
-    codes = {name: array("i") for name in names}
-    for row in rows:
-        numbers.append(_whole(row["number"]))
-        keys.append(str(row["key"]))
-        refused.append(row["refused"] is not None)
-        values.extend(_figure(row[objective.name]) for objective in objectives)
-        for constraint in constraints:
-            breaks[constraint.name].append(not _keeps(constraint, row[constraint.name]))
-        for name in names:
-            of_this = known[name]
-            codes[name].append(of_this.setdefault(row[name], len(of_this)))
+    """Return the points of ``blocks`` of rows, which have ``columns_of``; ``names``: the columns of choices."""
+    numbers, refused = array("q"), array("b")
+    keys: list[str] = []
+    judged = [*(each.name for each in objectives), *(each.name for each in constraints)]
+    figures = {name: array("d") for name in (*judged, *BAND)}
+    coded = tuple(dict.fromkeys((*names, *FACTS)))
+    known: dict[str, dict[object, int]] = {name: {} for name in coded}
+    codes = {name: array("i") for name in coded}
+    for block in blocks:
+        numbers.extend(map(_whole, block["number"]))
+        keys.extend(map(str, block["key"]))
+        refused.extend(value is not None for value in block["refused"])
+        for name, column in figures.items():
+            column.extend(map(_figure, block[name]))
+        for name, of_this in known.items():
+            for value in dict.fromkeys(block[name]):  # by first appearance: equal sweeps give equal codes
+                of_this.setdefault(value, len(of_this))
+            codes[name].extend(map(of_this.__getitem__, block[name]))
+    found = {name: np.array(column, dtype=np.float64) for name, column in figures.items()}
+    choices = {
+        name: Choice(name=name, values=tuple(known[name]), codes=np.array(codes[name], dtype=np.int32))
+        for name in coded
+    }
     return Points(
         numbers=np.array(numbers, dtype=np.int64),
         keys=tuple(keys),
-        choices={
-            name: Choice(name=name, values=tuple(known[name]), codes=np.array(codes[name], dtype=np.int32))
-            for name in names
-        },
-        values=np.array(values, dtype=np.float64).reshape(len(numbers), len(objectives)),
-        excess={name: np.array(column, dtype=np.bool_) for name, column in breaks.items()},
+        choices={name: choices[name] for name in names},
+        values=np.column_stack([found[each.name] for each in objectives]),
+        limited={each.name: found[each.name] for each in constraints},
+        excess={each.name: ~_keeps(each, found[each.name]) for each in constraints},
         refused=np.array(refused, dtype=np.bool_),
+        facts={name: choices[name] for name in FACTS},
+        bands=np.column_stack([found[name] for name in BAND]),
     )
 
 
@@ -153,9 +214,13 @@ def without_followers(points: Points, followers: Mapping[str, str]) -> Points:
 
 
 def sweep_front(
-    name: str, points: Points, objectives: tuple[Objective, ...], constraints: tuple[Constraint, ...]
-) -> SweepFront:
-    """Return the front of ``points``. Raises RequestError where no point can be on it."""
+    sweep: str,
+    points: Points,
+    objectives: tuple[Objective, ...],
+    constraints: tuple[Constraint, ...],
+    where: Mapping[str, tuple[str, ...]],
+) -> SweepFront | None:
+    """Return the front of ``points``, None where no point can be on it."""
     maximise = tuple(objective.direction == "max" for objective in objectives)
     fates = np.full(len(points.numbers), Fate.DOMINATED, dtype=np.int8)
     for broken in points.excess.values():
@@ -164,11 +229,11 @@ def sweep_front(
     fates[points.refused] = Fate.REFUSED
     feasible = np.flatnonzero(fates == Fate.DOMINATED)
     if not feasible.size:
-        raise RequestError(f"sweep {name}: {_why_none(points, fates, objectives, constraints)}")
+        return None
     kept = feasible[front(points.values[feasible], maximise)]
     fates[kept] = Fate.FRONT
-    members, equals = _distinct(points.values[kept], maximise)
-    members = kept[members]
+    alike = [kept[places] for places in _alike(points.values[kept], maximise)]
+    members = [int(places[0]) for places in alike]
     best = points.values[members]
     reference = worst(points.values[feasible], maximise)
     volume = share = None
@@ -178,37 +243,19 @@ def sweep_front(
         box = float(np.prod(np.abs(reference - ideal)))
         share = volume / box if box else None
     return SweepFront(
-        name=name, objectives=objectives, constraints=constraints, points=points, fates=fates,
-        members=tuple(members.tolist()), equals=tuple(equals.tolist()), knee=knee(best, maximise), volume=volume,
+        sweep=sweep, where=where, objectives=objectives, constraints=constraints, points=points, fates=fates,
+        members=tuple(members), alike=tuple(alike), knee=knee(best, maximise), volume=volume,
         volume_share=share, reference=tuple(reference.tolist()),
     )  # fmt: skip
 
 
-def _distinct(values: NDArray[np.float64], maximise: Sequence[bool]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first point of each distinct set of figures, the best of the first objective first; and how many."""
+def _alike(values: NDArray[np.float64], maximise: Sequence[bool]) -> list[NDArray[np.int64]]:
+    """Return the places of the points of each distinct set of figures, the best of the first objective first."""
     signed = values * np.where(maximise, -1.0, 1.0)
-    _, first, counts = np.unique(signed, axis=0, return_index=True, return_counts=True)
-    return first, counts
-
-
-def _why_none(
-    points: Points, fates: NDArray[np.int8], objectives: Sequence[Objective], constraints: Sequence[Constraint]
-) -> str:
-    count = len(fates)
-    if not count:
-        return "it has no points yet"
-    parts = [
-        f"{np.count_nonzero(np.isnan(points.values[~points.refused, at]))} have no {objective.name}"
-        for at, objective in enumerate(objectives)
-        if np.isnan(points.values[~points.refused, at]).any()
-    ]
-    parts += [
-        f"{np.count_nonzero(points.excess[each.name] & ~points.refused)} break the constraint on {each.name}"
-        for each in constraints
-        if (points.excess[each.name] & ~points.refused).any()
-    ]
-    parts += [f"{np.count_nonzero(points.refused)} are refused"] if points.refused.any() else []
-    return f"no point can be on a front: of {count}, {', '.join(parts)}"
+    _, which = np.unique(signed, axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    order = np.argsort(which, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(which[order])) + 1)
 
 
 def rows_of(found: SweepFront, rows: Iterable[Row]) -> Iterator[Row]:
@@ -219,10 +266,10 @@ def rows_of(found: SweepFront, rows: Iterable[Row]) -> Iterator[Row]:
         yield {"place": place, "knee": place == found.knee, "equal_points": equals, **row}
 
 
-def _keeps(constraint: Constraint, value: object) -> bool:
-    figure = _figure(value)
-    most = constraint.most is None or figure <= constraint.most
-    return most and (constraint.least is None or figure >= constraint.least)
+def _keeps(constraint: Constraint, figures: NDArray[np.float64]) -> NDArray[np.bool_]:
+    most = np.inf if constraint.most is None else constraint.most
+    least = -np.inf if constraint.least is None else constraint.least
+    return (figures <= most) & (figures >= least)
 
 
 def _figure(value: object) -> float:

@@ -1,33 +1,52 @@
 """From ``simulate front``'s arguments and a folder to a front: which objectives, which constraints, in which units.
 
 Without objectives of its own a request takes those of the spec that the sweep ran; constraints of the request come
-beside the spec's and take the place of those on the same column.
+beside the spec's and take the place of those on the same column. Each model has a front of its own unless the request
+takes them together; ``where`` leaves the points of some choices only.
 """
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from gatherline.report.columns import Row
-from gatherline.report.measures import measure_unit
+from gatherline.report.files import report_json
+from gatherline.report.front_files import front_manifest, write_front
+from gatherline.report.measures import measure_unit, said
 from gatherline.request_error import RequestError
 from gatherline.sweep.columns import POINT_COLUMNS
-from gatherline.sweep.front import CHOICES, DIRECTIONS, SweepFront, read_points, rows_of, sweep_front, without_followers
+from gatherline.sweep.front import (
+    CHOICES,
+    DIRECTIONS,
+    Choice,
+    Points,
+    SweepFront,
+    columns_of,
+    read_points,
+    rows_of,
+    without_followers,
+)
+from gatherline.sweep.fronts import fronts_of
 from gatherline.sweep.objective import DEFAULT_OBJECTIVES, Constraint, Direction, Objective
 from gatherline.sweep.quantity import SPELLINGS, parse_quantity
 from gatherline.sweep.store import OF_MEMBERS, Store
 from patterns.names import nearest
 
 NUMBERS = tuple(column.name for column in POINT_COLUMNS if column.type in ("int", "float"))
+MOST_NAMED = 8  # values of a choice in an error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontRequest:
     """``maximise``: objectives of which more is better, listed in ``objectives`` or not. ``most`` and ``least``: texts
-    NAME=VALUE with units, as in latency_s=20ms.
+    NAME=VALUE with units, as in latency_s=20ms. ``where``: texts NAME=VALUE, as in model=resnet50; of one name any, of
+    different names all have to hold. ``together``: one front of all models.
     """
 
     folder: Path
@@ -35,6 +54,8 @@ class FrontRequest:
     maximise: tuple[str, ...] = ()
     most: tuple[str, ...] = ()
     least: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,9 +65,36 @@ class StoredFront:
     front: SweepFront
     rows: tuple[Row, ...]
 
+    def to_json(self) -> str:
+        """Return what ``--json`` prints: objectives, counts, the knee and the rows."""
+        return report_json(front_manifest(self.front), self.rows)
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write what ``--out`` writes (tables and pictures) and return the files. Raises OSError."""
+        return write_front(Path(folder), self.front, self.to_json(), self.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredFronts:
+    """A front for each model, or one. ``without``: a sentence for each model that has none."""
+
+    fronts: tuple[StoredFront, ...]
+    without: tuple[str, ...]
+
 
 def stored_front(request: FrontRequest) -> StoredFront:
-    """Return the front of the sweep that ran last in the request's folder. Raises RequestError."""
+    """Return the front of the sweep that ran last in the request's folder. Raises RequestError; for several, too."""
+    found = stored_fronts(request).fronts
+    if len(found) > 1:
+        raise RequestError(
+            f"sweep {found[0].front.sweep} has {len(found)} models, and a front for each: name one "
+            "(--where model=NAME), or take them together (--together)"
+        )
+    return found[0]
+
+
+def stored_fronts(request: FrontRequest) -> StoredFronts:
+    """Return the fronts of the sweep that ran last in the request's folder. Raises RequestError where there is none."""
     with Store.open(request.folder, create=False) as store:
         record = store.last()
         known = (*NUMBERS, *(name for name in OF_MEMBERS if name != "number"), *store.field_columns)
@@ -54,13 +102,59 @@ def stored_front(request: FrontRequest) -> StoredFront:
         objectives = _objectives(request, spec.get("objectives", {}), known)
         constraints = _constraints(request, spec.get("constraints", {}), known)
         choices = (*CHOICES, *store.field_columns)
-        judged = (*(each.name for each in objectives), *(each.name for each in constraints))
-        columns = tuple(dict.fromkeys(("number", "key", "refused", *choices, *judged)))
-        rows = store.in_order(record.number, columns)
-        points = without_followers(read_points(rows, choices, objectives, constraints), _followers(spec))
-        found = sweep_front(record.name, points, objectives, constraints)
-        members = store.numbered(record.number, [int(points.numbers[point]) for point in found.members])
-        return StoredFront(front=found, rows=tuple(rows_of(found, members)))
+        blocks = store.blocks(record.number, columns_of(choices, objectives, constraints))
+        where = _where(request, choices)
+        points = _kept(read_points(blocks, choices, objectives, constraints), where)
+        points = without_followers(points, _followers(spec))
+        found = fronts_of(record.name, points, objectives, constraints, where=where, together=request.together)
+        if not found.fronts:
+            raise RequestError("; ".join(found.without))
+        fronts = []
+        for each in found.fronts:
+            members = store.numbered(record.number, [int(each.points.numbers[point]) for point in each.members])
+            fronts.append(StoredFront(front=each, rows=tuple(rows_of(each, members))))
+        return StoredFronts(fronts=tuple(fronts), without=found.without)
+
+
+def _where(request: FrontRequest, choices: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for text in request.where:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise RequestError(f"--where is {text!r}, and must be NAME=VALUE, as in model=resnet50")
+        if name not in choices:
+            raise RequestError(
+                f"--where is {name!r}, and no choice of a sweep has that name; {nearest(name, list(choices))}"
+            )
+        found[name] = (*found.get(name, ()), value)
+    return found
+
+
+def _kept(points: Points, where: Mapping[str, tuple[str, ...]]) -> Points:
+    """Return the points that have the values asked for. Raises RequestError for a value that no point has."""
+    kept = np.ones(len(points.numbers), dtype=np.bool_)
+    for name, texts in where.items():
+        choice, codes = points.choices[name], []
+        for text in texts:
+            same = [code for code, value in enumerate(choice.values) if _is(choice, value, text)]
+            if not same and choice.values:
+                there = ", ".join(said(name, value) for value in choice.values[:MOST_NAMED])
+                more = f" and {len(choice.values) - MOST_NAMED} more" if len(choice.values) > MOST_NAMED else ""
+                raise RequestError(f"--where {name} is {text!r}, and no point has that; there are {there}{more}")
+            codes += same
+        kept &= np.isin(choice.codes, codes)
+    if not kept.any() and len(kept):
+        raise RequestError(f"--where {', '.join(where)}: no point has all these values")
+    return points if kept.all() else points.at(np.flatnonzero(kept))
+
+
+def _is(choice: Choice, value: object, text: str) -> bool:
+    """Return whether ``text`` is a value as it is stored, as it is shown, or as a quantity with a unit."""
+    if text in (str(value), said(choice.name, value)):
+        return True
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isclose(_bound(_number_or_text(text), choice.name, f"--where {choice.name}"), value)
 
 
 def _followers(spec: Mapping[str, object]) -> dict[str, str]:

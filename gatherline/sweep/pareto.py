@@ -58,10 +58,11 @@ def knee(values: ArrayLike, maximise: Sequence[bool] = ()) -> int | None:
     """Return the place of the point of a front where giving in one objective stops buying much in another.
 
     Each objective is scaled so that the front spans 0 (its best) to 1 (its worst). The knee is the point farthest from
-    the plane through the corners that are best in one objective and worst in all others, toward the best in all: in
-    two objectives the line through the front's two ends. That is the least sum of scaled objectives; of equals the
-    first. None: fewer than three distinct points, or none on that side of the plane. Reference: Das 1999, "On
-    characterizing the knee of the Pareto curve"; it moves if an objective is put on another (as a logarithmic) scale.
+    the plane through the corners that are best in one objective and worst in all others, toward the best in all. In
+    two objectives that is the line through the front's two ends, and the knee is neither; in three it may be the best
+    in one. It has the least sum of scaled objectives; of equals the first. None: fewer than three distinct points, or
+    none on that side of the plane. Reference: Das 1999, "On characterizing the knee of the Pareto curve"; it moves if
+    an objective is put on another (as a logarithmic) scale.
     """
     costs = _costs(values, maximise)
     if len(np.unique(costs, axis=0)) < LEAST_FOR_A_KNEE:

@@ -28,6 +28,7 @@ from gatherline.sweep.keys import base_values, fields_json
 from gatherline.sweep.store_file import FILE, machine_errors, open_database, quote
 
 CHUNK = 500  # keys in one question
+BLOCK = 5000  # rows that are held at a time where they are read by columns
 OF_MEMBERS = ("number", "accuracy")  # columns of a point that are of a sweep
 _FRACTION = re.compile(r"-?\d+/\d+")
 
@@ -182,6 +183,18 @@ class Store:
         )
         for values in asked:
             yield _row(names, values)
+
+    def blocks(self, sweep: int, columns: Sequence[str]) -> Iterator[dict[str, Sequence[object]]]:
+        """Yield these columns of a sweep's rows by rising number, ``BLOCK`` rows at a time: quicker than row by row."""
+        asked = self._database.execute(
+            f"SELECT {_selected(columns)} FROM members JOIN points USING (key) WHERE sweep = ? ORDER BY number",
+            (sweep,),
+        )
+        while rows := asked.fetchmany(BLOCK):
+            found: dict[str, Sequence[object]] = dict(zip(columns, zip(*rows, strict=True), strict=True))
+            for name in BOOLS.intersection(columns):
+                found[name] = [None if value is None else bool(value) for value in found[name]]
+            yield found
 
     def numbered(self, sweep: int, numbers: Sequence[int]) -> Iterator[Row]:
         """Yield the rows of these points of a sweep that are there, with all their columns, in no order."""

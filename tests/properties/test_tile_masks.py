@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from patterns.n_of_m import NOfM
 from patterns.n_of_m_both import NOfMBoth
 
 
+@cache
 def tile_masks(rows: int, columns: int, n: int) -> list[np.ndarray]:
     """Every mask of at most n a row and column that keeps as many weights as any does, by trying all."""
     masks = [

@@ -190,12 +190,8 @@ def machines(draw: st.DrawFn) -> Device:
     )
 
 
-@given(data=st.data(), devices=st.lists(machines(), min_size=1, max_size=5))
-@settings(max_examples=150, deadline=None, derandomize=True)
-def test_a_stream_that_shares_a_run_takes_the_cycles_of_a_run_of_its_own(
-    data: st.DataObject, devices: list[Device]
-) -> None:
-    stream = data.draw(streams())
+def check_shared_runs(stream: RequestStream, devices: list[Device]) -> None:
+    """Compare the runs that ``devices`` share with a run of each alone, with its ports and without conflicts."""
     runs = StreamRuns()
     for device in devices:
         interval = stream_interval(stream, device)
@@ -204,6 +200,23 @@ def test_a_stream_that_shares_a_run_takes_the_cycles_of_a_run_of_its_own(
         free = replace(device, gather=replace(device.gather, ports=16))
         own = run_stream(stream, free.gather, free.scratchpad, free.mac, free.scatter, interval=interval)
         assert runs.of_stream(stream, units_of(device).without_conflicts(), interval) == own
+
+
+@given(stream=streams(), devices=st.lists(machines(), min_size=1, max_size=5))
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_a_stream_that_shares_a_run_takes_the_cycles_of_a_run_of_its_own(
+    stream: RequestStream, devices: list[Device]
+) -> None:
+    check_shared_runs(stream, devices)
+
+
+@pytest.mark.slow
+@given(stream=streams(), devices=st.lists(machines(), min_size=1, max_size=5))
+@settings(max_examples=400, deadline=None, derandomize=True)
+def test_many_more_streams_that_share_a_run_take_the_cycles_of_a_run_of_their_own(
+    stream: RequestStream, devices: list[Device]
+) -> None:
+    check_shared_runs(stream, devices)
 
 
 def test_devices_that_differ_in_window_order_and_ports_share_the_run_of_a_stream_without_conflicts() -> None:

@@ -82,6 +82,19 @@ def test_the_help_lists_each_command_once_in_the_order_of_use(capsys: pytest.Cap
     assert len(set(listed)) == len(listed)
 
 
+def test_the_help_tells_each_command_in_whole_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--help") == 0
+    lines = capsys.readouterr().out.split("Commands:\n")[1].splitlines()
+    assert len(lines) == len(cli.COMMANDS)
+    assert [line for line in lines if not line.endswith(".") or line.endswith("...")] == []
+
+
+def test_the_help_of_sweep_names_every_kind_of_scheduler(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("sweep", "--help") == 0
+    told = " ".join(capsys.readouterr().out.split("--scheduler")[1].split("--max-points")[0].split())
+    assert all(word in told for word in ("tcp://HOST:8786", "FILE.json", "local or local:N"))
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["advise", "--help"]])
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     heavy = ("numpy", "numba", "pandas", "matplotlib", "torch", "onnx", "simpy", "scipy", "optuna", "distributed")

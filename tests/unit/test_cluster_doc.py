@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -83,3 +84,54 @@ def test_every_option_of_dask_that_is_named_exists() -> None:
         lines = [line for line in TEXT.replace("\\\n", " ").splitlines() if f"{program} " in line]
         wanted = {option for line in lines for option in re.findall(r" (--[a-z-]+)", line.split(program)[1])}
         assert wanted <= set(re.findall(r"--[a-z-]+", shown)), program
+
+
+FAKE_SIMULATE = """import pathlib, sys, time
+words = sys.argv[1:]
+if words[0] == "export":
+    pathlib.Path(words[words.index("-o") + 1]).write_text("rows")
+    sys.exit(0)
+out = pathlib.Path(words[words.index("--out") + 1])
+out.mkdir()
+assert pathlib.Path(words[words.index("--scheduler") + 1]).is_file()
+try:
+    pathlib.Path("ready").touch()
+    time.sleep(60)
+except KeyboardInterrupt:  # not raised in a process that was started with interrupts ignored
+    (out / "sweep.sqlite").write_text("kept")
+    sys.exit(130)
+"""
+FAKE_SRUN = """import pathlib, sys
+words = sys.argv[1:]
+if "scheduler" in words:
+    pathlib.Path(words[words.index("--scheduler-file") + 1]).write_text("{}")
+"""
+
+
+def test_the_script_for_slurm_stops_its_client_and_saves_what_is_done(tmp_path: Path) -> None:
+    (script,) = (block for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) if "#SBATCH" in block)
+    home, programs, scratch = (tmp_path / name for name in ("home", "bin", "scratch"))
+    for folder in (home / "venv" / "bin", programs, scratch):
+        folder.mkdir(parents=True)
+    (home / "venv" / "bin" / "activate").touch()
+    for name, code in (("simulate", FAKE_SIMULATE), ("srun", FAKE_SRUN)):
+        (programs / name).write_text(f"#!{sys.executable}\n{code}")
+        (programs / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(scratch),
+                   "SLURM_JOB_ID": "7", "SLURM_SUBMIT_DIR": str(home)}  # fmt: skip
+    job = subprocess.Popen(
+        ["bash", "-c", script], cwd=home, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        end = time.monotonic() + START_S
+        while not (home / "ready").exists():
+            assert time.monotonic() < end
+            assert job.poll() is None
+            time.sleep(0.02)
+        job.send_signal(signal.SIGINT)
+        assert job.wait(timeout=START_S / 2) == 0
+    finally:
+        if job.poll() is None:
+            os.killpg(job.pid, signal.SIGKILL)
+    assert (home / "sweep.sqlite").read_text() == "kept"
+    assert (home / "sweep.csv").read_text() == "rows"

@@ -1,4 +1,7 @@
-"""The blocks of README.md that are marked ``<!-- run -->`` run, in order, in one empty folder."""
+"""The blocks of README.md that are marked ``<!-- run -->`` run, in order, in one empty folder.
+
+Those marked ``<!-- run slow -->`` run in their places among them, in the slow tests.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"<!-- run -->\n```(python|sh)\n(.*?)\n```", re.DOTALL)
+BLOCK = re.compile(r"<!-- run( slow)? -->\n```(python|sh)\n(.*?)\n```", re.DOTALL)
 
 
 def run_block(language: str, code: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -34,9 +37,10 @@ def run_block(language: str, code: str, folder: Path) -> subprocess.CompletedPro
     )
 
 
-def test_the_marked_blocks_run_one_after_another(tmp_path: Path) -> None:
-    blocks = BLOCK.findall(README)
-    assert len(blocks) == README.count("<!-- run -->") >= 3
+@pytest.mark.parametrize("slow", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["quick", "all"])
+def test_the_marked_blocks_run_one_after_another(slow: bool, tmp_path: Path) -> None:
+    blocks = [(language, code) for mark, language, code in BLOCK.findall(README) if slow or not mark]
+    assert len(blocks) == README.count("<!-- run -->") + slow * README.count("<!-- run slow -->") >= 3
     for language, code in blocks:
         done = run_block(language, code, tmp_path)
         assert done.returncode == 0, f"{code}\n{done.stderr}"

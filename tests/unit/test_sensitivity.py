@@ -125,8 +125,8 @@ def test_fields_of_other_types_kernels_and_nothing_say_so(tmp_path: Path) -> Non
         or rows["levels.l1.total_bytes_per_s"]["why"]
     )
     assert rows["kernels.gemm.efficiency"]["refused"] == {
-        str(1 + NEAR): f"kernels.gemm.efficiency is {1 + NEAR}, and must be at most 1",
-        "2.0": "kernels.gemm.efficiency is 2.0, and must be at most 1",
+        str(1 + NEAR): f"device toy: kernels.gemm.efficiency is {1 + NEAR}, and must be at most 1",
+        "2.0": "device toy: kernels.gemm.efficiency is 2.0, and must be at most 1",
     }
     assert rows["kernels.gemm.efficiency"]["elasticity"] == pytest.approx(-1.0, rel=1e-6)  # from the side there is
 

@@ -18,9 +18,11 @@ import pytest
 
 import gatherline as gl
 from gatherline.cli import main
+from gatherline.report.measures import scale_of
 from gatherline.request_error import RequestError
 from gatherline.sweep.evaluate import evaluate
 from gatherline.sweep.export import export
+from gatherline.sweep.front import Fate
 from gatherline.sweep.local import MOST_DEATHS, Executor, LocalProcesses, ThisProcess, WorkerLostError
 from gatherline.sweep.point import Machine, Task
 from gatherline.sweep.spec import read_spec
@@ -126,35 +128,66 @@ def test_accuracies_of_the_user_stand_beside_their_points(tmp_path: Path) -> Non
     numbers = [row for row in done.rows() if row["refused"] is None]
     assert {(row["pattern"], row["accuracy"]) for row in numbers} == {("dense", 0.9), ("gs:16,1", 0.8)}
     assert {row["accuracy"] for row in done.rows() if row["refused"] is not None} == {None}
-    assert dict(found_in(done, spec).best)[spec.objectives[1]]["pattern"] == "dense"
+    (found,) = found_in(done, spec).found.fronts
+    assert found.points.choices["pattern"].of(found.members[found.best(1)]) == "dense"
 
 
 def test_the_summary_names_the_best_and_a_front_that_nothing_beats(undisturbed: Path) -> None:
     spec = read_spec(written_spec(undisturbed))
     done = sweep(spec, undisturbed)
-    found = found_in(done, spec)
-    rows = [row for row in done.rows() if row["refused"] is None]
-    (_, fastest), (_, smallest) = found.best
-    assert fastest["latency_s"] == min(row["latency_s"] for row in rows)  # type: ignore[type-var]
-    assert smallest["area_mm2"] == min(row["area_mm2"] for row in rows if row["area_mm2"] is not None)  # type: ignore[type-var]
-    assert (found.points, found.refused, found.excluded) == (POINTS, REFUSED, 0)
-    for kept in found.front:
-        for row in rows:
-            if row["area_mm2"] is not None:
-                pairs = [(row[name], kept[name]) for name in ("latency_s", "area_mm2")]
-                assert not (all(a <= b for a, b in pairs) and any(a < b for a, b in pairs))
+    told = found_in(done, spec)
+    assert (told.points, told.refused) == (POINTS, REFUSED)
+    (found,) = told.found.fronts
+    rows = [row for row in done.rows() if row["refused"] is None and row["area_mm2"] is not None]
+    figures = [tuple(float(str(row[name])) for name in ("latency_s", "area_mm2")) for row in rows]
+    kept = [tuple(found.points.values[point].tolist()) for point in found.members]
+    assert kept[found.best(0)][0] == min(latency for latency, _ in figures)
+    assert kept[found.best(1)][1] == min(area for _, area in figures)
+    for one in kept:
+        assert not any(all(a <= b for a, b in zip(other, one, strict=True)) and other != one for other in figures)
+
+
+def test_a_sweep_and_its_front_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of("sweep", written_spec(tmp_path), "--workers", 1) == 0
+    of_sweep = capsys.readouterr().out.splitlines()
+    assert status_of("front", tmp_path / "banks") == 0
+    of_front = capsys.readouterr().out.splitlines()
+    assert of_sweep[1 : 1 + len(of_front)] == of_front
+    assert of_sweep[-2:] == [
+        f"Files and pictures of the front: simulate front {tmp_path / 'banks'} --out FOLDER",
+        f"All rows: simulate export {tmp_path / 'banks'} -o FILE.csv",
+    ]
 
 
 def test_points_that_break_a_constraint_are_no_best(tmp_path: Path) -> None:
     (slowest,) = [
         row["latency_s"] for row in evaluate(task_of(Machine(base="snapdragon-855"), pattern="dense", sparsity=None))
     ]
-    text = BANKS + f'[constraints]\nlatency_s = {{ least = "{slowest} s" }}\n'
+    text = BANKS.replace('area_mm2 = "min"\n', "") + f'[constraints]\nlatency_s = {{ least = "{slowest} s" }}\n'
     spec = read_spec(written_spec(tmp_path, text))
-    found = found_in(sweep(spec, tmp_path), spec)
-    assert found.excluded > 0
-    assert found.best[0][1]["latency_s"] == slowest
-    assert found.excluded + found.refused < found.points
+    (found,) = found_in(sweep(spec, tmp_path), spec).found.fronts
+    assert found.count(Fate.INFEASIBLE) > 0
+    assert found.points.values[found.members[found.best(0)], 0] == slowest
+
+
+def test_a_sweep_that_keeps_to_no_constraint_names_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (only,) = evaluate(task_of(Machine(base="gs-tcm")))
+    text = (
+        'schema = 1\nname = "one"\nmodels = ["digits"]\npatterns = ["gs:16,1"]\nsparsities = [0.5]\n'
+        'devices = ["gs-tcm"]\n[constraints]\nlatency_s = { most = "1 ns" }\n'
+    )
+    assert status_of("sweep", written_spec(tmp_path, text), "--workers", 1) == 0
+    _, why, *rest = capsys.readouterr().out.splitlines()
+    least_s = only["latency_s"]
+    assert isinstance(least_s, float)
+    nearest = scale_of("latency_s", [least_s]).text(least_s)
+    assert why == (
+        "sweep one: no point can be on a front: of 1, 1 breaks the constraint on latency_s "
+        f"(at most 1 ns; the least is {nearest})"
+    )
+    assert not any("simulate front" in line for line in rest)
 
 
 # --- workers
@@ -173,7 +206,7 @@ def tasks(count: int) -> list[Task]:
 
 @pytest.mark.usefixtures("tried")
 def test_the_task_of_a_killed_worker_is_run_again() -> None:
-    asked = tasks(4)
+    asked = tasks(2)
     found = dict(LocalProcesses(2, evaluate_or_die).run(asked))
     assert found == dict(ThisProcess().run(asked))
 
@@ -395,7 +428,7 @@ def test_the_command_writes_beside_its_spec_and_tells_what_it_found(
     assert status_of("sweep", spec, "--workers", 1) == 0
     said = capsys.readouterr().out
     assert f"Sweep banks: {POINTS} points in " in said
-    assert "Least latency: " in said
+    assert "Fastest: " in said
     assert f"{REFUSED} refused" in said
     assert status_of("export", tmp_path / "banks", "-o", tmp_path / "t.csv") == 0
     assert f"{POINTS} points\n" in capsys.readouterr().out

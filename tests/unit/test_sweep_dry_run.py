@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gatherline.sweep.counts import parts_of
-from gatherline.sweep.dry_run import dry_run, duration
+from gatherline.sweep.dry_run import DryRun, dry_run, duration
 from gatherline.sweep.point import LevelChoice, Task
 from gatherline.sweep.spec import SweepSpec, parse_spec
 
@@ -150,3 +151,16 @@ def test_accuracies_that_are_known_are_counted(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_duration_has_two_figures(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_one_of_a_kind_and_a_short_time_read_well() -> None:
+    told = DryRun(
+        method="grid", points=1, levels=1, parts=(), timings=(), workers=1, seconds=0.01, make_s=0.0, measured=1,
+        measuring_s=2.0,
+    )  # fmt: skip
+    assert told.lines() == [
+        "1 point, method grid; 1 set of masks",
+        "under 0.1 s on 1 worker, of it under 0.1 s for masks and traces",
+        "an estimate, from 1 point that took 2.0 s here",
+    ]
+    assert replace(told, seconds=3.0).lines()[1].startswith("about 3.0 s on 1 worker")
