@@ -189,6 +189,8 @@ def _value(hint: Any, value: Any, name: str) -> Any:
         return _build(hint, value, f"{name}.")  # type: ignore[arg-type]
     if hint is float and type(value) is int:
         return float(value)
+    if hint is int and type(value) is float and value.is_integer():
+        return int(value)  # 2e9 is how a rate is written
     if type(value) is not hint:
         raise DeviceError(f"{name} is {value!r}, and must be of type {hint.__name__}")
     return value

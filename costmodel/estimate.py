@@ -19,7 +19,7 @@ from costmodel.problem import Problem, problem_of
 from costmodel.roofline import Cost, Run
 from costmodel.selection import choose, dense_kernel
 from costmodel.server_gpu_tiles import GpuTileKernel, beyond_calibration, gpu_tile_cost
-from costmodel.sparse import Counts, block_cost, block_row_counts, row_cost
+from costmodel.sparse import Counts, beyond_block_calibration, block_cost, block_row_counts, row_cost
 from costmodel.spec import (
     VALUE_BYTES,
     BlockKernel,
@@ -47,6 +47,8 @@ from traces.layer import MatrixLayer, ProductLayer, UnsupportedLayer, VectorLaye
 from traces.layout import column_banks
 from traces.trace import LayerTrace
 
+NEARLY_ALL = 0.9  # of the weights kept: what pruning can save is less than two kernel models differ by
+KERNEL_GAP = "faster than dense by more than the weights removed: the gap between two kernel models, not a gain"
 DENSE_IS_FASTER = "the dense kernel would take less time than this sparse one"  # both times stand in the row
 
 
@@ -70,8 +72,8 @@ def estimate(
 def estimate_run(
     trace: LayerTrace, device: RooflineDevice, *, dtype: str, threads: int, encoding: str | None, beside_dense: bool
 ) -> LayerResult:
-    """As ``estimate``. ``beside_dense``: whether a sparse kernel is held against the dense one, which says the reason
-    ``DENSE_IS_FASTER`` and ``dense_kernel_s``, and changes nothing else.
+    """As ``estimate``. ``beside_dense``: whether a sparse kernel is held against the dense one, which says the
+    reasons ``DENSE_IS_FASTER`` and ``KERNEL_GAP``, and ``dense_kernel_s``, and changes nothing else.
     """
     run, note = _run(device, dtype, threads)
     layer = trace.layer
@@ -137,15 +139,22 @@ def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | Non
     kernel, reason = choose(trace, layer, run.device, dtype, encoding)
     cost = _cost(trace, layer, problem, kernel, run)
     dense_s: float | None = None
+    left = trace.kept / layer.weight_elements  # of the layer as it runs, after whole channels went
     if beside_dense and kernel is not dense:
         taken_s = _cost(trace, layer, problem, dense, run).latency_s
         if taken_s < cost.latency_s:
             dense_s, reason = taken_s, DENSE_IS_FASTER
+        elif left > NEARLY_ALL and cost.latency_s < left * taken_s:
+            reason = "; ".join(part for part in (reason, KERNEL_GAP) if part)
     effectual = trace.kept * layer.p
     if isinstance(cost.kernel, WinogradKernel):  # counts the products that this algorithm cannot do without
         taken = winograd_size(layer, cost.kernel)
         effectual = min(effectual, useful_macs(layer, taken.outputs)) if taken else effectual
     result = _result(layer, problem, cost, run, effectual=effectual, density=trace.density, reason=reason)
+    if isinstance(cost.kernel, BlockKernel):
+        pattern = _stored_block(trace.pattern, cost.kernel)
+        shape = (pattern.height, pattern.width)
+        result = _with_range(result, beyond_block_calibration(cost.kernel, shape, left, layer.macs))
     return result if dense_s is None else replace(result, dense_kernel_s=dense_s)
 
 
@@ -197,9 +206,7 @@ def _cost(trace: LayerTrace, layer: MatrixLayer, problem: Problem, kernel: Kerne
         case RowKernel():
             return row_cost(problem, kernel, run, size, _block_rows(trace, index(kernel.row_block), 1))
         case BlockKernel():
-            pattern = _stored_pattern(trace.pattern, kernel)
-            if not isinstance(pattern, Block):
-                raise AssertionError(f"kernel {kernel.name} was chosen for {pattern.spelling}")
+            pattern = _stored_block(trace.pattern, kernel)
             shape = (pattern.height, pattern.width)
             return block_cost(problem, kernel, run, size, _block_rows(trace, *shape), shape)
         case EngineKernel():
@@ -226,6 +233,13 @@ def _stored_pattern(pattern: Pattern, kernel: Kernel) -> Pattern:
             return NOfM(n=kept, m=of)
         case _:
             return pattern
+
+
+def _stored_block(pattern: Pattern, kernel: BlockKernel) -> Block:
+    stored = _stored_pattern(pattern, kernel)
+    if not isinstance(stored, Block):
+        raise AssertionError(f"kernel {kernel.name} was chosen for {stored.spelling}")
+    return stored
 
 
 def _encoded_size(

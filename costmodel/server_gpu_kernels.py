@@ -179,6 +179,11 @@ def _depthwise(dtypes: tuple[Dtype, ...]) -> DepthwiseKernel:
     )
 
 
+# of the layers in the rows behind tensor-bsr: MLP, 256 images of 14 x 14 and 16 x 16 patches and a token for the class
+_VIT_B_MACS = 768 * 3072 * 256 * (14 * 14 + 1)
+_VIT_H_MACS = 1280 * 5120 * 256 * (16 * 16 + 1)
+
+
 def _block_sparse() -> BlockKernel:
     return BlockKernel(
         name="tensor-bsr",
@@ -192,6 +197,9 @@ def _block_sparse() -> BlockKernel:
         index_bytes=4,
         smallest_block=16,
         position_tile=128,
+        calibrated_block=(64, 64),
+        calibrated_density=(0.1, 0.2),
+        calibrated_macs=(_VIT_B_MACS, _VIT_H_MACS),
     )
 
 
@@ -221,7 +229,8 @@ _TORCHAO = "pytorch/ao v0.9.0 torchao/sparsity"
 _FIXED = {
     "depthwise": "assumed: half of peak, every tap loaded",
     "tensor-bsr": f"efficiency: calibrated on {_TORCHAO} on an A100, bsr 64, ViT-h and ViT-b from 0.8 to 0.9, MLP "
-    "layers taken as the sparse ones: 0.383 and 0.373 of peak (DEVIATIONS 8); smallest block and tile assumed",
+    "layers taken as the sparse ones: 0.383 and 0.373 of peak (DEVIATIONS 8); calibrated_block, calibrated_density, "
+    "calibrated_macs: of those rows, batch 256; smallest block and tile assumed",
     "csr-spmm": "memory_share: vlejd/macko_spmv, RTX 3090, cuSPARSE at density 0.05 to 0.1 moves 480 GB/s "
     "where cuBLAS moves 760 (DEVIATIONS 9); the rest assumed",
 }

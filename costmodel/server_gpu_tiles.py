@@ -18,6 +18,7 @@ from costmodel.per_point import VARIES
 from costmodel.point_choices import at_most, either, first_least, largest, least, picked
 from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run, main_memory_bytes, restream_bytes, slowest_s
+from costmodel.sparse import OUTSIDE_FIT
 from costmodel.spec import Kernel
 from patterns.encodings.base import EncodedSize
 from simulator.spec import DeviceError
@@ -115,7 +116,7 @@ def beyond_calibration(kernel: GpuTileKernel, macs: int) -> str:
     if least <= macs <= most:
         return ""
     left = f"below {least:.3g}" if macs < least else f"above {most:.3g}"  # its own stand in its row
-    return f"outside what the kernel was fitted to: multiply-adds {left}"
+    return f"{OUTSIDE_FIT}: multiply-adds {left}"
 
 
 def gpu_columns(layer: MatrixLayer | ProductLayer, kernel: GpuTileKernel) -> int:

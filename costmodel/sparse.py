@@ -237,6 +237,25 @@ def _row_bytes(
     return [*served, read + written], read, written
 
 
+OUTSIDE_FIT = "outside what the kernel was fitted to"
+
+
+def beyond_block_calibration(kernel: BlockKernel, shape: tuple[int, int], density: float, macs: int) -> str:
+    """Return how a layer lies outside what the kernel's numbers were fitted to, "" where it does not.
+
+    Its own values stand in its row. ``density`` is taken to two digits: whole blocks rarely keep just what was asked.
+    """
+    (sparsest, densest), (least, most) = kernel.calibrated_density, kernel.calibrated_macs
+    found = []
+    if shape != kernel.calibrated_block:
+        found.append(f"blocks other than {'x'.join(map(str, kernel.calibrated_block))}")
+    if not sparsest <= round(density, 2) <= densest:
+        found.append(f"density below {sparsest:g}" if density < sparsest else f"density above {densest:g}")
+    if not least <= macs <= most:
+        found.append(f"multiply-adds {'below' if macs < least else 'above'} {least if macs < least else most:.3g}")
+    return f"{OUTSIDE_FIT}: {', '.join(found)}" if found else ""
+
+
 def block_cost(
     problem: Problem, kernel: BlockKernel, run: Run, size: EncodedSize, counts: Counts, shape: tuple[int, int]
 ) -> Cost:

@@ -208,10 +208,17 @@ class RowKernel(Kernel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockKernel(Kernel):
-    """Kept h x w blocks as small dense products on the matrix unit; both sides at least ``smallest_block``."""
+    """Kept h x w blocks as small dense products on the matrix unit; both sides at least ``smallest_block``.
+
+    ``calibrated_block``, ``calibrated_density``, ``calibrated_macs``: the blocks (rows, columns), the densities and the
+    multiply-adds of the dense layers that its numbers were fitted to; a row beyond them says so.
+    """
 
     smallest_block: int
     position_tile: int
+    calibrated_block: tuple[int, int]
+    calibrated_density: tuple[float, float]
+    calibrated_macs: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

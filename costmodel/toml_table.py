@@ -58,6 +58,8 @@ class Table:
         if key not in self._data:
             raise DeviceError(f"{self._path}: {self._prefix}{key} is missing, and must be {rule}")
         value = self._data.pop(key)
+        if kind is int and isinstance(value, float) and value.is_integer():
+            value = int(value)  # 2e9 is how a rate is written
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise DeviceError(f"{self._path}: {self._prefix}{key} is {value!r}, and must be {rule}")
         return value

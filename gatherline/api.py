@@ -362,13 +362,16 @@ def run_plan(
 ) -> Report:
     """Return latency and memory of ``model``, or of what ``plan`` made of it, each layer by its own pattern.
 
-    Without ``devices`` on the plan's own. ``options``: as of ``run``. Raises RequestError for another model.
+    Without ``devices`` on the plan's own. ``options``: as of ``run``, by default those that the plan was made with;
+    ``manifest["plan"]["differs"]`` tells where they are others. Raises RequestError for another model.
     """
     from gatherline.advice.plan import read_plan
+    from gatherline.advice.plan_options import planned_options
     from gatherline.plan_run import run_plan as run_by
 
-    request = _request(model, (), (), devices, options)
-    return run_by(request, read_plan(Path(plan)), network=_network(model, example_inputs))
+    made = read_plan(Path(plan))
+    request = _request(model, (), (), devices, planned_options(made, options))
+    return run_by(request, made, network=_network(model, example_inputs))
 
 
 def inspect(model: str | Path, **options: Any) -> Inspection:

@@ -29,6 +29,7 @@ _SUFFIX, _ASIDE = ".entry", ".aside"
 _SEAL_BYTES = 64 + 1  # hex digits and a newline
 _ORPHAN_S = 3600.0  # an aside file this old belongs to a process that was killed: writing one takes seconds
 _LOCKS = 64  # files, so that keys share them: they are never removed, which would let two hold one lock
+_LOCK_FOLDER, _TAG_NAME = "locks", "CACHEDIR.TAG"
 _TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"  # CACHEDIR.TAG, by which backups know a cache; bford.info/cachedir
 )
@@ -162,7 +163,8 @@ class Cache:
         if folder.is_dir():
             return
         folder.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError), (self.folder / "CACHEDIR.TAG").open("x", encoding="ascii") as tag:
+        tagged = self.folder if _all_ours(self.folder) else folder  # backups leave out all that lies beside a tag
+        with suppress(FileExistsError), (tagged / _TAG_NAME).open("x", encoding="ascii") as tag:
             tag.write(_TAG)
 
     def _tell(self, text: str) -> None:
@@ -176,7 +178,7 @@ class Cache:
         try:
             import fcntl  # not on Windows
 
-            folder = self.folder / "locks"
+            folder = self.folder / _LOCK_FOLDER
             folder.mkdir(parents=True, exist_ok=True)
             place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:2], "big") % _LOCKS
             stream = (folder / f"{place}.lock").open("ab")
@@ -200,6 +202,11 @@ def _files(folder: Path, suffix: str) -> Iterator[tuple[Path, os.stat_result]]:
         with suppress(OSError):
             if entry.is_file(follow_symlinks=False):
                 yield Path(entry.path), entry.stat(follow_symlinks=False)
+
+
+def _all_ours(folder: Path) -> bool:
+    """Return whether a folder holds nothing but a cache: someone may have named one with other things in it."""
+    return {path.name for path in folder.iterdir()} <= {*KINDS, _LOCK_FOLDER, _TAG_NAME}
 
 
 def _intact(sealed: bytes) -> bool:

@@ -47,7 +47,16 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (  # in the order of --h
     ("list", list_),
 )
 
-_MACHINE_ERRNOS = {errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+_MACHINE_ERRNOS = {
+    errno.ENOSPC,
+    errno.EIO,
+    errno.EDQUOT,
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EBUSY,
+    errno.EFBIG,
+}
 
 app = typer.Typer(
     name="simulate",

@@ -103,7 +103,26 @@ def with_fields(device: Target, changes: Mapping[str, FieldValue]) -> Target:
             return changed
         return overridden_device(device, table)
     except DeviceError as error:
-        raise DeviceError(f"device {device.name}: {str(error).removeprefix(f'device {device.name}: ')}") from None
+        told = str(error).removeprefix(f"device {device.name}: ")
+        raise DeviceError(f"device {device.name}: {_spelled(told, device)}") from None
+
+
+def _spelled(told: str, device: Target) -> str:
+    """Return a refusal with the path of a field, gather.lanes, where a part of the device says GatherUnit.lanes."""
+    if isinstance(device, RooflineDevice):
+        return told
+    kind, dot, rest = told.partition(".")
+    where = dict(_parts("", device)).get(kind) if dot else None
+    return told if where is None else f"{where}{rest}"
+
+
+def _parts(prefix: str, part: Any) -> Iterator[tuple[str, str]]:
+    """Yield the class of each part of an accelerator and the path before its fields."""
+    yield type(part).__name__, prefix
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if is_dataclass(value):
+            yield from _parts(f"{prefix}{field.name}.", value)
 
 
 def _of_roofline(device: RooflineDevice) -> Iterator[tuple[str, FieldValue]]:

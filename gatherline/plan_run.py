@@ -13,10 +13,11 @@ from costmodel.spec import RooflineDevice
 from gatherline import pipeline
 from gatherline.advice.plan import PLAN, Plan
 from gatherline.advice.plan_masks import plan_shares, planned_network
+from gatherline.advice.plan_options import other_options
 from gatherline.digest import device_digest
 from gatherline.pipeline_types import Report
 from gatherline.progress import Progress, SilentProgress
-from gatherline.request import RequestError, RunRequest, Target, device_named, devices_of, lower
+from gatherline.request import RequestError, RunRequest, Target, device_named, devices_of, lower, with_dtype
 from gatherline.shares import overall
 from patterns.unstructured import Unstructured
 from simulator.spec import DeviceError
@@ -28,6 +29,8 @@ def run_plan(
     request: RunRequest, plan: Plan, progress: Progress | None = None, *, network: Network | None = None
 ) -> Report:
     """Return the rows of ``request``'s model under ``plan``; without devices on the plan's own.
+
+    What differs from the run that the plan was made with is told in the manifest, under plan and among the notes.
 
     Raises RequestError where the request asks for masks too, or the plan is of another model, and what a run raises.
     """
@@ -45,8 +48,9 @@ def run_plan(
     finally:
         shown.stop()
     made = {**pipeline.manifest(request, network, devices), "complete": True}
+    differs = _notes(request, plan, network, devices)
     return Report(
-        manifest={**made, "plan": _about(plan), "notes": [*network.notes, *_notes(request, plan, devices)]}, rows=rows
+        manifest={**made, "plan": {**_about(plan), "differs": differs}, "notes": [*network.notes, *differs]}, rows=rows
     )
 
 
@@ -93,14 +97,11 @@ def _about(plan: Plan) -> dict[str, object]:
     }
 
 
-def _notes(request: RunRequest, plan: Plan, devices: Sequence[Target]) -> list[str]:
+def _notes(request: RunRequest, plan: Plan, network: Network, devices: Sequence[Target]) -> list[str]:
     """Return in what this run differs from the one that the plan was made for."""
-    found = []
-    for device in devices:
-        if device_digest(device) != plan.device_hash:
-            found.append(f"the plan was made for {plan.device}, and {device.name} is another device or another version")
-    for name in ("dtype", "threads", "batch", "encoding", "order"):
-        asked = getattr(request, name)
-        if name in plan.run and plan.run[name] != asked:
-            found.append(f"the plan was made with {name} {plan.run[name]}, and this run has {asked}")
-    return found
+    dtype = str(plan.run.get("dtype", request.dtype))  # which is no change of the device, and is told for itself
+    others = [device.name for device in devices if device_digest(with_dtype(device, dtype)) != plan.device_hash]
+    return [
+        *(f"the plan was made for {plan.device}, and {name} is another device or another version" for name in others),
+        *other_options(plan, request, network),
+    ]

@@ -7,12 +7,14 @@ a file stores apart (``--repack``).
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from gatherline.advice.plan import PLAN, Plan, read_plan
 from gatherline.advice.plan_masks import check_layers, plan_shares, planned_trace, where
+from gatherline.advice.plan_options import planned_options
 from gatherline.levels import file_hash
 from gatherline.loading import EMBEDDED
 from gatherline.pipeline_types import Report
@@ -66,6 +68,7 @@ def prune_by_plan(request: PlanPruneRequest, progress: Progress | None = None) -
     shown = progress or SilentProgress()
     plan, out = read_plan(Path(request.plan)), Path(request.out)
     check_out(request.model, out)
+    request = _as_planned(request, plan)
     with ExitStack() as stack:
         source = open_source(request, stack)
         network = source.network
@@ -87,6 +90,14 @@ def prune_by_plan(request: PlanPruneRequest, progress: Progress | None = None) -
         finally:
             shown.stop()
     return Report(manifest=_manifest(request, plan, network, out), rows=rows)
+
+
+def _as_planned(request: PlanPruneRequest, plan: Plan) -> PlanPruneRequest:
+    """Return ``request`` with the batch and input shape of the plan where it has none: a file may leave them open."""
+    names = ("batch", "input_shape")
+    options = planned_options(plan, {name: getattr(request, name) for name in names})
+    found: dict[str, Any] = {name: options.get(name) for name in names}
+    return replace(request, **found)
 
 
 def check_model(plan: Plan, network: Network) -> None:

@@ -6,6 +6,7 @@ Left out: the run itself (``pipeline.py``), and how the command spells its optio
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,6 @@ from patterns.channel import Channel
 from patterns.channel_then import ChannelThen
 from patterns.dense import Dense
 from patterns.encodings.catalog import encoding as encoding_named
-from patterns.names import nearest
 from patterns.unstructured import Unstructured
 from simulator.devices.catalog import ALL_DEVICES as CYCLE_DEVICES
 from simulator.spec import Device, DeviceError
@@ -117,7 +117,9 @@ def device_named(name: str) -> Target:
     every: tuple[Target, ...] = (*CYCLE_DEVICES, *COST_DEVICES)
     known = {device.name: device for device in every}
     if name not in known:
-        raise DeviceError(f"device {name!r} is not known; {nearest(name, list(known))}")
+        near = get_close_matches(name, list(known), n=1)
+        told = f"did you mean {near[0]}?" if near else f"simulate list devices shows the {len(known)} that are"
+        raise DeviceError(f"device {name!r} is not known; {told}")
     return known[name]
 
 

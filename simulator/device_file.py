@@ -109,6 +109,8 @@ def _timing(current: DramTiming | None, asked: Any, name: str) -> DramTiming:
 
 
 def _scalar(value: Any, current: Any, name: str) -> Any:
+    if type(current) is int and type(value) is float and value.is_integer():
+        return int(value)  # 2e9 is how a rate is written
     if isinstance(value, bool) != isinstance(current, bool) or not isinstance(value, type(current)):
         raise DeviceError(f"{name} is {value!r}, and must be of type {type(current).__name__}")
     return value

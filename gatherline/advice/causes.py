@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from costmodel.spec import RooflineDevice
+from costmodel.spec import EngineKernel, RooflineDevice
 from gatherline.advice.causes_of_masks import bank_conflicts, load_imbalance, padding
 from gatherline.advice.counterfactual import with_batch, with_fast_dram
 from gatherline.advice.evidence import Evidence, Finding
 from gatherline.advice.index_cost import index_bytes
 from gatherline.advice.kernels_here import families_with_a_kernel
 from gatherline.advice.layer_break_even import break_even_below, own_density
-from gatherline.advice.wording import milliseconds, share, verdict_without
+from gatherline.advice.wording import gains, milliseconds, share, verdict_without
 from simulator.spec import Device
 
 MORE_SAMPLES = 8
@@ -30,7 +30,8 @@ def no_kernel(evidence: Evidence) -> Finding | None:
     on_vectors = isinstance(device, Device) and sparse.kernel == "vector unit"
     if evidence.trace.all_kept or not (on_vectors or (not isinstance(device, Device) and sparse.encoding == "dense")):
         return None
-    said = next((part for part in sparse.reason.split("; ") if "kernel" in part), "")
+    of_mask = evidence.trace.reason.split("; ")
+    said = next((part for part in sparse.reason.split("; ") if "kernel" in part and part not in of_mask), "")
     pattern = evidence.trace.pattern.spelling
     proof = said or f"{device.name} runs {pattern} with {sparse.kernel}, which computes the zeros"
     return Finding(cause="no_kernel", proof=proof, change=_other_patterns(evidence), numbers={"kernel": sparse.kernel})
@@ -41,11 +42,20 @@ def _other_patterns(evidence: Evidence) -> str:
     if not isinstance(evidence.device, RooflineDevice):
         return whole
     if evidence.device.fabric is not None:
-        return f"an FPGA has one engine for the network, and this one does not take the layer; {whole}"
+        engines = _engines(evidence, evidence.device)
+        return f"an FPGA has one engine for the network, and this one does not take the layer; {engines}; {whole}"
     found = families_with_a_kernel(evidence.request, evidence.layer, evidence.device)
     if not found:
         return f"no pattern has a kernel for this layer here; {whole}"
     return f"patterns with a kernel for this layer here: {', '.join(found)}; {whole}"
+
+
+def _engines(evidence: Evidence, device: RooflineDevice) -> str:
+    """Return the families that an engine can be built for, of those that take the layer's kind and data type."""
+    layer, dtype = evidence.layer, evidence.request.dtype
+    fit = (one for one in device.kernels if isinstance(one, EngineKernel) and layer.kind in one.kinds)
+    families = sorted({name for kernel in fit if dtype in kernel.dtypes for name in kernel.serves})
+    return f"an engine for {', '.join(families)} exists" if families else "no engine for another pattern takes it"
 
 
 def below_break_even(evidence: Evidence) -> Finding | None:
@@ -54,10 +64,11 @@ def below_break_even(evidence: Evidence) -> Finding | None:
     if found is None:
         return None
     best, slower = found
-    own = own_density(evidence)
+    own, name = own_density(evidence), evidence.trace.pattern.spelling
+    asked = f" ({evidence.asked} runs as {name} here)" if evidence.asked not in ("", name) else ""
     return Finding(
         cause="below_break_even",
-        proof=f"density {own:.3g} is above the break-even of {evidence.trace.pattern.spelling} here, {best.share:.3g}",
+        proof=f"density {own:.3g} is above the break-even of {name} here, {best.share:.3g}{asked}",
         change=f"at density {best.share:.3g} (--sparsity {1 - best.target:.4g}): "
         f"{verdict_without(best.latency_s, evidence.dense.latency_s)}",
         numbers={
@@ -86,13 +97,12 @@ def overhead(evidence: Evidence) -> Finding | None:
         evidence.again(with_batch(evidence.trace, MORE_SAMPLES)),
         evidence.dense_again(with_batch(evidence.dense_trace, MORE_SAMPLES)),
     )
-    helps = "faster than" if more < dense_more else "still no faster than"
+    without, dense_without = total_s - sparse_s, evidence.dense.latency_s - dense_s
     return Finding(
         cause="overhead",
         proof=f"launch and dispatch take {milliseconds(sparse_s)}, {share(sparse_s, total_s)} of the time "
         f"(dense: {milliseconds(dense_s)})",
-        change=f"a fused operator, or more samples at once: with {MORE_SAMPLES} times the batch it takes "
-        f"{milliseconds(more)}, {helps} dense at {milliseconds(dense_more)}",
+        change=_less_overhead((without, dense_without), (more, dense_more)),
         numbers={
             "overhead_s": sparse_s,
             "dense_overhead_s": dense_s,
@@ -101,8 +111,18 @@ def overhead(evidence: Evidence) -> Finding | None:
             "batch_dense_latency_s": dense_more,
         },
         lost_s=sparse_s,
-        without_s=total_s - sparse_s,
-        dense_without_s=evidence.dense.latency_s - dense_s,
+        without_s=without,
+        dense_without_s=dense_without,
+    )
+
+
+def _less_overhead(fused_s: tuple[float, float], batch_s: tuple[float, float]) -> str:
+    """Return what of two remedies makes the layer faster than dense; both are (sparse, dense)."""
+    fused = f"a fused operator (no launch on either side): {verdict_without(*fused_s)}"
+    batch = f"more samples at once: with {MORE_SAMPLES} times the batch {verdict_without(*batch_s)}"
+    helps = [text for text, times in ((fused, fused_s), (batch, batch_s)) if gains(*times)]
+    return "; ".join(helps) or (
+        "nothing tried: without launches, and with more samples at once, its work takes no less than that of dense"
     )
 
 

@@ -22,6 +22,7 @@ class Probe:
     of the model that the mask keeps, as blocks do. Both None: not counted, since they move no time.
     ``low_s`` and ``high_s``: the error band of ``latency_s``, None where not validated.
     ``note``: why the mask is not what was asked for; ``reason``: that and why the device runs it as it does.
+    ``beyond``: how the time lies outside what its kernel was fitted to; of a total, in how many layers.
     """
 
     target: float
@@ -39,6 +40,7 @@ class Probe:
     extrapolated: bool = False
     note: str = ""
     reason: str = ""
+    beyond: str = ""
 
     @property
     def density(self) -> float | None:

@@ -6,6 +6,7 @@ threshold) is probed network by network. Layers that ``simulate run`` leaves as 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum
@@ -93,7 +94,13 @@ def total(probes: Mapping[LayerKey, Probe], target: float, number: int, pattern:
         high_s=None if None in high else fsum(value for value in high if value is not None),
         validated="; ".join(dict.fromkeys(probe.validated for probe in found)),
         extrapolated=any(probe.extrapolated for probe in found),
+        beyond=_beyond(weighed),
     )
+
+
+def _beyond(probes: Sequence[Probe]) -> str:
+    every = [part for probe in probes if probe.beyond for part in probe.beyond.split("; ")]
+    return "; ".join(f"{part}: {times} of {len(probes)} pruned layers" for part, times in Counter(every).items())
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:

@@ -84,30 +84,15 @@ def sensitivity(
     asked, shown = request.run, progress or SilentProgress()
     (device,) = devices_of(asked)
     network = network if network is not None else lower(asked)
-    (level,) = levels(network, asked)
-    traced = trace_network(network, level, prune_all=asked.prune_all, match=asked.match)
-    bench = _Bench(asked, traced.network, level, list(traced.traces))
+    bench = _bench(asked, network)
     base = bench.results(device)
     found = own_fields(device, asked.dtype)
-    facts: Row = {
-        "model": network.name,
-        "pattern": level.pattern.spelling,
-        "sparsity_target": level.sparsity,
-        "device": device.name,
-        "device_kind": device.kind,
-        "dtype": asked.dtype,
-        "threads": asked.threads if device.kind in ("mobile_cpu", "cpu") else 1,
-        "synthetic": network.synthetic,
-        "latency_s": _total(base),
-    }
+    facts = _facts(bench, device, network, base)
     rows: list[Row] = []
 
     def report(*, complete: bool) -> SensitivityReport:
-        ranked = sorted(rows, key=lambda row: (-_swing(row), str(row["field"])))
-        return SensitivityReport(
-            manifest={**pipeline.manifest(asked, network, (device,)), "point": facts, "complete": complete},
-            rows=[{**facts, **row} for row in ranked],
-        )
+        told = {**pipeline.manifest(asked, network, (device,)), "point": facts, "complete": complete}
+        return SensitivityReport(manifest=told, rows=[{**facts, **row} for row in _ranked(rows)])
 
     shown.start(len(found), f"{network.name} on {device.name}")
     try:
@@ -146,6 +131,33 @@ class _Bench:
             return run_layer(self.request, self.traces[place], built, known)
 
         return tuple(in_order(one, range(len(self.traces)), thread_count()))
+
+
+def _bench(asked: RunRequest, network: Network) -> _Bench:
+    (level,) = levels(network, asked)
+    traced = trace_network(network, level, prune_all=asked.prune_all, match=asked.match)
+    return _Bench(asked, traced.network, level, list(traced.traces))
+
+
+def _facts(bench: _Bench, device: Target, network: Network, base: Sequence[LayerResult]) -> Row:
+    """Return what all rows share."""
+    asked, level = bench.request, bench.level
+    return {
+        "model": network.name,
+        "pattern": level.pattern.spelling,
+        "sparsity_target": level.sparsity,
+        "device": device.name,
+        "device_kind": device.kind,
+        "dtype": asked.dtype,
+        "threads": asked.threads if device.kind in ("mobile_cpu", "cpu") else 1,
+        "synthetic": network.synthetic,
+        "latency_s": _total(base),
+    }
+
+
+def _ranked(rows: Sequence[Row]) -> list[Row]:
+    """Return ``rows``, those that move most first."""
+    return sorted(rows, key=lambda row: (-_swing(row), str(row["field"])))
 
 
 def _row(bench: _Bench, device: Target, base: Sequence[LayerResult], one: DeviceField) -> Row:

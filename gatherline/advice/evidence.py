@@ -23,7 +23,8 @@ LEAST_SHARE = 0.01  # assumed: one that takes less of it is none, however small 
 class Evidence:
     """One layer, pruned and dense. ``dense_device``: what the dense one ran on (an FPGA is built for each network).
 
-    ``weight``: of the layer that was pruned; ``tolerance``: of the search for a break-even.
+    ``asked``: the pattern as it was asked for; ``weight``: of the layer that was pruned; ``tolerance``: of the search
+    for a break-even.
     """
 
     request: RunRequest
@@ -35,6 +36,7 @@ class Evidence:
     dense_device: Target
     weight: Scores
     tolerance: float
+    asked: str = ""
 
     @property
     def layer(self) -> MatrixLayer:

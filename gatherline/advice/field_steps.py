@@ -65,6 +65,13 @@ def _own(device: RooflineDevice, field: DeviceField, dtype: str) -> DeviceField:
     return field
 
 
+def choice_label(path: str, value: object) -> str:
+    """Return how a name reads: a DRAM timing with the rate that its channels give together."""
+    rates = {timing.name: timing.bytes_per_s for timing in ALL_TIMINGS} if path == "dram.timing" else {}
+    rate = rates.get(str(value))
+    return str(value) if rate is None else f"{value} ({rate / 1e9:.3g} GB/s)"
+
+
 def steps_of(field: DeviceField, *, machine: bool) -> Steps:
     """Return the values that ``field`` is tried at; none for a number that is 0, of which no share is another.
 

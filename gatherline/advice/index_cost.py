@@ -10,7 +10,7 @@ from __future__ import annotations
 from costmodel.spec import RooflineDevice
 from gatherline.advice.counterfactual import other_index_width, other_pointer_width, with_faster_weight_buffer
 from gatherline.advice.evidence import Evidence, Finding
-from gatherline.advice.wording import milliseconds, verdict_without
+from gatherline.advice.wording import gains, milliseconds, verdict_without
 from gatherline.pipeline import run_layer
 from simulator.result import LayerResult
 from simulator.spec import Device
@@ -32,8 +32,7 @@ def index_bytes(evidence: Evidence) -> Finding | None:
         cause="index_bytes",
         proof=f"{counts.index_bytes / 1e3:.4g} kB of indices beside {counts.weight_bytes / 1e3:.4g} kB of values "
         f"(dense: {evidence.dense_bytes / 1e3:.4g} kB); they take {milliseconds(lost)}",
-        change=f"8-bit indices (as distances): {verdict_without(narrow, dense_s)}; none at all: "
-        f"{verdict_without(without, dense_s)}; blocks or N:M share or shorten them",
+        change=_fewer(narrow, without, dense_s),
         numbers={
             "index_bytes": counts.index_bytes,
             "weight_bytes": counts.weight_bytes,
@@ -44,6 +43,16 @@ def index_bytes(evidence: Evidence) -> Finding | None:
         without_s=without,
         dense_without_s=dense_s,
     )
+
+
+def _fewer(narrow_s: float, without_s: float, dense_s: float) -> str:
+    """Return what fewer bytes do; those that are not enough are told only where nothing is."""
+    found = (
+        (f"8-bit indices (as distances): {verdict_without(narrow_s, dense_s)}", narrow_s),
+        (f"none at all: {verdict_without(without_s, dense_s)}", without_s),
+    )
+    helps = [text for text, seconds in found if gains(seconds, dense_s)] or [text for text, _ in found]
+    return "; ".join([*helps, "blocks or N:M share or shorten them"])
 
 
 def _seconds(evidence: Evidence, *, left: int) -> float:

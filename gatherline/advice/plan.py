@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gatherline.advice.plan_options import check_options
 from gatherline.request_error import RequestError
 from patterns.base import Pattern, PatternError
 from patterns.catalog import parse_pattern
@@ -28,6 +29,7 @@ from patterns.unstructured import Unstructured
 SCHEMA = 1
 PLAN = "plan"  # what rows call the pattern of a network that has one of its own in each layer
 _LARGEST_BYTES = 1 << 24
+_NO_FIGURES: dict[str, type] = {"certain": bool, "validated": str}  # the others of budget and expected are
 _TABLES = ("model", "device", "run", "budget", "expected", "layers")
 _LAYER_KEYS = (
     "pattern", "sparsity", "density", "mask", "kept_l1", "kept_l2", "loss", "latency_s", "unpruned_latency_s",
@@ -63,7 +65,8 @@ class LayerPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """``model`` and ``device``: name and hash (of a network, of a device's fields). ``run``: options of the run.
+    """``model`` and ``device``: name and hash (of a network, of a device's fields). ``run``: options of the run
+    and the shapes of its inputs (``plan_options``).
 
     ``budget``: what was to be met; ``expected``: what the whole network took with this plan.
     """
@@ -140,10 +143,12 @@ def read_plan(path: Path) -> Plan:
         raise RequestError(f"{path}: it is not text in UTF-8") from None
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise RequestError(f"{path}: it is not TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # ValueError: no TOML, or a number without end
+        if isinstance(error, RequestError):
+            raise
+        raise RequestError(f"{path}: it is not TOML: {' '.join(str(error).split())[:200]}") from None
     schema = table.get("schema")
-    if schema != SCHEMA or isinstance(schema, bool):
+    if schema != SCHEMA or type(schema) is not int:
         raise RequestError(f"{path}: schema is {schema!r}, and this version reads plans of schema {SCHEMA}")
     _check_keys(str(path), table, ("schema", "objective", *_TABLES))
     parts = {name: _part(path, table, name) for name in _TABLES}
@@ -151,6 +156,9 @@ def read_plan(path: Path) -> Plan:
         for key, value in parts[name].items():
             if isinstance(value, dict | list):
                 raise RequestError(f"{path}: {name}.{key} is {value!r}, and must be text or a number")
+            if name != "run":
+                _check_figure(f"{path}: {name}.{key}", key, value)
+    check_options(str(path), parts["run"])
     for name in ("model", "device"):
         _check_keys(f"{path}: {name}", parts[name], ("name", "hash"))
     return Plan(
@@ -165,6 +173,16 @@ def read_plan(path: Path) -> Plan:
         expected=parts["expected"],
         path=str(path),
     )
+
+
+def _check_figure(where: str, key: str, value: object) -> None:
+    """Raise RequestError for a figure that no plan has: each is an amount."""
+    wanted = _NO_FIGURES.get(key)
+    if wanted is not None:
+        if not isinstance(value, wanted):
+            raise RequestError(f"{where} is {value!r}, and must be {'true or false' if wanted is bool else 'text'}")
+    elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise RequestError(f"{where} is {value!r}, and must be a finite number")
 
 
 def _part(path: Path, table: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -205,8 +223,8 @@ def _layer(path: Path, name: str, entry: object) -> LayerPlan:
         raise RequestError(f"{where}: sparsity is {sparsity!r}, and must be a number of at least 0 and below 1")
     told = {key: value for key, value in entry.items() if key not in ("pattern", "sparsity", "mask")}
     for key, value in told.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise RequestError(f"{where}: {key} is {value!r}, and must be a number")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise RequestError(f"{where}: {key} is {value!r}, and must be a number, and finite")
     return LayerPlan(
         layer=name,
         pattern=rule.spelling,

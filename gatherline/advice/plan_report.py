@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from math import sqrt
+from math import fsum, sqrt
 from pathlib import Path
 
 from gatherline import pipeline
 from gatherline.advice.choices import default_sparsities
 from gatherline.advice.masks import chosen_trace, mask_digest
-from gatherline.advice.options import Option
 from gatherline.advice.plan import LayerPlan, Plan, Value
+from gatherline.advice.plan_layers import layer_rows, share
+from gatherline.advice.plan_options import kept_options
 from gatherline.advice.plan_request import PlanRequest
 from gatherline.advice.problem import Chosen
 from gatherline.advice.search import Search, in_units
@@ -26,7 +27,7 @@ from gatherline.report.columns import Row
 from gatherline.report.files import report_json
 from patterns.base import Pattern
 from patterns.catalog import parse_pattern
-from traces.layer import MatrixLayer, Network
+from traces.layer import Network
 
 CURVE = (0.8, 0.9, 1.0, 1.1, 1.25)  # of every budget at once
 ROUNDING = 1e-9  # by which a total that is added up in another order may differ
@@ -37,7 +38,8 @@ class PlanReport:
     """The plan, what it takes layer by layer, and how it was found. ``rows``: as of ``simulate run``, of the plan.
 
     ``unpruned``: the total row of the network as it is; ``curve``: best plans at other budgets, None where there is
-    none. ``remarks``: what a reader must know.
+    none. ``binding``: budgets without any one of which less would be lost; ``together``: none of them alone, but all
+    of them together. ``remarks``: what a reader must know.
     """
 
     manifest: dict[str, object]
@@ -47,11 +49,20 @@ class PlanReport:
     layers: list[dict[str, object]]
     curve: list[dict[str, object]]
     binding: tuple[str, ...]
+    together: bool = False
     remarks: tuple[str, ...] = field(default=())
 
     @property
     def total(self) -> Row:
         return self.rows[-1]
+
+    @property
+    def without_weights(self) -> dict[str, float]:
+        """Return how many layers have no weights, and what they take of the total whatever is pruned."""
+        named = {row["layer"] for row in self.layers}
+        rows = [row for row in self.rows[:-1] if row["layer"] not in named]
+        times = (row["latency_s"] for row in rows)
+        return {"layers": len(rows), "latency_s": fsum(time for time in times if isinstance(time, float))}
 
     def to_json(self) -> str:
         """Return what ``--json`` prints: schema, manifest with the plan, and a row for each layer."""
@@ -59,6 +70,7 @@ class PlanReport:
             "plan": {
                 "objective": self.plan.objective, "budget": dict(self.plan.budget),
                 "expected": dict(self.plan.expected), "unpruned": _expected(self.unpruned), "binding": self.binding,
+                "binding_together": self.together, "without_weights": self.without_weights,
                 "curve": self.curve, "remarks": self.remarks,
             }
         }  # fmt: skip
@@ -86,6 +98,7 @@ def report_of(
     plan = replace(plan, expected=expected)
     unpruned = search.total([table.stays for table in search.tables.layers])
     curve = [_curve_point(search, factor) for factor in CURVE]
+    binding, together = _binding(search, chosen)
     manifest = {
         **pipeline.manifest(run, network, (search.device,)),
         "complete": True,
@@ -98,9 +111,10 @@ def report_of(
         plan=plan,
         rows=rows,
         unpruned=unpruned,
-        layers=_layer_rows(search, chosen),
+        layers=layer_rows(search, chosen),
         curve=curve,
-        binding=_binding(search, chosen),
+        binding=binding,
+        together=together,
         remarks=_remarks(search, network, patterns, chosen, rows[-1]),
     )
 
@@ -149,8 +163,8 @@ def _plan(search: Search, network: Network, chosen: Chosen) -> Plan:
                     mask=mask_digest(trace, weight),
                     told={
                         "density": option.kept.weights / option.kept.of_weights,
-                        "kept_l1": _share(option.kept.l1, option.kept.of_l1),
-                        "kept_l2": sqrt(_share(option.kept.squares, option.kept.of_squares)),
+                        "kept_l1": share(option.kept.l1, option.kept.of_l1),
+                        "kept_l2": sqrt(share(option.kept.squares, option.kept.of_squares)),
                         "latency_s": option.result.latency_s,
                         "unpruned_latency_s": table.stays.result.latency_s,
                     },
@@ -163,16 +177,9 @@ def _plan(search: Search, network: Network, chosen: Chosen) -> Plan:
         device_hash=device_digest(search.device),
         objective=request.objective,
         layers=tuple(entries),
-        run={
-            "dtype": run.dtype, "threads": run.threads, "batch": run.batch, "encoding": run.encoding,
-            "order": run.order, "technology": run.technology,
-        },
+        run=kept_options(run, network),
         budget={**request.budget.columns, "certain": request.certain},
-    )  # fmt: skip
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else 1.0
+    )
 
 
 def _curve_point(search: Search, factor: float) -> dict[str, object]:
@@ -188,71 +195,24 @@ def _curve_point(search: Search, factor: float) -> dict[str, object]:
         "kept_l1": 1 - l1,
         "kept_l2": sqrt(max(0.0, 1 - squares)),
         "reached_latency_s": total["latency_s"],
+        "reached_latency_high_s": total["latency_high_s"],
         "reached_peak_memory_bytes": total["peak_memory_bytes"],
         "reached_storage_bytes": measured(total, "storage"),
         "reached_energy_pj": total["energy_pj"],
     }
 
 
-def _binding(search: Search, chosen: Chosen) -> tuple[str, ...]:
-    """Return the budgets without which, the others kept, less would be lost."""
+def _binding(search: Search, chosen: Chosen) -> tuple[tuple[str, ...], bool]:
+    """Return the budgets without which, the others kept, less would be lost; and whether only all together bind."""
     found = []
     for name in search.request.budget.given:
-        other = search.best(1.0, without=name)
+        other = search.best(1.0, without=(name,))
         if other is not None and other.loss < chosen.loss:
             found.append(name)
-    return tuple(found)
-
-
-def _layer_rows(search: Search, chosen: Chosen) -> list[dict[str, object]]:
-    """Return a row for each layer with weights, in the network's order, with what it was and what it becomes."""
-    own = {
-        table.layer.name: (table, option) for table, option in zip(search.tables.layers, chosen.options, strict=True)
-    }
-    rows: list[dict[str, object]] = []
-    for layer in search.tables.network.layers:
-        if not isinstance(layer, MatrixLayer):
-            continue
-        table, option = own[layer.name] if layer.name in own else (None, search.tables.fixed[layer.name])
-        assert isinstance(option, Option)
-        before = (option if table is None else table.stays).result
-        rows.append(
-            {
-                "model": search.tables.network.name,
-                "layer": layer.name,
-                "kind": layer.kind,
-                "device": search.device.name,
-                "pattern": option.pattern or None,
-                "layer_pattern": option.rule,
-                "sparsity_target": option.sparsity,
-                "density": option.kept.weights / option.kept.of_weights,
-                "kept_l1": _share(option.kept.l1, option.kept.of_l1),
-                "kept_l2": sqrt(_share(option.kept.squares, option.kept.of_squares)),
-                "loss": 0.0 if table is None else search.losses.of(table, option, search.tables),
-                "latency_s": option.result.latency_s,
-                "unpruned_latency_s": before.latency_s,
-                "latency_low_s": option.result.latency_low_s,
-                "latency_high_s": option.result.latency_high_s,
-                "validated": option.result.validated,
-                "stored_bytes": option.stored_bytes,
-                "unpruned_stored_bytes": before.counters.weight_bytes + before.counters.index_bytes,
-                "kernel": option.result.kernel or None,
-                "bound": option.result.bound or None,
-                "options": 0 if table is None else len(table.options),
-                "reason": _reason(search, layer.name, None if table is None else table.refused, option),
-            }
-        )
-    return rows
-
-
-def _reason(search: Search, layer: str, refused: Sequence[str] | None, option: Option) -> str | None:
-    kept = search.tables.reasons.get(layer, "")
-    missing = ""
-    table = search.losses.table
-    if refused is not None and table is not None and layer not in table.layers:
-        missing = f"not in {Path(table.path).name}: stays as it is"
-    texts = dict.fromkeys([kept, missing, option.result.reason, *(refused or ())])
-    return "; ".join(text for text in texts if text) or None
+    if found:
+        return tuple(found), False
+    free = search.best(1.0, without=tuple(search.request.budget.given))
+    return (), free is not None and free.loss < chosen.loss
 
 
 def _remarks(
@@ -272,11 +232,14 @@ def _remarks(
             found.append(f"{of_all} are not in {Path(table.path).name} and stay as they are: {named}")
     if network.synthetic:
         found.append("the weights are synthetic: what is kept of them says nothing of a trained network")
-    high = total["latency_high_s"]
+    high, why = total["latency_high_s"], "" if total["reason"] is None else str(total["reason"])
     budget_s = request.budget.latency_s
     if budget_s is not None and not request.certain:
         if not isinstance(high, float):
-            found.append("no error band: nothing validates these times, and the budget is met by the estimate alone")
+            alone = "the budget is met by the estimate alone"
+            found.append(
+                alone if "no error band" in why else f"no error band: nothing validates these times, and {alone}"
+            )
         elif high > budget_s:
             found.append(
                 f"the budget is met by the estimate; the upper end of its error band is {in_units('latency', high)} "
@@ -284,6 +247,6 @@ def _remarks(
             )
         else:
             found.append(f"the upper end of the error band, {in_units('latency', high)}, meets the budget too")
-    if total["reason"]:
-        found.append(str(total["reason"]))
+    if why:
+        found.append(why)
     return tuple(found)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from costmodel.estimate import KERNEL_GAP
+from costmodel.sparse import OUTSIDE_FIT
 from costmodel.spec import RooflineDevice
 from gatherline.advice.crossing import Probe
 from gatherline.pipeline import run_layer
@@ -139,6 +141,7 @@ def _probe(trace: LayerTrace, target: float, result: LayerResult, kept: int) -> 
         extrapolated=result.extrapolated,
         note=_without_targets(trace.reason),
         reason=_without_targets(result.reason),
+        beyond="; ".join(part for part in result.reason.split("; ") if part.startswith((KERNEL_GAP, OUTSIDE_FIT))),
     )
 
 

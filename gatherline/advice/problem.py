@@ -53,9 +53,9 @@ class Budget:
     def scaled(self, factor: float) -> Budget:
         return Budget(**{column: value * factor for column, value in self.columns.items()})
 
-    def less(self, name: str) -> Budget:
-        """Return the budget without the limit ``name``; "" takes none away."""
-        return replace(self, **{UNITS[name]: None}) if name else self
+    def less(self, *names: str) -> Budget:
+        """Return the budget without the limits ``names``."""
+        return replace(self, **{UNITS[name]: None for name in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

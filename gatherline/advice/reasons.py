@@ -14,11 +14,13 @@ from gatherline.advice.wording import milliseconds
 class Reason:
     """Why one layer is no faster. ``finding`` None: no cause of the list holds, and ``note`` says what binds it.
 
-    ``note`` of a finding: whether it alone is the matter, and which other cause takes more.
+    ``note`` of a finding: whether it alone is the matter, and which other cause takes more. ``also``: the other cause
+    that holds and takes most; None beside a missing kernel, whose zeros every other cause would be of.
     """
 
     finding: Finding | None
     note: str = ""
+    also: Finding | None = None
 
 
 def reason_of(evidence: Evidence) -> Reason:
@@ -27,10 +29,11 @@ def reason_of(evidence: Evidence) -> Reason:
     first = next((found for cause in rest if (found := cause(evidence)) is not None), None)
     if first is None:
         return Reason(finding=None, note=_none(evidence))
-    if first.suffices is not False:
+    if first.cause == "no_kernel":
         return Reason(finding=first)
     others = [found for cause in rest if (found := cause(evidence)) is not None]
-    return Reason(finding=first, note=_not_enough(first, others))
+    also = max(others, key=lambda one: one.lost_s or 0.0, default=None)
+    return Reason(finding=first, note="" if first.suffices else _not_enough(first, others), also=also)
 
 
 def _not_enough(first: Finding, others: list[Finding]) -> str:

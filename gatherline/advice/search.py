@@ -30,10 +30,10 @@ class Search:
     tables: Tables
     losses: Losses
 
-    def best(self, factor: float, without: str = "") -> Chosen | None:
-        """Return the best plan at ``factor`` times every budget, but for the one ``without``."""
-        budget = self.request.budget.scaled(factor).less(without)
-        certain = self.request.certain and without != "latency"
+    def best(self, factor: float, without: Sequence[str] = ()) -> Chosen | None:
+        """Return the best plan at ``factor`` times every budget, but for those ``without``."""
+        budget = self.request.budget.scaled(factor).less(*without)
+        certain = self.request.certain and "latency" not in without
         found = [
             settle(self.tables, self.losses, budget, self.activation_bytes, certain=certain, family=family)
             for family in self.families

@@ -79,6 +79,12 @@ def read_sensitivity(path: Path, layers: Collection[str]) -> Sensitivity:
     unpruned: dict[str, float] = {}
     for number, row in enumerate(lines, start=2):
         line = f"{where}: line {number}"
+        extra = row.get(None) or ()  # where csv keeps cells beyond the header's
+        if extra:
+            raise RequestError(
+                f"{line}: it has {len(header) + len(extra)} cells, and the table {len(header)} columns: a pattern with "
+                f'a comma stands in quotes, as in "gs:16,1"'
+            )
         layer, pattern, sparsity, loss = _entry(line, row, layers)
         points = found.setdefault((layer, pattern), {})
         if sparsity in points:

@@ -46,7 +46,7 @@ def answer(curve: Curve, dense: Probe) -> Answer:
     run = probes if at is None else probes[:at]
     best = run[-1]
     again = [probe for probe in faster if probe not in run]
-    notes = [best.note, _again(again), _with_zeros(best, None if at is None else probes[at])]
+    notes = [best.note, _again(again), _with_zeros(best, None if at is None else probes[at]), _beyond(best, dense)]
     if at is None and best.share < best.target - ROUNDING:
         notes.append(f"no mask of this pattern keeps more than {best.share:.3f} of the weights here")
     return Answer(
@@ -102,6 +102,12 @@ def _with_zeros(best: Probe, slower: Probe | None) -> str:
         return ""
     text = f"stores {stored} of all places, the model's own zeros among them"
     return text if slower is None else f"{text}, and is slower where it stores {_stored(slower)}"
+
+
+def _beyond(best: Probe, dense: Probe) -> str:
+    """Return what the sparse time stands on beyond what the dense one does."""
+    known = dense.beyond.split("; ")
+    return "; ".join(part for part in best.beyond.split("; ") if part not in known)
 
 
 def _stored(probe: Probe) -> str:

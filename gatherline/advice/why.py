@@ -193,5 +193,6 @@ class _Level:
             dense_device=self.dense.device,
             weight=self.ran.network.weights[name],
             tolerance=self.request.tolerance,
+            asked=self.level.pattern.spelling,
         )
         return name, layer_row(facts, trace, sparse, dense, "not faster", reason_of(evidence))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import fsum
 
 from gatherline.advice.reasons import Reason
+from gatherline.advice.wording import milliseconds
 from gatherline.report.columns import TOTAL
 from simulator.result import LayerResult
 from traces.trace import LayerTrace
@@ -62,6 +63,7 @@ def layer_row(
         "cause": cause or None,
         "proof": finding.proof if finding else why.note if why else None,
         "change": finding.change if finding else None,
+        **_also(why, sparse.latency_s - dense.latency_s),
         "note": why.note if why and finding else trace.reason or None if verdict == "kept" else None,
         "lost_s": finding.lost_s if finding else None,
         "without_s": finding.without_s if finding else None,
@@ -84,6 +86,20 @@ def layer_row(
         "conflict_cycles": None if cycles is None else cycles.conflict,
         "validated": sparse.validated,
         "dense_validated": dense.validated,
+    }
+
+
+def _also(why: Reason | None, gap_s: float) -> Row:
+    """Return the columns of the other cause that takes most."""
+    also = None if why is None else why.also
+    if also is None:
+        return dict.fromkeys(("also_reason", "also_number", "also_change"))
+    lost_s = also.lost_s or 0.0
+    beside = "more than the gap to dense" if lost_s > gap_s else "of the gap to dense"
+    return {
+        "also_reason": also.cause,
+        "also_number": f"{also.proof}; takes {milliseconds(lost_s)}, {beside} ({milliseconds(gap_s)})",
+        "also_change": also.change,
     }
 
 

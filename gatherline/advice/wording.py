@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+SAME = 1e-9  # of a time: sums in another order
+DIGITS, MOST_DIGITS = 4, 12
 
-def milliseconds(seconds: float) -> str:
-    """Return a time with its unit, four digits."""
+
+def milliseconds(seconds: float, digits: int = DIGITS) -> str:
+    """Return a time with its unit, four digits unless more are asked for."""
     if seconds < 1e-6:
-        return f"{seconds * 1e9:.4g} ns"
-    return f"{seconds * 1e6:.4g} us" if seconds < 1e-3 else f"{seconds * 1e3:.4g} ms"
+        return f"{seconds * 1e9:.{digits}g} ns"
+    return f"{seconds * 1e6:.{digits}g} us" if seconds < 1e-3 else f"{seconds * 1e3:.{digits}g} ms"
+
+
+def told_apart(one_s: float, other_s: float) -> tuple[str, str]:
+    """Return two times with as many digits as it takes to see that they differ."""
+    told = milliseconds(one_s), milliseconds(other_s)
+    if abs(one_s - other_s) <= SAME * max(abs(one_s), abs(other_s)):
+        return told
+    for digits in range(DIGITS + 1, MOST_DIGITS + 1):
+        if told[0] != told[1]:
+            break
+        told = milliseconds(one_s, digits), milliseconds(other_s, digits)
+    return told
 
 
 _SCALES = {
@@ -36,6 +51,12 @@ def share(part: float, whole: float) -> str:
 
 def verdict_without(sparse_s: float, dense_s: float) -> str:
     """Return what two times say of each other, without the cause that stands before these words."""
-    if sparse_s < dense_s * (1 - 1e-9):
-        return f"{milliseconds(sparse_s)}, faster than dense ({milliseconds(dense_s)})"
-    return f"{milliseconds(sparse_s)}, still no faster than dense ({milliseconds(dense_s)})"
+    sparse, dense = told_apart(sparse_s, dense_s)
+    if gains(sparse_s, dense_s):
+        return f"{sparse}, faster than dense ({dense})"
+    return f"{sparse}, still no faster than dense ({dense})"
+
+
+def gains(sparse_s: float, dense_s: float) -> bool:
+    """Return whether a time is below that of dense by more than rounding."""
+    return sparse_s < dense_s * (1 - SAME)

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from gatherline.request import RunRequest
 
 
+_BUDGETS = ("--latency-ms", "--memory-mb", "--storage-mb", "--energy-mj")
+_MOST_BUDGET = 1e12  # thirty years, an exabyte, a gigajoule: no figure beyond is a budget
+
+
 def advise(
     model: Model,
     device: Annotated[list[str], typer.Option("--device", metavar="D", help="Name, or path of a .toml file; repeats.")],
@@ -130,6 +134,9 @@ def advise(
         "latency_s": (latency_ms, 1e-3), "memory_bytes": (memory_mb, 1e6), "storage_bytes": (storage_mb, 1e6),
         "energy_pj": (energy_mj, 1e9),
     }  # fmt: skip
+    for option, (value, _) in zip(_BUDGETS, budgets.values(), strict=True):
+        if value is not None and not 0 < value < _MOST_BUDGET:
+            raise ArgumentError(f"{option} is {value:g}, and must be above 0 and below {_MOST_BUDGET:g}")
     given = {name: value * unit for name, (value, unit) in budgets.items() if value is not None}
     if (why, sensitivity, bool(given)).count(True) > 1:
         raise ArgumentError("--why, --sensitivity and a budget are questions of their own: ask one after the other")
@@ -186,6 +193,9 @@ def plan_within(
     except OutOfReach as error:
         print(f"simulate: {printable(str(error))}", file=sys.stderr)
         raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        print("simulate: no plan is kept: it is chosen when all layers are measured", file=sys.stderr)
+        raise
     try:
         written = None if out is None else report.write(out)  # before a reader that takes only the first lines leaves
     finally:

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -38,9 +38,11 @@ from gatherline.options import (
 
 if TYPE_CHECKING:
     from gatherline.pipeline_types import Report
+    from gatherline.request import RunRequest
 
 
 def run(
+    context: typer.Context,
     model: Model,
     arch: Arch = None,
     pattern: PatternTexts = None,
@@ -75,25 +77,47 @@ def run(
     )  # fmt: skip
     at_least("--level", level, 1)
     request = replace(request, level=level, technology=technology)
+    if out is not None:
+        from gatherline.report.files import check_target
+
+        check_target(out)
+    if plan is not None:
+        _run_by_plan(context, request, plan, out, json)
+        return
     from gatherline import pipeline
     from gatherline.pipeline_types import Interrupted
     from gatherline.progress import terminal_progress
-    from gatherline.report.files import check_target
 
-    if out is not None:
-        check_target(out)
-    if plan is not None:
-        from gatherline.advice.plan import read_plan
-        from gatherline.plan_run import run_plan
-
-        _publish(run_plan(request, read_plan(plan), terminal_progress()), out, json)
-        return
     try:
         report = pipeline.run(request, terminal_progress())
     except Interrupted as stopped:
         _publish(stopped.report, out, json)  # what is done is kept
         raise
     _publish(report, out, json)
+
+
+def _run_by_plan(context: typer.Context, request: "RunRequest", path: Path, out: Path | None, json: bool) -> None:
+    """Run by a plan, with its own options where none were given, and say in what this run is another."""
+    from gatherline.advice.plan import read_plan
+    from gatherline.advice.plan_options import OPTIONS, planned_options
+    from gatherline.plan_run import run_plan
+    from gatherline.progress import terminal_progress
+    from gatherline.report.selection import printable
+
+    plan = read_plan(path)
+    given = {name: getattr(request, name) for name in OPTIONS if _was_given(context, name)}
+    options: dict[str, Any] = planned_options(plan, given)
+    report = run_plan(replace(request, **options), plan, terminal_progress())
+    about = report.manifest["plan"]
+    for note in about["differs"] if isinstance(about, dict) else ():
+        print(f"simulate: note: {printable(note)}", file=sys.stderr)
+    _publish(report, out, json)
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    """Return whether the user gave an option, be it the default's own value."""
+    source = context.get_parameter_source(name)
+    return source is not None and not source.name.startswith("DEFAULT")
 
 
 def _publish(report: "Report", out: Path | None, json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gatherline.exit_status import FAILED
 from gatherline.options import ArgumentError, Debug, Json, at_least
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def sweep(
 ) -> None:
     """Compute every point of a design space; resumable.
 
-    Points that the folder has are not computed again. What is done stays whatever happens.
+    Points that the folder has are not computed again. What is done stays whatever happens. Exit status 1 where no point
+    has numbers, since all were refused.
     """
     at_least("--workers", workers, 1)
     at_least("--max-points", max_points, 1)
@@ -44,9 +46,10 @@ def sweep(
     asked = read_spec(spec)
     asked.check_most(max_points)
     from gatherline.report.files import check_target
+    from gatherline.report.selection import printable
     from gatherline.report.sweep_table import print_sweep
     from gatherline.sweep.progress_lines import sweep_progress
-    from gatherline.sweep.sweep import SweepInterrupted, default_workers, found_in, rows_json
+    from gatherline.sweep.sweep import SweepInterrupted, default_workers, found_in, lacking_in, rows_json
     from gatherline.sweep.sweep import sweep as run_sweep
 
     folder = spec.with_suffix("") if out is None else out
@@ -64,6 +67,12 @@ def sweep(
         sys.stdout.writelines(rows_json(done))
     else:
         print_sweep(done, found_in(done, asked), sys.stdout)
+    sys.stdout.flush()
+    lacking = lacking_in(done, asked)
+    for told in lacking.told:
+        print(f"simulate: {printable(told)}", file=sys.stderr)
+    if lacking.numbers:
+        raise typer.Exit(FAILED)
 
 
 def _say_beforehand(spec: "SweepSpec", workers: int, json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TextIO
 from rich.table import Table
 from rich.text import Text
 
+from gatherline.advice.plan import PLAN
 from gatherline.report.columns import TOTAL
 from gatherline.report.selection import RowLike, Rows, count, number, percent, printable, text, totals
 from gatherline.report.table import console_for
@@ -37,13 +38,24 @@ def print_pruned(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> 
     console.print(table)
     broken = sum(1 for row in rows if text(row, "check") not in ("", "holds"))
     if broken:
-        console.print(Text(f"{broken} masks do not obey their pattern in full: see the check column."))
+        console.print(Text(_broken(broken, planned=any(row.get("pattern") == PLAN for row in totals(rows)))))
     notes = manifest.get("notes")
     for note in notes if isinstance(notes, list) else []:
         console.print(Text(printable(str(note)), style="dim"))
     for key in ("out", "levels_file"):
         if manifest.get(key):
             console.print(Text(printable(f"wrote {manifest[key]}")))
+
+
+def _broken(masks: int, *, planned: bool) -> str:
+    """Return how many masks are not all of their pattern; those of a plan were checked, and are as it counted them."""
+    many = f"{masks} masks do" if masks > 1 else "1 mask does"
+    if not planned:
+        return f"{many} not obey {'their' if masks > 1 else 'its'} pattern in full: see the check column."
+    return (
+        f"{many} not fill {'their' if masks > 1 else 'its'} pattern to the last place (check column). Nothing needs to "
+        f"be done: each mask is the plan's own, and the plan's times and bytes count it as it is."
+    )
 
 
 def _cells(row: RowLike, name: str, smaller: bool) -> list[Text]:

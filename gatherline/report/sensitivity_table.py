@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gatherline.advice.field_steps import choice_label
 from gatherline.advice.wording import milliseconds, quantity
 from gatherline.report.break_even_table import subject
 from gatherline.report.selection import RowLike, Rows, number, text, variant
@@ -56,13 +57,17 @@ def _cells(row: RowLike) -> list[str]:
         else f"{quantity(row['low_value'], unit)} to {quantity(row['high_value'], unit)}"
     )
     others = row["others"]
-    notes = [f"{name}: {ratio:.3f}x" for name, ratio in (others.items() if isinstance(others, dict) else ())]
+    path = text(row, "field")
+    notes = [
+        f"{choice_label(path, name)}: {ratio:.3f}x"
+        for name, ratio in (others.items() if isinstance(others, dict) else ())
+    ]
     refused = row["refused"]
     notes += [text(row, "why")] if row["why"] else []
     notes += [_rule(rule) for rule in (refused.values() if isinstance(refused, dict) else ())]
     return [
-        text(row, "field"),
-        "not set" if row["value"] is None else quantity(row["value"], unit),
+        path,
+        "not set" if row["value"] is None else choice_label(path, quantity(row["value"], unit)),
         "-" if elasticity is None else f"{elasticity:+.3f}",
         step,
         _ratio(row, "half_ratio"),

@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from gatherline.advice.field_steps import choice_label
 from gatherline.advice.wording import milliseconds, quantity
 from gatherline.report.break_even_table import subject
 from gatherline.report.plots import file_part
@@ -91,7 +92,11 @@ def _bars(row: RowLike) -> list[_Bar]:
         if ratio is not None:
             found.append(_Bar(ratio, quantity(row[f"{name}_value"], unit), colour))
     others = row["others"]
-    found += [_Bar(ratio, str(name), OTHER) for name, ratio in (others.items() if isinstance(others, dict) else ())]
+    path = text(row, "field")
+    found += [
+        _Bar(ratio, choice_label(path, name), OTHER)
+        for name, ratio in (others.items() if isinstance(others, dict) else ())
+    ]
     return [bar for bar in found if abs(bar.ratio - 1) >= LEAST_SHIFT]
 
 
@@ -127,8 +132,9 @@ def _draw(axes: Axes, place: float, room: float, bars: list[_Bar]) -> None:
 
 
 def _name(row: RowLike) -> str:
-    value = "not set" if row["value"] is None else quantity(row["value"], text(row, "unit"))
-    return f"{text(row, 'field')} = {value}"
+    path, value = text(row, "field"), row["value"]
+    told = "not set" if value is None else choice_label(path, quantity(value, text(row, "unit")))
+    return f"{path} = {told}"
 
 
 def _scale(axes: Axes, ratios: list[float]) -> None:

@@ -22,6 +22,7 @@ MATCHED = ("model", "pattern", "sparsity", "ratios", "match", "level")
 NEEDED = ("pattern",)
 MODEL_FILES = (".onnx", ".pt2", ".safetensors")
 _LARGEST_BYTES = 1 << 24  # of a table that a person made
+_LONGEST_LEVEL = 9  # digits
 _DIGITS = 6  # to which sparsities are compared
 Key = tuple[str, ...]
 
@@ -99,6 +100,10 @@ def _checked(name: str, text: str, where: str) -> str:
         if not 0.0 <= number < 1.0:
             raise RequestError(f"{where}: sparsity is {text}, and must be at least 0 and below 1")
         return _text(name, number)
+    if name == "level" and text:
+        if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_LEVEL):
+            raise RequestError(f"{where}: level is {shown(text)}, and must be a whole number of at least 0")
+        return str(int(text))
     return _text(name, text)
 
 

@@ -137,7 +137,7 @@ def _formed(number: Fraction, kind: Kind) -> FieldValue:
 def _range(table: dict[str, object], kind: Kind, name: str) -> Axis:
     for key in table:
         if key not in RANGE_KEYS:
-            raise RequestError(f"unknown key {name}.{key}; {nearest(key, RANGE_KEYS)}")
+            raise RequestError(f"unknown key {name}.{shown(key)[1:-1]}; {nearest(key, RANGE_KEYS)}")
     if kind.form in ("text", "switch"):
         raise RequestError(f"{name} is a range, and its values are no numbers: give a list")
     for key in ("from", "to"):

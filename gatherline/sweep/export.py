@@ -7,8 +7,10 @@ the same pyarrow). Left out: points of other sweeps in the folder, which its sto
 from __future__ import annotations
 
 import csv
+import errno
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -44,8 +46,14 @@ def export(folder: Path, out: Path) -> Exported:
             write = _write_csv if out.suffix == ".csv" else _write_parquet
             written = write(aside, store, rows)
             os.replace(aside, out)
+        except OSError as error:
+            if error.filename not in (None, str(aside)):
+                raise  # of the store
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise OSError(error.errno or errno.EIO, why, str(out)) from None
         finally:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
     return Exported(path=out, rows=written, points=record.points)
 
 

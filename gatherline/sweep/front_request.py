@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,9 +34,9 @@ from gatherline.sweep.front import (
     without_followers,
 )
 from gatherline.sweep.fronts import fronts_of
-from gatherline.sweep.objective import DEFAULT_OBJECTIVES, Constraint, Direction, Objective
+from gatherline.sweep.objective import DEFAULT_OBJECTIVES, Constraint, Direction, Objective, check_bound
 from gatherline.sweep.quantity import SPELLINGS, parse_quantity
-from gatherline.sweep.store import OF_MEMBERS, Store
+from gatherline.sweep.store import OF_MEMBERS, Store, SweepRecord
 from patterns.names import nearest
 
 NUMBERS = tuple(column.name for column in POINT_COLUMNS if column.type in ("int", "float"))
@@ -98,7 +99,7 @@ def stored_fronts(request: FrontRequest) -> StoredFronts:
     with Store.open(request.folder, create=False) as store:
         record = store.last()
         known = (*NUMBERS, *(name for name in OF_MEMBERS if name != "number"), *store.field_columns)
-        spec = tomllib.loads(record.spec)
+        spec = _spec_of(record, store.path)
         objectives = _objectives(request, spec.get("objectives", {}), known)
         constraints = _constraints(request, spec.get("constraints", {}), known)
         choices = (*CHOICES, *store.field_columns)
@@ -174,10 +175,19 @@ def _paths(table: Mapping[str, object], prefix: str) -> dict[str, str]:
     return found
 
 
+def _spec_of(record: SweepRecord, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(record.spec)
+    except (ValueError, TypeError, RecursionError):  # it was read before it was stored
+        raise RequestError(f"{path}: damaged: the spec of sweep {record.number} in it is no TOML") from None
+
+
 def _objectives(request: FrontRequest, spec: Mapping[str, Direction], known: Sequence[str]) -> tuple[Objective, ...]:
     names = dict.fromkeys((*request.objectives, *request.maximise))
     for name in names:
         _check_column("--objective" if name in request.objectives else "--maximise", name, known)
+        if name in request.objectives and name in request.maximise and DIRECTIONS.get(name) == "min":
+            raise RequestError(f"--objective {name} asks for less of it, and --maximise {name} for more: give one")
     if names:
         return tuple(
             Objective(name=name, direction="max" if name in request.maximise else DIRECTIONS.get(name, "min"))
@@ -199,6 +209,10 @@ def _constraints(
                 raise RequestError(f"--{option} is {text!r}, and must be NAME=VALUE, as in latency_s=20ms")
             _check_column(f"--{option}", name, known)
             bounds.setdefault(name, {})[option] = _bound(_number_or_text(value), name, f"--{option} {name}")
+            check_bound(name, bounds[name][option], f"--{option} is {text!r}")
+    for name, bound in bounds.items():
+        if bound.get("least", -math.inf) > bound.get("most", math.inf):
+            raise RequestError(f"--least {name} is {bound['least']:g}, and --most {name} {bound['most']:g}")
     for name, of_spec in spec.items():
         bounds.setdefault(
             name, {key: _bound(value, name, f"constraints.{name}.{key}") for key, value in of_spec.items()}

@@ -72,11 +72,25 @@ class _Worker:
 
 
 class LocalProcesses:
-    """Evaluates tasks in ``workers`` processes. ``evaluate``: a function of a module."""
+    """Evaluates tasks in ``workers`` processes. ``evaluate``: a function of a module.
+
+    As a context it keeps its workers from run to run, since starting one takes longer than many a batch; they end with
+    the context. Outside of one they end with each run.
+    """
 
     def __init__(self, workers: int, evaluate: Evaluate = evaluate) -> None:
         self._count = workers
         self._evaluate = evaluate
+        self._keeps = False
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> LocalProcesses:
+        self._keeps = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._keeps = False
+        self._end_workers(self._workers)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Row]]]:
         """Yield tasks with their rows as they end; a task is taken when a worker is free for it.
@@ -85,11 +99,10 @@ class LocalProcesses:
         """
         waiting, deaths = iter(tasks), dict[Task, int]()
         again: list[Task] = []
-        workers: list[_Worker] = []
         try:
             while True:
-                self._hand_out(waiting, again, workers)
-                busy = [worker for worker in workers if worker.task is not None]
+                self._hand_out(waiting, again)
+                busy = [worker for worker in self._workers if worker.task is not None]
                 if not busy:
                     return
                 for pipe in wait([worker.pipe for worker in busy]):
@@ -101,15 +114,21 @@ class LocalProcesses:
                     if rows is not None:
                         yield task, rows
                         continue
-                    workers.remove(worker)
+                    self._workers.remove(worker)
                     _count_death(task, deaths, worker)
                     again.append(task)
         finally:
-            for worker in workers:
-                _end(worker)
+            done_with = [worker for worker in self._workers if worker.task is not None]  # of a run that was left
+            self._end_workers(done_with if self._keeps else self._workers)
 
-    def _hand_out(self, waiting: Iterator[Task], again: list[Task], workers: list[_Worker]) -> None:
+    def _end_workers(self, workers: list[_Worker]) -> None:
+        for worker in tuple(workers):
+            self._workers.remove(worker)
+            _end(worker)
+
+    def _hand_out(self, waiting: Iterator[Task], again: list[Task]) -> None:
         """Give every idle worker a task, as long as there are some; start workers while there is work for them."""
+        workers = self._workers
         for place in range(self._count):
             if place < len(workers) and workers[place].task is not None:
                 continue

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from gatherline.request_error import RequestError
 from gatherline.sweep.accuracy import Accuracy
 
 Direction = Literal["min", "max"]
@@ -36,6 +37,7 @@ MEASURES = (
     Measure(name=ACCURACY, unit="", better="max"),
 )
 MEASURE_NAMES = tuple(measure.name for measure in MEASURES)
+_SHARES = tuple(measure.name for measure in MEASURES if measure.unit == "share")
 DEFAULT_OBJECTIVES = ("latency_s", "peak_memory_bytes")
 
 
@@ -54,6 +56,13 @@ class Constraint:
     name: str
     most: float | None = None
     least: float | None = None
+
+
+def check_bound(name: str, value: float, said: str) -> None:
+    """Raise RequestError for a bound that no point could be near. ``said``: where the bound stands, and its text."""
+    share = name in _SHARES
+    if name in MEASURE_NAMES and name != ACCURACY and (value < 0 or (share and value > 1)):
+        raise RequestError(f"{said}, and must be {'from 0 to 1' if share else 'at least 0'}")
 
 
 class Aims(Protocol):

@@ -22,6 +22,7 @@ from gatherline.sweep.objective import (
     Constraint,
     Direction,
     Objective,
+    check_bound,
 )
 from gatherline.sweep.point import RunOptions, run_request
 from gatherline.sweep.points import Grid, level_choice
@@ -33,6 +34,7 @@ from gatherline.sweep.spec_masks import MODEL_KEYS, NO_SPARSITIES, check_zeros, 
 from patterns.base import PatternError
 from patterns.encodings.base import EncodingError
 from patterns.names import nearest
+from simulator.schedule.mapping import parse_mapping
 from simulator.spec import DeviceError
 from traces.layer import ModelError
 from traces.ratios import RatioError
@@ -120,6 +122,9 @@ def _options(run: dict[str, Any]) -> tuple[RunOptions, ...]:
     """Return every combination of the options of a run that masks do not depend on."""
     encodings = texts(run.get("encoding"), "run.encoding") or (OWN,)
     mappings = texts(run.get("mapping"), "run.mapping") or (AUTO,)
+    for mapping in mappings:
+        if mapping != AUTO:
+            _check_mapping(mapping)
     base = RunOptions()
     combined = product(
         one_of(run.get("dtype"), "run.dtype", tuple(VALUE_BYTES)) or (base.dtype,),
@@ -136,6 +141,14 @@ def _options(run: dict[str, Any]) -> tuple[RunOptions, ...]:
         )
         for dtype, threads, encoding, order, mapping, technology in combined
     )  # fmt: skip
+
+
+def _check_mapping(text: str) -> None:
+    """Raise RequestError for a tiling that no layer could have; whether one fits shows when a point is computed."""
+    try:
+        parse_mapping(text)
+    except DeviceError as error:
+        raise RequestError(f"run.mapping: {error}") from None
 
 
 def _check_requests(grid: Grid) -> None:
@@ -187,9 +200,7 @@ def _constraints(table: dict[str, Any], accuracy: Accuracy | None) -> tuple[Cons
         check_keys(bounds, BOUND_KEYS, where)
         read = {key: parse_quantity(value, units[name], f"{where}.{key}") for key, value in bounds.items()}
         for key, value in read.items():
-            if name != ACCURACY and (value < 0 or (units[name] == "share" and value > 1)):
-                rule = "must be from 0 to 1" if units[name] == "share" else "must be at least 0"
-                raise RequestError(f"{where}.{key} is {shown(bounds[key])}, and {rule}")
+            check_bound(name, float(value), f"{where}.{key} is {shown(bounds[key])}")
         if len(read) == 2 and read["least"] > read["most"]:
             raise RequestError(f"{where}.least is {shown(bounds['least'])}, and most is {shown(bounds['most'])}")
         found.append(Constraint(name=name, **{key: float(value) for key, value in read.items()}))

@@ -11,6 +11,7 @@ system without locks (some network ones).
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from gatherline.digest import device_digest
 from gatherline.report.columns import Row
@@ -25,7 +27,7 @@ from gatherline.request import Target
 from gatherline.request_error import RequestError
 from gatherline.sweep.columns import BOOLS, NAMES
 from gatherline.sweep.keys import base_values, fields_json
-from gatherline.sweep.store_file import FILE, machine_errors, open_database, quote
+from gatherline.sweep.store_file import FILE, check_pages, machine_errors, open_database, quote
 
 CHUNK = 500  # keys in one question
 BLOCK = 5000  # rows that are held at a time where they are read by columns
@@ -66,12 +68,17 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True) -> Store:
-        """Open the store of ``folder``, made if missing. Raises RequestError for a file that is none, or newer."""
+        """Open the store of ``folder``, made if missing; to read it only where not ``create``.
+
+        Raises RequestError for a file that is none, newer or damaged, and OSError.
+        """
         path = folder / FILE
-        if not create and not path.is_file():
+        if not create and not os.path.lexists(path):
             raise RequestError(f"{folder}: no sweep is stored here: it has no {FILE}")
         database = open_database(path, create=create)
         try:
+            if create:
+                check_pages(path, database)
             return cls(path, database)
         except BaseException:
             database.close()
@@ -122,9 +129,9 @@ class Store:
 
     def last(self) -> SweepRecord:
         """Return the sweep that ran last. Raises RequestError where none did."""
-        found = self._database.execute(
-            "SELECT sweep, name, spec, version, points FROM sweeps ORDER BY ran DESC LIMIT 1"
-        ).fetchone()
+        made = list(self._asked("SELECT 1 FROM sqlite_master WHERE name = 'sweeps'"))  # not if killed at once
+        asked = "SELECT sweep, name, spec, version, points FROM sweeps ORDER BY ran DESC LIMIT 1"
+        found = next(self._asked(asked), None) if made else None
         if found is None:
             raise RequestError(f"{self.path}: no sweep was begun in it")
         return SweepRecord(number=found[0], name=found[1], spec=found[2], version=found[3], points=found[4])
@@ -135,9 +142,7 @@ class Store:
         for start in range(0, len(keys), CHUNK):
             part = keys[start : start + CHUNK]
             places = ", ".join("?" * len(part))
-            found.update(
-                key for (key,) in self._database.execute(f"SELECT key FROM points WHERE key IN ({places})", part)
-            )
+            found.update(key for (key,) in self._asked(f"SELECT key FROM points WHERE key IN ({places})", part))
         return found
 
     def rows(self, keys: Sequence[str]) -> dict[str, Row]:
@@ -147,14 +152,14 @@ class Store:
         for start in range(0, len(keys), CHUNK):
             part = keys[start : start + CHUNK]
             places = ", ".join("?" * len(part))
-            for values in self._database.execute(f"SELECT {names} FROM points WHERE key IN ({places})", part):
+            for values in self._asked(f"SELECT {names} FROM points WHERE key IN ({places})", part):
                 row = _row(NAMES, values)
                 found[str(row["key"])] = row
         return found
 
     def members(self, sweep: int) -> int:
         """Return how many points of a sweep are there."""
-        return int(self._database.execute("SELECT count(*) FROM members WHERE sweep = ?", (sweep,)).fetchone()[0])
+        return int(next(self._asked("SELECT count(*) FROM members WHERE sweep = ?", (sweep,)))[0])
 
     def add(self, sweep: int, rows: Sequence[Row], members: Sequence[Member]) -> None:
         """Store rows and say that they, or rows that were there, are members of a sweep: both or nothing.
@@ -178,7 +183,7 @@ class Store:
     def in_order(self, sweep: int, columns: Sequence[str] | None = None) -> Iterator[Row]:
         """Yield the rows of a sweep by rising number, in constant memory; ``columns``: these alone."""
         names = tuple(columns or self.columns())
-        asked = self._database.execute(
+        asked = self._asked(
             f"SELECT {_selected(names)} FROM members JOIN points USING (key) WHERE sweep = ? ORDER BY number", (sweep,)
         )
         for values in asked:
@@ -203,16 +208,23 @@ class Store:
             part = numbers[start : start + CHUNK]
             places = ", ".join("?" * len(part))
             asked = f"SELECT {_selected(names)} FROM members JOIN points USING (key) WHERE sweep = ? AND number IN"
-            for values in self._database.execute(f"{asked} ({places})", (sweep, *part)):
+            for values in self._asked(f"{asked} ({places})", (sweep, *part)):
                 yield _row(names, values)
 
     def field_types(self) -> dict[str, str]:
         """Return for each column of a field what its values are: int, float or text."""
         found = {}
         for path in self.field_columns:
-            kinds = {kind for (kind,) in self._database.execute(f"SELECT DISTINCT typeof({quote(path)}) FROM points")}
+            kinds = {kind for (kind,) in self._asked(f"SELECT DISTINCT typeof({quote(path)}) FROM points")}
             found[path] = "text" if "text" in kinds else "float" if "real" in kinds else "int"
         return found
+
+    def _asked(self, question: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield what SQLite answers. Raises RequestError for a damaged file, and OSError."""
+        with machine_errors(self.path):
+            # no yield from: it would close a cursor whose database may be closed by then
+            for answer in self._database.execute(question, values):  # noqa: UP028
+                yield answer
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -230,9 +242,9 @@ class Store:
                 raise
 
     def _load_layout(self) -> None:
-        layout = self._database.execute("PRAGMA schema_version").fetchone()[0]
+        layout = next(self._asked("PRAGMA schema_version"))[0]
         if layout != self._layout:
-            columns = [entry[1] for entry in self._database.execute("PRAGMA table_info(points)")]
+            columns = [entry[1] for entry in self._asked("PRAGMA table_info(points)")]
             self._fields = tuple(sorted(name for name in columns if name not in NAMES))
             self._layout = layout
 
@@ -252,7 +264,7 @@ class Store:
 
     def _base(self, digest: str) -> dict[str, object]:
         if digest not in self._bases:
-            found = self._database.execute("SELECT fields FROM bases WHERE hash = ?", (digest,)).fetchone()
+            found = next(self._asked("SELECT fields FROM bases WHERE hash = ?", (digest,)), None)
             if found is None:
                 raise KeyError(f"the base device {digest} of a row is not known to its store")
             self._bases[digest] = json.loads(found[0])

@@ -6,10 +6,11 @@ Left out: what is read and written in it (``store.py``).
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gatherline.request_error import RequestError
@@ -20,32 +21,73 @@ FILE = "sweep.sqlite"
 APPLICATION = 0x474C5350  # "GLSP": tells our files from other programs'
 BUSY_S = 60.0  # how long one writer waits for another
 _SQL_TYPES = {"text": "TEXT", "int": "INTEGER", "float": "REAL", "bool": "INTEGER"}
-_FULL = ("SQLITE_FULL", "SQLITE_IOERR")
+_WRITES = tuple(f"SQLITE_IOERR_{what}" for what in ("WRITE", "FSYNC", "TRUNCATE", "DIR_FSYNC", "SHMSIZE"))
+_DAMAGE = (
+    "Could not decode",
+    "no such table",
+    "no such column",
+    "has no column",
+    "malformed",
+)  # what a store of ours never lacks
+_STAYS = "points stored before stay"
+
+
+class DamagedError(RequestError):
+    """Bytes of a store that SQLite or we cannot read."""
 
 
 def open_database(path: Path, *, create: bool) -> sqlite3.Connection:
-    """Open the file of a store, made if missing and ``create``. Raises RequestError, OSError."""
+    """Open the file of a store: to write, made if missing, where ``create``; else to read, which changes nothing.
+
+    Raises RequestError, OSError.
+    """
+    if path.is_dir():
+        raise RequestError(f"{path}: is a folder, and must be the file of a store")
+    if path.is_symlink() and not path.exists():
+        raise RequestError(f"{path}: is a link to {os.readlink(path)}, and there is no such file")
     if path.is_file() and path.stat().st_size:
         _check_ours(path)
+    if not create:
+        return _connected(path, _for_reading(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    database = _connected(path, "rwc")
     try:
         with machine_errors(path):
             _journal(database)
             database.execute("PRAGMA synchronous = NORMAL")
-            if create:
-                _create(database)
+            _create(database)
     except BaseException:
         database.close()
         raise
     return database
 
 
+def check_pages(path: Path, database: sqlite3.Connection) -> None:
+    """Raise RequestError where a page of the file is damaged: points that cannot be found would be computed again."""
+    with machine_errors(path):
+        told = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if told != "ok":
+        raise RequestError(f"{path}: damaged: {' '.join(told.split())[:200]}")
+
+
+def _connected(path: Path, mode: str) -> sqlite3.Connection:
+    with machine_errors(path):
+        uri = f"{path.absolute().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
+
+
+def _for_reading(path: Path) -> str:
+    """Return the mode that reads a store: a folder that cannot be written has no room for the index of a log."""
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return "rw"  # so that the last reader puts the log away; nothing asks it to write
+    log = path.with_name(f"{path.name}-wal")
+    return "ro" if log.is_file() and log.stat().st_size else "ro&immutable=1"
+
+
 def _check_ours(path: Path) -> None:
     """Raise RequestError, and touch nothing, where a file is no store of this schema."""
     try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
-        try:
+        with machine_errors(path), closing(_connected(path, _for_reading(path).replace("rw", "ro"))) as database:
             application = database.execute("PRAGMA application_id").fetchone()[0]
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if not tables and application in (0, APPLICATION):
@@ -53,15 +95,15 @@ def _check_ours(path: Path) -> None:
             if application != APPLICATION or "meta" not in tables:
                 raise RequestError(f"{path}: a database of another program, and left as it is")
             found = database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-        finally:
-            database.close()
-    except sqlite3.DatabaseError as error:
-        raise RequestError(f"{path}: no store of a sweep, or damaged, and left as it is: {error}") from None
+    except DamagedError as error:
+        told = str(error).removeprefix(f"{path}: damaged: ")
+        raise RequestError(f"{path}: no store of a sweep, or damaged, and left as it is: {told}") from None
     schema = found[0] if found else None
     if schema != str(SCHEMA):
         newer = schema is not None and schema.isdecimal() and int(schema) > SCHEMA
         why = ", of a newer version" if newer else ""
-        raise RequestError(f"{path}: its schema is {schema}{why}, and this version reads schema {SCHEMA}")
+        told = "missing" if schema is None else schema or "empty"
+        raise RequestError(f"{path}: its schema is {told}{why}, and this version reads schema {SCHEMA}")
 
 
 def _journal(database: sqlite3.Connection) -> None:
@@ -113,15 +155,36 @@ def _create(database: sqlite3.Connection) -> None:
 
 @contextmanager
 def machine_errors(path: Path) -> Iterator[None]:
-    """Tell a disk that is full or fails as the machine's error, which it is."""
+    """Tell what SQLite finds as what it is: a disk that is full or fails, a file in use or read-only, damaged bytes.
+
+    Raises OSError for what may pass, RequestError for what the user must change, and what is neither as it came.
+    """
     try:
         yield
-    except sqlite3.OperationalError as error:
-        if not _is(error, _FULL):
-            raise
-        full = _is(error, ("SQLITE_FULL",))
-        what = "the disk is full" if full else f"the disk fails ({error})"
-        raise OSError(errno.ENOSPC if full else errno.EIO, f"{what}; points stored before stay", str(path)) from None
+    except UnicodeDecodeError as error:
+        raise DamagedError(f"{path}: damaged: {error.reason} at byte {error.start} of a text") from None
+    except sqlite3.DatabaseError as error:
+        told = " ".join(str(error).split())[:200]
+        if _is(error, ("SQLITE_FULL",)):
+            raise OSError(errno.ENOSPC, f"the disk is full; {_STAYS}", str(path)) from None
+        if _is(error, _WRITES):
+            raise OSError(
+                errno.EIO, f"cannot write (full disk, quota or file-size limit?): {told}; {_STAYS}", str(path)
+            ) from None
+        if _is(error, ("SQLITE_IOERR",)):
+            raise OSError(errno.EIO, f"the disk fails: {told}; {_STAYS}", str(path)) from None
+        if _is(error, ("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise OSError(errno.EBUSY, f"another process holds it for more than {BUSY_S:g} s", str(path)) from None
+        if _is(error, ("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+            raise RequestError(
+                f"{path}: cannot be opened: it and its folder must be readable, and the folder writable too where "
+                f"{path.name}-wal has bytes"
+            ) from None
+        if _is(error, ("SQLITE_READONLY",)):
+            raise RequestError(f"{path}: cannot be written: the file, its folder or its disk is read-only") from None
+        if _is(error, ("SQLITE_CORRUPT", "SQLITE_NOTADB")) or any(words in told for words in _DAMAGE):
+            raise DamagedError(f"{path}: damaged: {told}") from None
+        raise
 
 
 def _is(error: sqlite3.Error, names: tuple[str, ...]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatherline.sweep.front import CHOICES, columns_of, read_points
+from gatherline.sweep.front import CHOICES, columns_of, read_points, without_followers
 from gatherline.sweep.fronts import Fronts, fronts_of
 from gatherline.sweep.spec import SweepSpec
 from gatherline.sweep.store import Store
@@ -27,6 +27,8 @@ def summary(store: Store, sweep: int, spec: SweepSpec) -> Summary:
     choices = (*CHOICES, *store.field_columns)
     blocks = store.blocks(sweep, columns_of(choices, spec.objectives, spec.constraints))
     points = read_points(blocks, choices, spec.objectives, spec.constraints)
+    followers = {follower: leader for device in spec.grid.devices for follower, leader in device.follow}
+    points = without_followers(points, followers)
     return Summary(
         points=len(points.numbers),
         refused=int(points.refused.sum()),

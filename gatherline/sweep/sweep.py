@@ -26,6 +26,7 @@ from gatherline.sweep.level_key import model_content
 from gatherline.sweep.local import Executor, LocalProcesses, ThisProcess
 from gatherline.sweep.planning import Plan, blocks_of
 from gatherline.sweep.points import Block
+from gatherline.sweep.shortfall import Shortfall, shortfall
 from gatherline.sweep.spec import Search, SweepSpec
 from gatherline.sweep.store import Store
 from gatherline.sweep.store_file import FILE
@@ -123,6 +124,12 @@ def found_in(result: SweepResult, spec: SweepSpec) -> Summary:
         return summary(store, result.sweep, spec)
 
 
+def lacking_in(result: SweepResult, spec: SweepSpec) -> Shortfall:
+    """Return what a sweep that ran lacks although all its points are there."""
+    with Store.open(result.folder, create=False) as store:
+        return shortfall(store, result.sweep, spec)
+
+
 def rows_json(result: SweepResult) -> Iterator[str]:
     """Yield what ``--json`` prints, a row on each line: one object with schema, manifest and rows."""
     manifest = {"version": code_version(), "sweep": result.name, "points": result.points}
@@ -139,8 +146,12 @@ def default_workers() -> int:
 
 @contextmanager
 def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
+    if scheduler is None and workers == 1:
+        yield ThisProcess()
+        return
     if scheduler is None:
-        yield ThisProcess() if workers == 1 else LocalProcesses(workers)
+        with LocalProcesses(workers) as processes:
+            yield processes
         return
     from gatherline.sweep.dask_cluster import dask_executor
     from gatherline.sweep.remote import DASK_WORK

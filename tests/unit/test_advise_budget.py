@@ -241,8 +241,10 @@ def test_budgets_that_cannot_be_met_together_say_what_each_takes_within_the_othe
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--latency-ms", "0"], "budget: latency_s is 0, and must be above 0"),
-        (["--latency-ms", "nan"], "budget: latency_s is nan, and must be above 0"),
+        (["--latency-ms", "0"], "--latency-ms is 0, and must be above 0 and below 1e+12"),
+        (["--latency-ms", "nan"], "--latency-ms is nan, and must be above 0"),
+        (["--memory-mb", "-1"], "--memory-mb is -1, and must be above 0"),
+        (["--energy-mj", "1e300"], "--energy-mj is 1e+300, and must be above 0 and below 1e+12"),
         (["--latency-ms", "1", "--device", "a100"], "a budget is of one device"),
         (
             ["--latency-ms", "1", "--pattern", "channel"],
@@ -327,9 +329,10 @@ def test_the_command_writes_a_plan_that_prune_and_run_take(tmp_path: Path, capsy
     assert code == 0
     assert f"wrote {out}" in text
     code, text, errors = simulate(capsys, "run", out, "--plan", plan, "--dtype", "fp32", "--json")
-    assert (code, errors) == (0, "")
+    said = "the plan was made with dtype fp16, and this run has dtype fp32"
+    assert (code, errors) == (0, f"simulate: note: {said}\n")
     manifest: dict[str, Any] = json.loads(text)["manifest"]
-    assert "the plan was made with dtype fp16, and this run has fp32" in manifest["notes"]
+    assert said in manifest["notes"]
     for arguments, said in (
         (["prune", "digits", "-o", out], "--pattern is missing"),
         (["prune", "digits", "-o", out, "--plan", plan, "--sparsity", "0.5"], "--sparsity was given beside --plan"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -278,3 +279,31 @@ def test_sizes_are_written_in_the_largest_unit_that_fits() -> None:
     assert [byte_size(count) for count in (0, 1023, 1024, 3 * 2**20, 2**41)] == [
         "0 B", "1023 B", "1.00 KiB", "3.00 MiB", "2.00 TiB"
     ]  # fmt: skip
+
+
+def test_a_folder_with_other_things_in_it_is_not_tagged_so_that_backups_keep_them(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    assert cache_in(tmp_path).made(KIND, key(1), lambda: b"masks") == b"masks"
+    assert not (tmp_path / "CACHEDIR.TAG").exists()
+    assert (tmp_path / KIND / "CACHEDIR.TAG").exists()
+    own = tmp_path / "own"
+    assert cache_in(own).made(KIND, key(1), lambda: b"masks") == b"masks"  # its folder of locks comes first
+    assert (own / "CACHEDIR.TAG").exists()
+    assert not (own / KIND / "CACHEDIR.TAG").exists()
+
+
+def test_a_folder_that_is_removed_meanwhile_is_made_again(tmp_path: Path) -> None:
+    told: list[str] = []
+    cache = cache_in(tmp_path / "cache", told=told)
+    for number in range(3):
+        assert cache.made(KIND, key(number), lambda: b"masks") == b"masks"
+        shutil.rmtree(tmp_path / "cache")
+        assert cache.read(KIND, key(number)) is None
+
+    def make_and_remove() -> bytes:
+        shutil.rmtree(tmp_path / "cache")  # with the lock that this process holds
+        return b"masks"
+
+    assert cache.made(KIND, key(9), make_and_remove) == b"masks"
+    assert cache.read(KIND, key(9)) == b"masks"
+    assert told == []

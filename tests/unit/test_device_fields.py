@@ -89,7 +89,7 @@ def test_no_field_is_a_name_or_a_source() -> None:
     [
         ({"scratchpad.bank": 8}, "has no field scratchpad.bank; did you mean scratchpad.banks"),
         ({"scratchpad.ports": 8}, "has no field scratchpad.ports; did you mean gather.ports or scatter.ports"),
-        ({"scratchpad.banks": 0}, "Scratchpad.banks is 0, and must be at least 1"),
+        ({"scratchpad.banks": 0}, "device gs-tcm: scratchpad.banks is 0, and must be at least 1"),
         ({"scratchpad.banks": 24, "scratchpad.hash": "xor"}, "must be a power of two"),
         ({"scratchpad.banks": "8"}, "must be of type int"),
         ({"dram.timing": "flat", "dram.timing.cl": 20}, "dram.timing and dram.timing.cl both change"),
@@ -105,3 +105,16 @@ def test_of_fields_that_are_as_near_the_first_is_named() -> None:
     known = list(device_fields(device_named("snapdragon-855")))
     assert nearest_path("clock_hz", known) == "did you mean units.0.clock_hz?"
     assert nearest_path("xyzzy", known).startswith(f"there are {len(known)}, as {known[0]}, ")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("gather.lanes", 0, "device gs-tcm: gather.lanes is 0, and must be at least 1"),
+        ("scratchpad.hash", "sum", "device gs-tcm: scratchpad.hash is 'sum', and must be 'none' or 'xor'"),
+    ],
+)
+def test_a_refusal_names_the_path_of_the_field_and_no_class(path: str, value: int | str, said: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        with_fields(device_named("gs-tcm"), {path: value})
+    assert str(caught.value).startswith(said)

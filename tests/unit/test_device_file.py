@@ -121,7 +121,7 @@ def test_an_interval_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
         ('base = "gs-tcm"\n[[gather]]\nlanes = 3', "gather is"),
         ('base = "gs-tcm"\n[vector]\nlanes = 3', "vector is"),
         ('base = "gs-tcm"\n[gather]\nlanes = "8"', "gather.lanes is '8', and must be of type int"),
-        ('base = "gs-tcm"\n[gather]\nlanes = 8.0', "gather.lanes is 8.0"),
+        ('base = "gs-tcm"\n[gather]\nlanes = 8.5', "gather.lanes is 8.5"),
         ('base = "gs-tcm"\n[gather]\nlanes = true', "gather.lanes is True"),
         ('base = "gs-tcm"\n[gather]\ncoalesce = 1', "gather.coalesce is 1"),
         ('base = "gs-tcm"\n[gather]\norder = "random"', "order is 'random'"),

@@ -161,6 +161,10 @@ def test_a_front_nothing_can_be_on_says_why(folder: Path) -> None:
         ),
         (("--most", "latency_s=20"), 'and needs a unit, as in "20 ms"'),
         (("--least", "kept_l1"), "must be NAME=VALUE"),
+        (("--most", "latency_s=-1 ms"), "--most is 'latency_s=-1 ms', and must be at least 0"),
+        (("--least", "kept_l1=200%"), "--least is 'kept_l1=200%', and must be from 0 to 1"),
+        (("--least", "latency_s=2 ms", "--most", "latency_s=1 ms"), "--least latency_s is 0.002, and --most latency_s"),
+        (("--objective", "latency_s", "--maximise", "latency_s"), "--objective latency_s asks for less of it, and"),
     ],
 )
 def test_wrong_arguments_are_one_line(

@@ -18,7 +18,7 @@ from costmodel.devices.rtx_3090 import RTX_3090
 from costmodel.devices.server_gpus import SERVER_GPUS
 from costmodel.devices.titan_xp import TITAN_XP
 from costmodel.devices.v100 import V100
-from costmodel.estimate import estimate
+from costmodel.estimate import KERNEL_GAP, estimate
 from costmodel.server_gpu import ServerGpu, Sourced, server_gpu
 from costmodel.server_gpu_kernels import numbers_of
 from costmodel.server_gpu_tiles import TILE_LOSS_SIDE, GpuTile, GpuTileKernel, gpu_columns
@@ -252,6 +252,35 @@ def test_a_product_beyond_those_fitted_is_flagged_and_one_within_is_not() -> Non
     assert not dense(within, V100).extrapolated
     assert dense(tiny, V100).extrapolated
     assert f"outside what the kernel was fitted to: multiply-adds below {least:.3g}" in dense(tiny, V100).reason
+
+
+def in_blocks(layer: MatrixLayer, side: int, density: float, device: RooflineDevice) -> LayerResult:
+    scores = np.random.default_rng(0).random((1, layer.m, layer.k), dtype=np.float32)
+    pattern = Block(height=side, width=side)
+    mask = pattern.project(scores, 1 - density)
+    return estimate(LayerTrace(layer=layer, pattern=pattern, mask=mask), device, dtype="fp16")
+
+
+def test_blocks_beyond_what_their_kernel_was_calibrated_on_are_flagged_with_how() -> None:
+    of_vit_b = linear(3072, 768, 256 * 197)  # a layer of the rows behind the number: batch 256
+    within = in_blocks(of_vit_b, 64, 0.2, A100)
+    assert within.kernel == "tensor-bsr"
+    assert not within.extrapolated
+    small = in_blocks(linear(192, 768, 197), 16, 0.99, A100)
+    assert small.extrapolated
+    least = 3072 * 768 * 256 * 197
+    assert (
+        f"outside what the kernel was fitted to: blocks other than 64x64, density above 0.2, multiply-adds below "
+        f"{least:.3g}" in small.reason
+    )
+
+
+def test_a_kernel_that_gains_more_than_was_removed_is_a_gap_between_models_and_no_gain() -> None:
+    layer = linear(192, 768, 197)
+    nearly_all = in_blocks(layer, 16, 0.99, A100)
+    assert nearly_all.latency_s < 0.99 * dense(layer, A100).latency_s
+    assert KERNEL_GAP in nearly_all.reason
+    assert KERNEL_GAP not in in_blocks(layer, 16, 0.5, A100).reason
 
 
 # A GPU as data

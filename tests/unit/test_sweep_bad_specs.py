@@ -51,6 +51,7 @@ def refused(text: str) -> str:
             "[run]\nthreads = { from = 1, to = 6 }",
             "run.threads is a range without steps, and needs steps, step or a list",
         ),
+        ("[run]\nmapping = ['auto', 'x']", "run.mapping: mapping 'x' must read 'rows=R tile=HxW channels=C"),
         ("[run]\nratios = 'no.csv'", "run.ratios is 'no.csv', and there is no such file beside the spec"),
         ("[objectives]", "objectives is empty, and must name at least one of"),
         ("[objectives]\nlatency_s = 'least'", "objectives.latency_s is 'least', and must be min or max"),

@@ -155,7 +155,8 @@ def test_a_duration_has_two_figures(seconds: float, text: str) -> None:
 
 def test_one_of_a_kind_and_a_short_time_read_well() -> None:
     told = DryRun(
-        method="grid", points=1, levels=1, parts=(), timings=(), workers=1, seconds=0.01, make_s=0.0, measured=1,
+        method="grid", points=1, levels=1, parts=(), timings=(), workers=1, seconds=0.01, make_s=0.0, start_s=0.0,
+        equal_points=0, measured=1,
         measuring_s=2.0,
     )  # fmt: skip
     assert told.lines() == [

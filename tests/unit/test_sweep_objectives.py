@@ -123,3 +123,12 @@ def test_a_file_that_is_no_text_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RequestError, match="not a readable CSV file"):
         read_accuracy(tmp_path / "a.csv", "top1", "accuracy")
+
+
+def test_a_level_of_a_table_is_a_whole_number(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("pattern,level,top1\ndense,01,70\n")
+    assert read_accuracy(tmp_path / "a.csv", "top1", "accuracy").of({"pattern": "dense", "level": 1}) == 70
+    for level in ("1.5", "first", "-1", "9" * 5000):
+        (tmp_path / "a.csv").write_text(f"pattern,level,top1\ndense,{level},70\n")
+        with pytest.raises(RequestError, match=r"line 2: level is .*, and must be a whole number of at least 0"):
+            read_accuracy(tmp_path / "a.csv", "top1", "accuracy")
