@@ -196,6 +196,7 @@ except OSError as error:
 def test_a_disk_that_takes_no_more_bytes_stops_a_writer_and_not_the_store(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=True)
     *_, stored = done.stdout.split()
+    assert "cannot write (full disk, quota or file-size limit?)" in done.stdout
     assert "points stored before stay" in done.stdout
     with Store.open(tmp_path) as store:
         assert store.members(1) == int(stored) > 1
