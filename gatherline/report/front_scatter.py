@@ -40,7 +40,9 @@ from gatherline.sweep.front import Choice, Fate, SweepFront
 CELLS = 300  # of a panel's width and height: points in one cell are one
 TOUCH = 0.018  # of a panel: nearer members of the front hide one another
 MOST_COUNTS = 20  # heaps of them that get a number; more would hide the points
-BESIDE = ((8, 4), (8, -11), (8, 13))  # points from a heap to its number, in turn: heaps may be near
+PANEL_POINTS = np.array([310.0, 290.0])  # about a panel's size
+ENOUGH = 9.0
+BESIDE = tuple((dx, dy) for dx in (16, 24, 32) for dy in (9, -9, 14, -14, 0))  # where a heap's number may stand
 GRID: dict[str, Any] = {"color": "#dddddd", "linewidth": 0.6}
 
 
@@ -114,8 +116,9 @@ def _panel(
     if len(found.objectives) == 2:
         axes.plot(*_staircase(found, x, y), color=INK, linewidth=1.0, zorder=3)
     _draw_knee(axes, found, x, y)
-    heaps = heaps_of(np.column_stack(shares)[list(found.members)])
-    _draw_counts(axes, found, heaps, x, y)
+    shown = np.column_stack(shares)[list(found.members)]
+    heaps = heaps_of(shown)
+    _draw_counts(axes, found, heaps, shown, (x, y))
     _draw_bounds(axes, found, pair, scales)
     for axis, log, scale, at in ((axes.xaxis, logs[0], scales[0], pair[0]), (axes.yaxis, logs[1], scales[1], pair[1])):
         _set_axis(axes, axis, log=log)
@@ -152,16 +155,30 @@ def heaps_of(places: NDArray[np.float64]) -> list[list[int]]:
 
 
 def _draw_counts(
-    axes: Axes, found: SweepFront, heaps: Sequence[Sequence[int]], x: NDArray[np.float64], y: NDArray[np.float64]
+    axes: Axes, found: SweepFront, heaps: Sequence[Sequence[int]], places: NDArray[np.float64], values: Sequence[Any]
 ) -> None:
-    """Write beside each heap how many members of the front it has."""
-    for number, heap in enumerate(heaps):
+    """Write beside each heap how many members of the front it has, where it hides no member and no other number.
+
+    ``places``: of members in the panel, 0 to 1; ``values``: of all points on both axes.
+    """
+    taken = [place * PANEL_POINTS for place in places]
+    for heap in heaps:
+        start = places[heap[0]] * PANEL_POINTS
+        offset = max(BESIDE, key=lambda beside: min(_apart(start + beside, other) for other in taken))
+        taken.append(start + offset)
         point = found.members[heap[0]]
         axes.annotate(
-            f"×{len(heap)}", (x[point], y[point]), xytext=BESIDE[number % len(BESIDE)], textcoords="offset points",
-            fontsize=8, color=INK,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6}, zorder=6,
+            f"×{len(heap)}", (values[0][point], values[1][point]), xytext=offset, textcoords="offset points",
+            fontsize=8, color=INK, ha="center", va="center", zorder=6,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4},
         )  # fmt: skip
+
+
+def _apart(label: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Return how far a label, which is wider than high, is from something, in points; enough is as good as more."""
+    if (label < 0.0).any() or (label > PANEL_POINTS).any():
+        return 0.0
+    return min(ENOUGH, float(np.hypot((label[0] - other[0]) / 1.5, label[1] - other[1])))
 
 
 def _set_axis(axes: Axes, axis: matplotlib.axis.Axis, *, log: bool) -> None:

@@ -59,10 +59,10 @@ class DryRun:
     workers: int
     seconds: float
     make_s: float
-    start_s: float
-    equal_points: int
     measured: int
     measuring_s: float
+    start_s: float = 0.0
+    equal_points: int = 0
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:

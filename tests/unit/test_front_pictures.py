@@ -12,10 +12,11 @@ import gatherline as gl
 from gatherline.report.columns import Row
 from gatherline.report.front_lines import parallel_coordinates
 from gatherline.report.front_looks import knee_label, looks_of, round_marks, title
+from gatherline.report.front_remarks import remarks
 from gatherline.report.front_scatter import heaps_of, objectives_plot
-from gatherline.report.front_table import on_front_text, remarks
-from gatherline.sweep.front import CHOICES, Choice, SweepFront, read_points, sweep_front
-from gatherline.sweep.front_request import FrontRequest, stored_front
+from gatherline.report.front_table import on_front_text
+from gatherline.sweep.front import CHOICES, Choice, SweepFront, columns_of, read_points, sweep_front
+from gatherline.sweep.front_request import FrontRequest, stored_fronts
 from gatherline.sweep.objective import Constraint, Objective
 
 LATENCY = Objective(name="latency_s", direction="min")
@@ -37,8 +38,12 @@ def rows(count: int) -> Iterator[Row]:
 
 
 def front_of(count: int, *objectives: Objective, constraints: tuple[Constraint, ...] = ()) -> SweepFront:
-    points = read_points(rows(count), (*CHOICES, *FIELDS), objectives, constraints)
-    return sweep_front("many", points, objectives, constraints)
+    choices = (*CHOICES, *FIELDS)
+    every = list(rows(count))
+    block = {name: [row.get(name) for row in every] for name in columns_of(choices, objectives, constraints)}
+    return sweep_front(
+        "many", read_points([block], choices, objectives, constraints), objectives, constraints, where={}
+    )
 
 
 def test_the_knee_is_named_in_whole_choices_a_line_each_and_the_rest_are_counted() -> None:
@@ -148,5 +153,5 @@ gather.lanes = "scratchpad.banks"
         encoding="utf-8",
     )
     gl.run_sweep(spec, tmp_path / "out")
-    found = stored_front(FrontRequest(folder=tmp_path / "out")).front
+    found = stored_fronts(FrontRequest(folder=tmp_path / "out")).fronts[0].front
     assert [each.name for each in found.points.varying()] == ["scratchpad.banks"]

@@ -204,6 +204,7 @@ def tasks(count: int) -> list[Task]:
     return [replace(task_of(machine), numbers=(n,)) for n, machine in enumerate(machines)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tried")
 def test_the_task_of_a_killed_worker_is_run_again() -> None:
     asked = tasks(2)

@@ -37,6 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "banks"
 
 
+@pytest.mark.slow
 def test_the_marked_blocks_run_one_after_another(tmp_path: Path) -> None:
     assert len(BLOCKS) == TEXT.count("<!-- run -->") >= 4
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -82,7 +83,7 @@ def test_a_dry_run_from_python_counts_the_points_and_stores_none(tmp_path: Path)
     assert told.points == POINTS
     assert told.lines()[0].startswith(f"{POINTS} points, method grid")
     assert not list(tmp_path.rglob(FILE))
-    with pytest.raises(ValueError, match=f"--max-points is {POINTS - 1}|{POINTS}"):
+    with pytest.raises(ValueError, match=f"{POINTS} points, and --max-points is {POINTS - 1}"):
         gl.dry_run(written_spec(tmp_path, BANKS, "again.toml"), max_points=POINTS - 1)
 
 
@@ -92,3 +93,9 @@ def test_the_document_names_every_function_of_sweeps_and_every_command() -> None
         assert callable(getattr(gl, name))
     for command in ("sweep", "front", "export"):
         assert f"simulate {command} " in TEXT
+
+
+def test_a_front_from_python_takes_the_points_that_where_names(folder: Path) -> None:
+    rows = gl.front(folder, objectives=["latency_s"], where=["pattern=dense"]).rows
+    assert rows
+    assert {row["pattern"] for row in rows} == {"dense"}
