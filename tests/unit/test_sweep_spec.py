@@ -39,6 +39,13 @@ def test_the_example_is_read_and_counts_its_points() -> None:
     assert made.swept[-1] == "gather.lanes"  # follows
 
 
+def test_the_example_of_resnet50_has_six_patterns_five_sparsities_and_forty_machines() -> None:
+    made = read_spec(ROOT / "examples" / "resnet50-sweep.toml")
+    machines = {(base, fields) for _, _, base, entries in made.tasks(2000) for _, fields in entries}
+    assert len(machines) == 2 * 3 * 5 + 10 == 40
+    assert made.count == 6 * 5 * 40
+
+
 def test_the_last_field_is_the_fastest_and_the_model_the_slowest() -> None:
     made = parse_spec(
         """
