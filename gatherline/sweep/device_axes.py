@@ -112,14 +112,16 @@ def field_kind(device: Target, field: DeviceField) -> Kind:
 
 
 def _takes_floats(device: Target, path: str, value: int) -> bool:
-    """Return whether the same number may be written as a float: a field of reals whose value happens to be whole."""
+    """Return whether a number between whole ones is taken: a field of reals whose value happens to be whole."""
     if not isinstance(device, RooflineDevice):
         return False
-    try:
-        with_fields(device, {path: float(value)})
-    except DeviceError:
-        return False
-    return True
+    for between in (value + 0.5, value - 0.5):  # one of them may break a bound
+        try:
+            with_fields(device, {path: between})
+        except DeviceError:
+            continue
+        return True
+    return False
 
 
 def _known_texts(device: Target, path: str) -> tuple[str, ...]:

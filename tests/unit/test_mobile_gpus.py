@@ -191,7 +191,7 @@ def test_a_gpu_file_is_named_as_its_gpu_and_is_used(path: Path) -> None:
     [
         (r"^cores = .*$", "", ("cores is missing", "whole number")),
         (r"^cores = .*$", "cores = 0", ("cores is 0", "above 0")),
-        (r"^clock_hz = .*$", "clock_hz = 585e6", ("clock_hz is 585000000.0", "whole number")),
+        (r"^clock_hz = .*$", "clock_hz = 585000000.5", ("clock_hz is 585000000.5", "whole number")),
         (r"^memory_bytes_per_s = .*$", "memory_bytes_per_s = -1", ("memory_bytes_per_s is -1", "above 0")),
         (r"^memory_bytes_per_s = .*$", "memory_bytes_per_s = 34", ("memory_bytes_per_s is 34", "bytes per second")),
         (r"^clock_hz = .*$", "clock_hz = 585", ("clock_hz is 585, and must be 1_000_000 to", "Hz")),
