@@ -27,7 +27,7 @@ from gatherline.sweep.point import LevelChoice, Task
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-IN_FLIGHT = 4  # tasks a thread of the cluster: one runs, the others cover the way there and back
+IN_FLIGHT = 2  # tasks a thread of the cluster: one runs, the other covers the way there and back
 LEVELS_KEPT = 2  # whose bytes stay with the workers though no task under way needs them
 FETCH_S = 10.0  # how long to wait for rows before looking at the cluster
 POLL_S = 0.5  # how soon a lost scheduler and new workers are noticed
@@ -44,6 +44,7 @@ class DaskExecutor:
     client: Client
     work: Work
     wait_s: float
+    held: int = IN_FLIGHT
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Row]]]:
         """Yield each task with its rows as it completes. Raises what evaluating raises, RequestError, ClusterLost."""

@@ -39,6 +39,11 @@ class WorkerLostError(RuntimeError):
 class Executor(Protocol):
     """Evaluates tasks somewhere."""
 
+    @property
+    def held(self) -> int:
+        """Return how many tasks each worker has at a time, one of them running."""
+        ...
+
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Row]]]:
         """Yield each task once with its rows, in any order; the task of a worker that is lost is run again."""
         ...
@@ -46,6 +51,8 @@ class Executor(Protocol):
 
 class ThisProcess:
     """Evaluates tasks one after another, here."""
+
+    held = 1
 
     def __init__(self, evaluate: Evaluate = evaluate) -> None:
         self._evaluate = evaluate
@@ -77,6 +84,8 @@ class LocalProcesses:
     As a context it keeps its workers from run to run, since starting one takes longer than many a batch; they end with
     the context. Outside of one they end with each run.
     """
+
+    held = 1
 
     def __init__(self, workers: int, evaluate: Evaluate = evaluate) -> None:
         self._count = workers

@@ -31,8 +31,9 @@ Kind = tuple[str, str]  # model and base device: what most decides how long a po
 
 @dataclass(slots=True, kw_only=True)
 class Pace:
-    """How many points a task of each kind has."""
+    """How many points a task of each kind has. ``held``: tasks that each worker has at a time, one of them running."""
 
+    held: int = 1
     _most: dict[Kind, int] = field(default_factory=dict)
     _begun: dict[Task, float] = field(default_factory=dict)
 
@@ -46,8 +47,8 @@ class Pace:
         self._begun[task] = time.monotonic()
 
     def end(self, task: Task) -> None:
-        """Learn from how long a task took, the wait for a worker included."""
-        seconds = max(1e-3, time.monotonic() - self._begun.pop(task))
+        """Learn from how long a task took; it also waited for those that its worker had before it."""
+        seconds = max(1e-3, (time.monotonic() - self._begun.pop(task)) / self.held)
         fits = min(TASK_S / seconds, GROWTH) * len(task.machines)
         self._most[_kind(task.level, task.machines[0].base)] = min(MOST, max(LEAST, round(fits)))
 

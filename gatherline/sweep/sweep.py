@@ -24,7 +24,7 @@ from gatherline.sweep.code_version import code_version
 from gatherline.sweep.keys import listed_content
 from gatherline.sweep.level_key import model_content
 from gatherline.sweep.local import Executor, LocalProcesses, ThisProcess
-from gatherline.sweep.planning import Plan, blocks_of
+from gatherline.sweep.planning import Pace, Plan, blocks_of
 from gatherline.sweep.points import Block
 from gatherline.sweep.shortfall import Shortfall, shortfall
 from gatherline.sweep.spec import Search, SweepSpec
@@ -100,6 +100,7 @@ def sweep(
             sweep=number,
             accuracy=None if spec.accuracy is None else spec.accuracy.of,
             told=lambda count: shown.step(_pace(plan, begun), count),
+            pace=Pace(held=executor.held),
         )
         shown.start(spec.count, spec.name)
         try:
