@@ -62,7 +62,9 @@ class Choice:
         return found if self.name in CHOSEN_BY_NONE else [value for value in found if value is not None]
 
     def at(self, places: NDArray[np.int64]) -> Choice:
-        return replace(self, codes=self.codes[places])
+        """Return the column at some points, with the values that they have."""
+        used, codes = np.unique(self.codes[places], return_inverse=True)
+        return replace(self, values=tuple(self.values[code] for code in used), codes=codes.astype(np.int32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -249,3 +249,10 @@ def test_values_stand_in_units_that_suit_them() -> None:
     assert said("sparsity_target", 0.9) == "90 %"
     assert said("prune_all", True) == "yes"
     assert said("encoding", None) == "-"
+
+
+def test_some_of_the_points_have_only_values_of_their_own() -> None:
+    window = Choice(name="gather.window", values=(None, 1, 8), codes=np.array([0, 2, 1, 2], dtype=np.int32))
+    left = window.at(np.array([1, 3]))  # the first device has no window, and is gone
+    assert left.values == (8,)
+    assert [left.of(point) for point in range(2)] == [8, 8]
