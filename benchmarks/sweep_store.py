@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gatherline.sweep.export import export
 from gatherline.sweep.front import Fate
-from gatherline.sweep.spec import read_spec
+from gatherline.sweep.spec_file import read_spec
 from gatherline.sweep.sweep import found_in, sweep
 
 SPEC = """

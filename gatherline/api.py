@@ -185,7 +185,7 @@ def run_sweep(
     ``folder``: by default the spec's path without its suffix. ``workers`` above 1 are processes: call this under
     ``if __name__ == "__main__":``. Raises what ``run`` raises, and OSError.
     """
-    from gatherline.sweep.spec import read_spec
+    from gatherline.sweep.spec_file import read_spec
     from gatherline.sweep.sweep import sweep
 
     asked = read_spec(spec)
@@ -201,7 +201,7 @@ def dry_run(spec: str | Path, *, workers: int = 1, max_points: int = 1_000_000) 
     """
     from gatherline.sweep.dry_run import dry_run as tell
     from gatherline.sweep.evaluate import evaluate_uncached
-    from gatherline.sweep.spec import read_spec
+    from gatherline.sweep.spec_file import read_spec
 
     asked = read_spec(spec)
     asked.check_most(max_points)

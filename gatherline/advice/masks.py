@@ -13,7 +13,6 @@ import numpy as np
 
 from patterns.base import Pattern, Scores
 from patterns.dense import Dense
-from patterns.unstructured import Unstructured
 from traces.layer import MatrixLayer
 from traces.masks import Level, layer_rule, trace_layer
 from traces.matching import match_density
@@ -45,13 +44,6 @@ def chosen_trace(layer: MatrixLayer, weight: Scores, pattern: Pattern, sparsity:
         Level(pattern=pattern, sparsity=sparsity),
         "",
         lambda of, scores: match_density(layer_rule(pattern, of)[0], of, scores, sparsity),
-    )
-
-
-def staying_trace(layer: MatrixLayer, weight: Scores, reason: str) -> LayerTrace:
-    """Return the trace of a layer as ``simulate run`` runs it without a pattern: its own zeros are its mask."""
-    return trace_layer(
-        layer, weight, Level(pattern=Unstructured(), sparsity=None), reason, lambda _, scores: scores > 0
     )
 
 

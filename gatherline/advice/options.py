@@ -14,8 +14,8 @@ from costmodel.energy import energy, not_priced
 from costmodel.tables.catalog import technology_named
 from gatherline.advice.choices import variants
 from gatherline.advice.crossing import Probe
-from gatherline.advice.masks import Kept, chosen_trace, kept_of, staying_trace
-from gatherline.advice.probing import Bench
+from gatherline.advice.masks import Kept, chosen_trace, kept_of
+from gatherline.advice.probing import Bench, kept_trace
 from gatherline.progress import Progress
 from patterns.base import Pattern, PatternError, Scores
 from patterns.dense import Dense
@@ -155,7 +155,7 @@ def _table(
 
 def staying_option(bench: Bench, layer: MatrixLayer, weight: Scores, reason: str) -> Option:
     """Return the option that leaves ``layer`` as it is, for ``reason`` ("" where it could be pruned)."""
-    trace = staying_trace(layer, weight, reason)
+    trace = kept_trace(layer, weight, reason)
     return _option(bench, trace, bench.run(trace, (0,))[0], kept_of(trace, weight), STAYS, "", None)
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gatherline.advice.masks import chosen_trace, mask_digest, staying_trace
+from gatherline.advice.masks import chosen_trace, mask_digest
 from gatherline.advice.plan import Plan
+from gatherline.advice.probing import kept_trace
 from gatherline.request_error import RequestError
 from patterns.base import PatternError
 from patterns.dense import Dense
@@ -41,7 +42,7 @@ def planned_trace(plan: Plan, network: Network, layer: MatrixLayer, reason: str 
     """Return the trace of one layer. ``reason``: of one that stays. Raises RequestError where its mask is another."""
     entry, weight = plan.of(layer.name), network.weights[layer.name]
     if entry is None:
-        return staying_trace(layer, weight, reason)
+        return kept_trace(layer, weight, reason)
     try:
         trace = chosen_trace(layer, weight, entry.rule, entry.sparsity)
     except PatternError as error:

@@ -41,7 +41,7 @@ def sweep(
     at_least("--max-points", max_points, 1)
     if workers is not None and scheduler is not None:
         raise ArgumentError("--workers and --scheduler say both where points are computed: give one")
-    from gatherline.sweep.spec import read_spec
+    from gatherline.sweep.spec_file import read_spec
 
     asked = read_spec(spec)
     asked.check_most(max_points)

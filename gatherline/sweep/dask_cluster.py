@@ -5,7 +5,6 @@ Everybody must run the same code: what workers have is compared before anything 
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -14,22 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatherline.request_error import RequestError
+from gatherline.sweep.dask_executor import ClusterLost, DaskExecutor
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from gatherline.sweep.dask_executor import DaskExecutor
     from gatherline.sweep.dask_worker import Work
 
 LOCAL = "local"  # local or local:N starts N processes here
 SCHEMES = ("tcp://", "tls://")
-
-
-class ClusterLost(OSError):
-    """The cluster cannot go on. What was stored stays, and the same command goes on from there; exit status 1."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(errno.EIO, message)
 
 
 @contextmanager
@@ -47,8 +39,6 @@ def dask_executor(address: str, work: Work, *, connect_s: float = 10.0, wait_s: 
         raise RequestError(
             f"--scheduler is {address}, and needs the extra distributed: pip install 'gatherline[distributed]'"
         ) from None
-    from gatherline.sweep.dask_executor import DaskExecutor
-
     _quiet()
     cluster = None
     if workers is not None:

@@ -10,6 +10,7 @@ trust this process. Left out: starting workers on other machines (docs/cluster.m
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -20,7 +21,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gatherline.report.columns import Row
-from gatherline.sweep.dask_cluster import ClusterLost
 from gatherline.sweep.dask_worker import FileNotHere, Order, TextFile, Work, carried, evaluate_task, make_level
 from gatherline.sweep.point import LevelChoice, Task
 
@@ -31,6 +31,13 @@ IN_FLIGHT = 2  # tasks a thread of the cluster: one runs, the other covers the w
 LEVELS_KEPT = 2  # whose bytes stay with the workers though no task under way needs them
 FETCH_S = 10.0  # how long to wait for rows before looking at the cluster
 POLL_S = 0.5  # how soon a lost scheduler and new workers are noticed
+
+
+class ClusterLost(OSError):
+    """The cluster cannot go on. What was stored stays, and the same command goes on from there; exit status 1."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.EIO, message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,16 +1,14 @@
 """What a sweep is asked: models, masks, devices and their fields, what counts, how points are chosen: docs/sweep.md.
 
-Left out: the reading of its tables (``spec_*.py``), and what points cost (``evaluate.py``).
+Left out: reading it (``spec_file.py``), and what points cost (``evaluate.py``).
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import Literal, Protocol
 
 from gatherline.request_error import RequestError
@@ -136,36 +134,3 @@ def _grouped(points: Sequence[Point], most: int) -> Iterator[Block]:
             first = part[0]
             pairs = [(point.number, point.machine.fields) for point in part]
             yield first.level, first.options, first.machine.base, pairs
-
-
-def read_spec(path: str | Path) -> SweepSpec:
-    """Read a spec file. Paths in it are relative to its folder. Raises RequestError, naming file, key and rule."""
-    file = Path(path)
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(_LARGEST_BYTES + 1)
-    except FileNotFoundError:
-        raise RequestError(f"{file}: no such spec file") from None
-    except OSError as error:
-        raise RequestError(f"{file}: it cannot be read: {error.strerror}") from None
-    if len(data) > _LARGEST_BYTES:
-        raise RequestError(f"{file}: it is larger than {_LARGEST_BYTES} bytes, and no spec is")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{file}: not a readable TOML file: {error.reason} at byte {error.start}") from None
-    return parse_spec(text, file)
-
-
-_LARGEST_BYTES = 1 << 24
-
-
-def parse_spec(text: str, file: Path) -> SweepSpec:
-    """Return the spec that ``text`` is; ``file``: where it stands or would stand. Raises RequestError."""
-    from gatherline.sweep.spec_reading import spec_of
-
-    try:
-        table = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: no TOML, or a number without end
-        raise RequestError(f"{file}: not a readable TOML file: {' '.join(str(error).split())[:200]}") from None
-    return spec_of(table, text, file)

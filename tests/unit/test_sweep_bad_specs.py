@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatherline.request_error import RequestError
-from gatherline.sweep.spec import parse_spec, read_spec
+from gatherline.sweep.spec_file import parse_spec, read_spec
 from gatherline.sweep.spec_reading import spec_of
 
 HERE = Path("spec.toml")

@@ -25,7 +25,7 @@ from gatherline.sweep.export import export
 from gatherline.sweep.front import Fate
 from gatherline.sweep.local import MOST_DEATHS, Executor, LocalProcesses, ThisProcess, WorkerLostError
 from gatherline.sweep.point import Machine, Task
-from gatherline.sweep.spec import read_spec
+from gatherline.sweep.spec_file import read_spec
 from gatherline.sweep.store import Store
 from gatherline.sweep.store_file import FILE
 from gatherline.sweep.sweep import SweepInterrupted, found_in, sweep

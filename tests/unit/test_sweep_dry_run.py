@@ -11,7 +11,8 @@ import pytest
 from gatherline.sweep.counts import parts_of
 from gatherline.sweep.dry_run import DryRun, dry_run, duration
 from gatherline.sweep.point import LevelChoice, Task
-from gatherline.sweep.spec import SweepSpec, parse_spec
+from gatherline.sweep.spec import SweepSpec
+from gatherline.sweep.spec_file import parse_spec
 
 AXES = """
 models = ["resnet50", "mobilenet_v1"]

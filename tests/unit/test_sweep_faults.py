@@ -16,7 +16,7 @@ from gatherline.sweep.evaluate import evaluate
 from gatherline.sweep.export import export
 from gatherline.sweep.local import LocalProcesses
 from gatherline.sweep.point import Machine, Task
-from gatherline.sweep.spec import read_spec
+from gatherline.sweep.spec_file import read_spec
 from gatherline.sweep.store import Store
 from gatherline.sweep.store_file import FILE
 from gatherline.sweep.sweep import sweep

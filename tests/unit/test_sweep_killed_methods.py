@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatherline.sweep.spec import read_spec
+from gatherline.sweep.spec_file import read_spec
 from gatherline.sweep.sweep import sweep
 from tests.unit.sweep_specs import written_spec
 from tests.unit.test_sweep_command import killed_until_done, table

@@ -11,7 +11,8 @@ import pytest
 
 from gatherline.request_error import RequestError
 from gatherline.sweep.point import Point
-from gatherline.sweep.spec import SweepSpec, parse_spec
+from gatherline.sweep.spec import SweepSpec
+from gatherline.sweep.spec_file import parse_spec
 
 LISTED = """
 models = ["digits"]

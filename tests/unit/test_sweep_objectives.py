@@ -10,7 +10,8 @@ import pytest
 from gatherline.request_error import RequestError
 from gatherline.sweep.accuracy import read_accuracy
 from gatherline.sweep.objective import DEFAULT_OBJECTIVES, MEASURES, objectives_of, violations
-from gatherline.sweep.spec import SweepSpec, parse_spec
+from gatherline.sweep.spec import SweepSpec
+from gatherline.sweep.spec_file import parse_spec
 
 AXES = 'models = ["digits"]\npatterns = ["gs:16,1"]\nsparsities = [0.9]\ndevices = ["gs-tcm"]\n'
 ROW = {"latency_s": 0.03, "peak_memory_bytes": 1 << 20, "area_mm2": None, "kept_l1": 0.9, "refused": None,

@@ -12,7 +12,7 @@ from gatherline.request import device_named
 from gatherline.sweep.effective import effective_options, equal_points
 from gatherline.sweep.point import RunOptions
 from gatherline.sweep.progress_lines import ProgressLines
-from gatherline.sweep.spec import parse_spec
+from gatherline.sweep.spec_file import parse_spec
 
 OPTIONS = """
 models = ["digits"]

@@ -16,8 +16,9 @@ from costmodel.spec import VALUE_BYTES
 from gatherline.request_error import RequestError
 from gatherline.sweep.axis import MOST_VALUES, RANGE_KEYS
 from gatherline.sweep.objective import MEASURE_NAMES
-from gatherline.sweep.spec import SCHEMA, parse_spec
+from gatherline.sweep.spec import SCHEMA
 from gatherline.sweep.spec_devices import DEVICE_KEYS
+from gatherline.sweep.spec_file import parse_spec
 from gatherline.sweep.spec_masks import MODEL_KEYS
 from gatherline.sweep.spec_reading import ACCURACY_KEYS, BOUND_KEYS, METHOD_KEYS, RUN_KEYS, TOP_KEYS, spec_of
 from tests.json_schema import valid

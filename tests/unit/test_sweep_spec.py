@@ -14,7 +14,8 @@ from gatherline.request import device_named
 from gatherline.request_error import RequestError
 from gatherline.sweep.axis import Choices
 from gatherline.sweep.point import Machine, ModelChoice, run_request
-from gatherline.sweep.spec import DEFAULT_MOST_POINTS, SweepSpec, parse_spec, read_spec
+from gatherline.sweep.spec import DEFAULT_MOST_POINTS, SweepSpec
+from gatherline.sweep.spec_file import parse_spec, read_spec
 
 ROOT = Path(__file__).parents[2]
 HERE = Path("spec.toml")
