@@ -216,7 +216,7 @@ def _serve(pipe: Connection, evaluate: Evaluate) -> None:
             return
         try:
             answer: object = evaluate(task)
-        except Exception as error:
+        except Exception as error:  # whatever it is, whoever asked raises it: a worker decides nothing
             answer = _sendable(error)
         try:
             pipe.send(answer)
@@ -235,8 +235,8 @@ def _sendable(error: Exception) -> Exception:
     """Return an error that survives the pipe, with where it was raised for ``--debug``."""
     where = "".join(traceback.format_exception(error))
     try:
-        copy = pickle.loads(pickle.dumps(error))
-    except Exception:
+        copy = pickle.loads(pickle.dumps(error))  # our own error, made here: what the pipe will do to it
+    except Exception:  # an error whose constructor wants other arguments can fail in any way
         copy = None
     told_error = (
         error
