@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from costmodel.energy import PARTS
+from gatherline.report.time_causes import TIME_CAUSES
 from simulator.result import CAUSES
 
 Row = dict[str, object]
@@ -110,6 +111,7 @@ ADDED_COLUMNS: tuple[Column, ...] = (
     _column("uram", "int", "UltraRAMs of its buffers"),
     _column("lut", "int", "look-up tables of the engine, its crossbar, vector and token unit"),
     _column("clock_hz", "int", "clock of the engine, after what crossbar and full fabric take from it"),
+    *(_column(cause.column, "float", f"seconds of {cause.title}: {cause.text}") for cause in TIME_CAUSES),
 )
 
 ALL_COLUMNS: tuple[Column, ...] = CONTRACT_COLUMNS + ADDED_COLUMNS

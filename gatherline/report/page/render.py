@@ -1,0 +1,48 @@
+"""A page from a template: style and scripts inside the file, every name of a model file escaped, nothing fetched.
+
+A page carries a policy that forbids the browser any connection, so that it is the same from a disk, a mail or a server.
+Data for scripts stand in the page as JSON that no text can leave. Left out: what pages show.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from gatherline.report.files import plain
+from gatherline.report.time_causes import TIME_CAUSES
+
+SCRIPTS = ("theme.js", "tables.js", "charts.js", "layers.js")  # in the order in which they stand in a page
+_ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def render(template: str, **values: object) -> str:
+    """Return a page of ``template``, a file of this folder. Raises jinja2.UndefinedError for a value it lacks."""
+    style = _text("page.css")
+    scripts = "\n".join(_text(name) for name in SCRIPTS)
+    return str(_environment().get_template(template).render(style=style, scripts=scripts, causes=TIME_CAUSES, **values))
+
+
+def data_json(value: object) -> str:
+    """Return strict JSON that may stand in a script element: no text in it ends the element."""
+    found = json.dumps(plain(value), allow_nan=False, separators=(",", ":"))
+    return "".join(_ESCAPED.get(letter, letter) for letter in found)
+
+
+@cache
+def _text(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Any:
+    import jinja2
+
+    loader = jinja2.FunctionLoader(_text)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["data_json"] = data_json
+    return environment

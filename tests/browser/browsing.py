@@ -1,0 +1,69 @@
+"""A page in a real browser: headless Chromium of the system, driven by Playwright; what it complains about is kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+WIDTHS = (1440, 768, 390)
+
+
+def chromium_path() -> str:
+    """Return the browser's path. Raises RuntimeError naming the package that brings one."""
+    for name in NAMES:
+        found = shutil.which(name)
+        if found:
+            return found
+    raise RuntimeError("no Chromium on PATH: install it (on Debian and Ubuntu: the package chromium)")
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # --no-sandbox: tests may run as root, on pages that they made themselves
+        opened = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+@contextmanager
+def shown(opened: Browser, path: Path, *, width: int = 1440, theme: str = "light") -> Iterator[tuple[Page, list[str]]]:
+    """Open ``path`` from the disk; yield the page and what the console and the network complained about, so far."""
+    context = opened.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+    complaints: list[str] = []
+    page = context.new_page()
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url:.200}"))
+    page.on(
+        "request", lambda request: complaints.append(f"asked for {request.url:.200}") if _outside(request.url) else None
+    )
+    try:
+        page.goto(path.absolute().as_uri())
+        yield page, complaints
+    finally:
+        context.close()
+
+
+def serious_problems(page: Page) -> list[str]:
+    """Return what axe-core finds on the page that it calls serious or critical: rule, and the first places."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {[node['html'][:160] for node in each['nodes'][:3]]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+def _outside(url: str) -> bool:
+    return not url.startswith(("file:", "data:", "blob:", "about:"))
