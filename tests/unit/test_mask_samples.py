@@ -17,7 +17,7 @@ from gatherline.mask_samples import FILE, MOST_SAMPLES, MaskSample, masks_json, 
 from gatherline.mask_sampling import WINDOWS, mask_sample, window_layers
 from gatherline.mask_statistics import bank_counts, load_summary, row_loads
 from gatherline.pipeline_types import Report
-from gatherline.report.files import MASKS, write_report
+from gatherline.report.files import write_report
 from gatherline.request import RunRequest, lower
 from gatherline.request_error import RequestError
 from patterns.base import Mask
@@ -153,7 +153,6 @@ def test_the_file_belongs_to_the_run_in_its_folder(report: Report, tmp_path: Pat
     assert as_plain(read_masks(tmp_path)) == as_plain(report.masks)
     assert as_plain(gl.energy(tmp_path, "7nm").masks) == as_plain(report.masks)
     assert "masks" not in json.loads(report.to_json())
-    assert FILE == MASKS
     rows = [row for row in report.rows if row["pattern"] == "dense"]
     again = write_report(tmp_path, report.manifest, rows, pictures=False)  # a run without masks
     assert tmp_path / FILE not in again
