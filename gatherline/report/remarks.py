@@ -77,6 +77,17 @@ def headline(found: DeviceHeadline) -> str:
     return f"{found.device}: {fastest_is}{_label_and_density(found.best)}: {took}{gain}{unproven}."
 
 
+def verdicts(found: Sequence[DeviceHeadline]) -> list[str]:
+    """Return the headlines that a table of them cannot say: no gain, several alike, what exactly is not validated.
+
+    Of a single total that is all there is.
+    """
+    if len(found) == 1 and found[0].tried == 1:
+        return [headline(found[0])]
+    untold = [one for one in found if one.nothing_faster or one.ties or one.certainty == "partly validated"]
+    return [headline(one) for one in untold]
+
+
 def _label_and_density(row: RowLike) -> str:
     name, of_row = label(row), f"density {density(row)}"
     return f"{name.removesuffix(')')}; {of_row})" if name.endswith(" asked)") else f"{name} ({of_row})"
