@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gatherline.report.files import report_json, write_report
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,23 @@ class Report:
     def write(self, folder: str | Path) -> list[Path]:
         """Write what ``--out`` writes (tables, manifest, pictures) and return the files. Raises OSError."""
         return write_report(Path(folder), self.manifest, self.rows)
+
+    def frame(self) -> DataFrame:
+        """Return the rows as a pandas table, counts as whole numbers. Raises ImportError where pandas is missing."""
+        from gatherline.report.frame import frame
+
+        return frame(self.rows)
+
+    def __repr__(self) -> str:
+        from gatherline.report.notebook_run import short
+
+        return f"Report({short(self.rows)})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from gatherline.report.notebook_pages import report_html
+
+        return report_html(self.manifest, self.rows)
 
 
 class Interrupted(KeyboardInterrupt):

@@ -39,7 +39,7 @@ def print_headline(found: Sequence[DeviceHeadline], console: Console) -> None:
         console.print(table)
         return
     for one in found:
-        cells = _cells(one)
+        cells = cells_of(one)
         console.print(Text(cells["device"], style="bold"))
         console.print(Text(f"  {cells['best']}"))
         console.print(Text(f"  {cells['latency ms']} ms{_gain(one)}", style=_gain_style(one)))
@@ -64,7 +64,7 @@ def best_label(found: DeviceHeadline) -> str:
     return f"{label(found.best)} (+{len(found.ties)} alike)"
 
 
-def _cells(found: DeviceHeadline) -> dict[str, str]:
+def cells_of(found: DeviceHeadline) -> dict[str, str]:
     band = found.band_s
     gain = found.speed_up
     return {
@@ -80,7 +80,7 @@ def _cells(found: DeviceHeadline) -> dict[str, str]:
 
 
 def _table(found: Sequence[DeviceHeadline], left_out: Sequence[str], console: Console) -> Table:
-    lines = [_cells(one) for one in found]
+    lines = [cells_of(one) for one in found]
     most = max(((one.speed_up or 0.0) for one in found if math.isfinite(one.speed_up or 0.0)), default=0.0)
     shown = [name for name in lines[0] if name not in left_out and any(line[name] != "-" for line in lines)]
     if console.is_terminal and most and BAR not in left_out:

@@ -29,7 +29,9 @@ BAR = 24  # characters of the longest bar of a histogram
 MANY_GAPS = "least bits: log2 C(K, n) / n a kept index, given each row's count; gap bits: entropy of the gaps in a row"
 
 
-def print_inspection(rows: Rows, manifest: Mapping[str, object], layers: Sequence[str], stream: TextIO) -> None:
+def print_inspection(
+    rows: Rows, manifest: Mapping[str, object], layers: Sequence[str], stream: TextIO | Console
+) -> None:
     """Print every layer, the bytes of the encodings where they were asked for, and ``layers`` in full."""
     console = console_for(stream)
     projected = any("kept_l1" in row for row in rows)

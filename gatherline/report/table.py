@@ -43,11 +43,14 @@ BAR = "of slowest"
 EXPENDABLE = (BAR, "cycles", "energy mJ", "bound", "slots", "weights MB", "peak MB", "density", "band ms")
 
 
-def console_for(stream: TextIO) -> Console:
+def console_for(stream: TextIO | Console) -> Console:
     """Return a console on ``stream``: colours and the terminal's width on a terminal, plain wide text elsewhere.
 
-    NO_COLOR, FORCE_COLOR and TERM=dumb mean what they mean to rich; forced colours in a file are wide, too.
+    NO_COLOR, FORCE_COLOR and TERM=dumb mean what they mean to rich; forced colours in a file are wide, too. A console
+    (of a notebook) is taken as it is.
     """
+    if isinstance(stream, Console):
+        return stream
     if stream.isatty():
         return Console(file=stream, highlight=False)
     if Console(file=stream).is_terminal:
@@ -55,13 +58,13 @@ def console_for(stream: TextIO) -> Console:
     return Console(file=stream, highlight=False, color_system=None, width=PIPED_WIDTH)
 
 
-def print_report(rows: Rows, stream: TextIO) -> None:
+def print_report(rows: Rows, stream: TextIO | Console) -> None:
     """Print the totals of a run, a table for each device, what the reader must know, and the headline."""
     console = console_for(stream)
     for device in devices(totals(rows)):
         of_this = of_device(totals(rows), device)
         console.print(Text(_title(of_this[0]), style="bold"))
-        _print_totals(of_this, console)
+        print_totals(of_this, console)
         for line in engines(of_this):
             console.print(Text(line))
         console.print()
@@ -77,7 +80,7 @@ def print_report(rows: Rows, stream: TextIO) -> None:
         console.print(Text(line))
 
 
-def print_streams(rows: Rows, stream: TextIO) -> None:
+def print_streams(rows: Rows, stream: TextIO | Console) -> None:
     """Print a replay: the cycles of each stream, and what they are made of."""
     console = console_for(stream)
     table = plain_table()
@@ -96,7 +99,7 @@ def print_streams(rows: Rows, stream: TextIO) -> None:
         console.print(Text(line, style="dim"))
 
 
-def print_catalog(catalog: Catalog, stream: TextIO) -> None:
+def print_catalog(catalog: Catalog, stream: TextIO | Console) -> None:
     """Print a list of what there is, one entry a row, then the fields of a device and the sources."""
     console = console_for(stream)
     table = plain_table()
@@ -132,7 +135,7 @@ def _title(row: RowLike) -> str:
     return f"{model} on {text(row, 'device')}: {', '.join(fact for fact in facts if fact)}"
 
 
-def _print_totals(of_totals: Rows, console: Console) -> None:
+def print_totals(of_totals: Rows, console: Console) -> None:
     """Print the totals of one device; a terminal too narrow for all columns loses whole columns, and is told."""
     present = _present(of_totals, console)
     expendable = [name for name in EXPENDABLE if present.get(name, True)]
