@@ -45,6 +45,9 @@ class Area:
         """The area of the parts whose rule or number has no source."""
         return sum(mm2 for name, mm2 in self.parts_mm2.items() if "assumed" in self.rules[name])
 
+    def __repr__(self) -> str:
+        return f"Area({len(self.parts_mm2)} parts, {self.total_mm2:.4f} mm2)"
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the parts, the largest first, with their rules."""
         parts = sorted(self.parts_mm2.items(), key=lambda part: -part[1])

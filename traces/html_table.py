@@ -14,7 +14,7 @@ _TABLE = "border-collapse:collapse;margin:.4em 0;font-variant-numeric:tabular-nu
 
 def cells_html(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     """Return a table of cells that are HTML already; ``right``: the columns that stand on the right."""
-    sides = ["right" if one else "left" for one in right]
+    sides = ["right;white-space:nowrap" if one else "left" for one in right]
 
     heads = (
         f'<th scope="col" style="text-align:{side}">{escape(name)}</th>'

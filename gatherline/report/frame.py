@@ -22,6 +22,9 @@ def frame(rows: Rows) -> DataFrame:
         import pandas
     except ImportError:
         raise ImportError("frame() makes a table of pandas, which is not installed: pip install pandas") from None
-    found = pandas.DataFrame([dict(row) for row in rows])
-    types = {column.name: _TYPES[column.type] for column in ALL_COLUMNS if column.name in found.columns}
-    return found.astype(types)
+    types = {column.name: _TYPES[column.type] for column in ALL_COLUMNS}
+    columns: dict[str, object] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = [row.get(name) for row in rows]
+        columns[name] = pandas.array(values, dtype=types[name]) if name in types else values
+    return pandas.DataFrame(columns)

@@ -35,7 +35,10 @@ class _Caught(RenderHook):
 def page(show: Callable[[Console], None]) -> str:
     """Return as HTML what ``show`` prints on a console."""
     caught = _Caught()
-    console = Console(file=io.StringIO(), width=PIPED_WIDTH, color_system=None, force_terminal=False, highlight=False)
+    console = Console(  # force_jupyter: else it shows an empty output of its own for each line
+        file=io.StringIO(), width=PIPED_WIDTH, color_system=None, force_terminal=False, force_jupyter=False,
+        highlight=False,
+    )  # fmt: skip
     console.push_render_hook(caught)
     show(console)
     found: list[str] = []

@@ -35,6 +35,7 @@ from traces.html_table import cells_html
 
 SHOWN_DEVICES = 6  # with maps, bars and layers; the headline has all
 SHOWN_LAYERS = 20
+LEAST_TOLD = 1e-3  # of a bar: what is less cannot be seen either
 BAR_EM = 16.0  # width of the longest bar
 GAIN_EM, GAIN_COLOUR = 5.0, "#0072B2"  # of the largest speed-up
 _SLOWER, _SAME, _FASTER = (127, 59, 8), (247, 247, 247), (45, 0, 75)  # the ends and the middle of ColorBrewer's PuOr
@@ -137,7 +138,8 @@ def _time_bars(facts: Sequence[DeviceHeadline]) -> str:
                 continue
             used |= {cause.name for cause, seconds in parts if seconds}
             strip = _strip([((seconds or 0.0) / longest * BAR_EM, cause.colour) for cause, seconds in parts])
-            said = ", ".join(f"{cause.title} {milliseconds(seconds)}" for cause, seconds in parts if seconds)
+            told = [(cause.title, seconds) for cause, seconds in parts if seconds and seconds >= LEAST_TOLD * longest]
+            said = ", ".join(f"{name} {milliseconds(seconds)}" for name, seconds in told)
             took = milliseconds(number(row, "latency_s"))
             cells = [one.device, label(row), took, said]
             lines.append([*map(escape, cells[:3]), strip, escape(said)])
