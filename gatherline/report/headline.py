@@ -19,7 +19,6 @@ from gatherline.report.selection import (
     fastest,
     layers,
     number,
-    of_device,
     text,
     totals,
     variant,
@@ -105,7 +104,10 @@ class DeviceHeadline:
 
 def headline_facts(rows: Rows) -> tuple[DeviceHeadline, ...]:
     """Return the headline of each device, in the order in which they appear; none for one without a finite time."""
-    found = (_of_device(device, of_device(rows, device)) for device in devices(totals(rows)))
+    of_device: dict[str, list[RowLike]] = {}  # one pass: a run may have many devices and many rows
+    for row in rows:
+        of_device.setdefault(text(row, "device"), []).append(row)
+    found = (_of_device(device, of_device[device]) for device in devices(totals(rows)))
     return tuple(one for one in found if one is not None)
 
 

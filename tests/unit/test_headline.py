@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatherline.report.columns import Row, complete_row
@@ -105,6 +105,7 @@ def test_times_of_zero_and_infinity_make_no_ratio_of_nothing() -> None:
     assert headline_facts([]) == ()
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.001, 1e6), min_size=1, max_size=8))
 def test_nothing_among_the_totals_is_faster_than_the_best(seconds: list[float]) -> None:
     rows = [total("dense" if at == 0 else "gs:16,1", at / 10, one) for at, one in enumerate(seconds)]
