@@ -15,7 +15,7 @@ DEMO_PATTERNS := --pattern dense --pattern gs:16,1 --pattern unstructured --patt
 DEMO_SPARSITIES := --sparsity 0.7 --sparsity 0.8 --sparsity 0.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench pictures clean
+.PHONY: help demo test test-slow bench pictures notebook clean
 
 help:
 	@echo "make demo       run the main job on the built-in models digits and resnet50; results in $(OUT)"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-slow  the slow tests"
 	@echo "make bench      the benchmarks"
 	@echo "make pictures   remake the pictures of README.md"
+	@echo "make notebook   run examples/notebook.ipynb again and save what it shows"
 	@echo "make clean      remove $(VENV), results and caches"
 
 $(BIN)/python:
@@ -73,6 +74,9 @@ bench: $(VENV)/.test-installed
 # what README.md shows; run it after a model change
 pictures: demo
 	cp $(OUT)/resnet50/heatmap-gs-tcm.png docs/images/resnet50-heatmap-gs-tcm.png
+
+notebook: $(VENV)/.test-installed
+	$(BIN)/python docs/make_notebook.py
 
 clean:
 	rm -rf $(VENV) out build tests/rtl/.build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from itertools import pairwise
 from math import sqrt
 
 from costmodel.spec import Dtype
 from costmodel.technology import DramCost, Technology, TechnologyError
 from simulator.spec import Device, Dram
+from traces.html_table import cells_html
 
 # array efficiency (bitcell area over macro area) by capacity in bytes: PrincetonUniversity/LLMCompass cost_model.py
 # @2e015fd2ee75, derived from CACTI for caches; its 256 KiB to 1 MiB (0.526, 0.602, 0.561) are below the 128 KiB that a
@@ -42,6 +44,18 @@ class Area:
     def assumed_mm2(self) -> float:
         """The area of the parts whose rule or number has no source."""
         return sum(mm2 for name, mm2 in self.parts_mm2.items() if "assumed" in self.rules[name])
+
+    def __repr__(self) -> str:
+        return f"Area({len(self.parts_mm2)} parts, {self.total_mm2:.4f} mm2)"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the parts, the largest first, with their rules."""
+        parts = sorted(self.parts_mm2.items(), key=lambda part: -part[1])
+        total = self.total_mm2 or 1.0
+        rows = [[escape(name), f"{mm2:.4f}", f"{mm2 / total:.1%}", escape(self.rules[name])] for name, mm2 in parts]
+        told = f"{self.total_mm2:.4f} mm2, {self.assumed_mm2 / total:.0%} of it assumed; no chip was measured"
+        table = cells_html(("part", "mm2", "share", "rule"), rows, (False, True, True, False))
+        return f"<p><strong>{told}</strong></p>{table}"
 
 
 def area(device: Device, technology: Technology) -> Area:

@@ -52,6 +52,15 @@ class Inspection:
         """Write layers.csv, inspect.json and a picture for each mask; return the files. Raises OSError."""
         return write_inspection(Path(folder), self.manifest, self.rows, self.masks)
 
+    def __repr__(self) -> str:
+        return f"Inspection({len(self.rows):,} layers)"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from gatherline.report.notebook_pages import inspection_html
+
+        return inspection_html(self.manifest, self.rows)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Masked:

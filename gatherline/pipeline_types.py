@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gatherline.mask_samples import MaskSample, masks_json
 from gatherline.report.files import report_json, write_report
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,23 @@ class Report:
         """Write what ``--out`` writes (tables, manifest, pictures, masks) and return the files. Raises OSError."""
         masks = masks_json(self.masks) if self.masks else None
         return write_report(Path(folder), self.manifest, self.rows, masks=masks)
+
+    def frame(self) -> DataFrame:
+        """Return the rows as a pandas table, counts as whole numbers. Raises ImportError where pandas is missing."""
+        from gatherline.report.frame import frame
+
+        return frame(self.rows)
+
+    def __repr__(self) -> str:
+        from gatherline.report.notebook_run import short
+
+        return f"Report({short(self.rows)})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from gatherline.report.notebook_pages import report_html
+
+        return report_html(self.manifest, self.rows)
 
 
 class Interrupted(KeyboardInterrupt):

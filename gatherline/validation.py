@@ -48,6 +48,15 @@ class ValidationReport:
         """Write tables and a scatter plot for each device, and return the files. Raises OSError."""
         return write_validation(Path(folder), self.manifest, self.rows, self.points, self.speed_ups)
 
+    def __repr__(self) -> str:
+        return f"ValidationReport({len(self.rows):,} rows, {len(self.points):,} points)"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from gatherline.report.notebook_pages import validation_html
+
+        return validation_html(self.manifest, self.rows)
+
 
 def validation_report(
     devices: Sequence[str] = (),

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from traces.html_table import cells_html
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -239,3 +242,21 @@ class Network:
     @property
     def macs(self) -> int:
         return sum(layer.macs for layer in self.layers if isinstance(layer, MatrixLayer | ProductLayer))
+
+    def __repr__(self) -> str:
+        return f"Network({self._told})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the layers with weights."""
+        rows = [
+            [escape(one.name), one.kind, *(f"{count:,}" for count in (one.m, one.k, one.p, one.groups, one.macs))]
+            for one in self.matrix_layers
+        ]
+        headers = ("layer", "kind", "m", "k", "p", "groups", "MACs")
+        return f"<p><strong>{escape(self._told)}</strong></p>{cells_html(headers, rows, [at > 1 for at in range(7)])}"
+
+    @property
+    def _told(self) -> str:
+        weights = sum(layer.weight_elements for layer in self.matrix_layers)
+        synthetic = ", synthetic" if self.synthetic else ""
+        return f"{self.name}: {len(self.layers):,} layers, {self.macs:,} MACs, {weights:,} weights{synthetic}"

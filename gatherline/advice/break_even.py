@@ -160,6 +160,15 @@ class BreakEvenReport:
         """Write break-even.csv, break-even.json and a plot for each device; return the files. Raises OSError."""
         return write_break_even(Path(folder), self.to_json(), self.rows)
 
+    def __repr__(self) -> str:
+        return f"BreakEvenReport({len(self.answers):,} answers)"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from gatherline.report.notebook_pages import break_even_html
+
+        return break_even_html(self.manifest, self.rows)
+
 
 class AdviceInterrupted(KeyboardInterrupt):
     """Ctrl-C after some patterns were done: ``report`` holds them, and is marked not complete."""

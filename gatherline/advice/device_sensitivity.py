@@ -73,6 +73,15 @@ class SensitivityReport:
             Path(folder), "sensitivity", self.to_json(), self.rows, lambda into: draw_tornado(self.rows, into)
         )
 
+    def __repr__(self) -> str:
+        return f"SensitivityReport({len(self.rows):,} fields)"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from gatherline.report.notebook_pages import sensitivity_html
+
+        return sensitivity_html(self.rows)
+
 
 def sensitivity(
     request: SensitivityRequest, progress: Progress | None = None, *, network: Network | None = None

@@ -80,6 +80,15 @@ class PlanReport:
         """Write the plan as TOML. Raises OSError."""
         return self.plan.write(path)
 
+    def __repr__(self) -> str:
+        return f"PlanReport({self.plan.model} on {self.plan.device}: {len(self.layers):,} layers)"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from gatherline.report.notebook_pages import plan_html
+
+        return plan_html(self)
+
 
 def report_of(
     search: Search, network: Network, patterns: Sequence[Pattern], chosen: Chosen, progress: Progress

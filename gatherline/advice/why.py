@@ -74,6 +74,15 @@ class WhyReport:
         """Write why.csv and why.json and return the files. Raises OSError."""
         return write_advice(Path(folder), "why", self.to_json(), self.rows)
 
+    def __repr__(self) -> str:
+        return f"WhyReport({len(self.rows):,} rows)"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from gatherline.report.notebook_pages import why_html
+
+        return why_html(self.manifest, self.rows)
+
 
 def why(request: WhyRequest, progress: Progress | None = None, *, network: Network | None = None) -> WhyReport:
     """Return the reasons of a network's layers. Raises what ``simulate run`` raises, all of it ValueError.

@@ -22,7 +22,7 @@ LEGEND = (
 )
 
 
-def print_break_even(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> None:
+def print_break_even(rows: Rows, manifest: Mapping[str, object], stream: TextIO | Console) -> None:
     """Print for each device the network's break-even of each pattern and a table of layers, then the reasons."""
     console = console_for(stream)
     for device in devices(rows):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -35,7 +36,7 @@ AREA_CAVEAT = (
 )
 
 
-def print_energy(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> None:
+def print_energy(rows: Rows, manifest: Mapping[str, object], stream: TextIO | Console) -> None:
     """Print the energy of every total and the shares of its parts, then why some have none, and what to make of it.
 
     The manifest's ``energy_assumed``: by device, the parts that rest on numbers without a source.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from rich.console import Console
 from rich.text import Text
 
 from gatherline.report.front_remarks import remarks
@@ -13,7 +14,9 @@ from gatherline.report.table import console_for
 from gatherline.sweep.front import SweepFront
 
 
-def print_front(found: SweepFront, stream: TextIO, *, several: bool = False, most: int = SHOWN_MEMBERS) -> None:
+def print_front(
+    found: SweepFront, stream: TextIO | Console, *, several: bool = False, most: int = SHOWN_MEMBERS
+) -> None:
     """Print headlines, ``most`` places of the front, and remarks. ``several``: it is one of some."""
     console = console_for(stream)
     if several:

@@ -10,13 +10,13 @@ from itertools import pairwise
 from typing import TextIO
 
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from gatherline.report.fitting import fitting
 from gatherline.report.inspection_files import flat_row
 from gatherline.report.selection import RowLike, Rows, count, number, percent, printable, text
-from gatherline.report.table import PIPED_WIDTH, console_for
+from gatherline.report.table import console_for
 
 OBEYS = "explained by (by chance)"
 EXPENDABLE = (
@@ -29,7 +29,9 @@ BAR = 24  # characters of the longest bar of a histogram
 MANY_GAPS = "least bits: log2 C(K, n) / n a kept index, given each row's count; gap bits: entropy of the gaps in a row"
 
 
-def print_inspection(rows: Rows, manifest: Mapping[str, object], layers: Sequence[str], stream: TextIO) -> None:
+def print_inspection(
+    rows: Rows, manifest: Mapping[str, object], layers: Sequence[str], stream: TextIO | Console
+) -> None:
     """Print every layer, the bytes of the encodings where they were asked for, and ``layers`` in full."""
     console = console_for(stream)
     projected = any("kept_l1" in row for row in rows)
@@ -47,15 +49,8 @@ def print_inspection(rows: Rows, manifest: Mapping[str, object], layers: Sequenc
             console.print(Text(printable(f"{key}: {value}")))
 
 
-def _print_fitting(console: Console, make: Callable[[list[str]], Table], expendable: Sequence[str]) -> None:
-    left_out: list[str] = []
-    table = make(left_out)
-    wide = console.options.update(max_width=PIPED_WIDTH)
-    for name in expendable:
-        if Measurement.get(console, wide, table).maximum <= console.width:
-            break
-        left_out.append(name)
-        table = make(left_out)
+def _print_fitting(console: Console, make: Callable[[Sequence[str]], Table], expendable: Sequence[str]) -> None:
+    table, left_out = fitting(console, make, expendable)
     console.print(table)
     if left_out:
         console.print(Text(f"Too narrow for: {', '.join(left_out)} (in --json and --out).", style="dim"))
@@ -65,7 +60,7 @@ def _table() -> Table:
     return Table(box=None, pad_edge=False, header_style="bold")
 
 
-def _layer_table(rows: Rows, projected: bool, left_out: list[str], console: Console) -> Table:
+def _layer_table(rows: Rows, projected: bool, left_out: Sequence[str], console: Console) -> Table:
     table = _table()
     lines = [_layer_cells(row, projected) for row in rows]
     shown = [name for name in lines[0] if name not in left_out] if lines else []

@@ -47,7 +47,7 @@ _SCALES = {
 _MOST_DIGITS = 10  # what differs later was added up in another order
 
 
-def print_plan(report: PlanReport, stream: TextIO) -> None:
+def print_plan(report: PlanReport, stream: TextIO | Console) -> None:
     """Print a plan for a reader who wants to know what to do, what it gives, and how far to trust it."""
     console = console_for(stream)
     console.print(Text(headline(report), style="bold"))

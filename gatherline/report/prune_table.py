@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TextIO
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +18,7 @@ NUMBERS = ("weights", "before", "after", "asked", "reached", "kept L1", "kept L2
 SMALLER = ("channels", "weights left")  # shown where channels go
 
 
-def print_pruned(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> None:
+def print_pruned(rows: Rows, manifest: Mapping[str, object], stream: TextIO | Console) -> None:
     """Print the layers of the densest level, the totals of every level, and where it all went."""
     console = console_for(stream)
     levels = [number(row, "level") for row in totals(rows)]

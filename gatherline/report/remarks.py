@@ -4,16 +4,14 @@ what was asked for. Reads rows and words them; computes nothing but sums of equa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from gatherline.report.headline import DeviceHeadline, headline_facts
 from gatherline.report.selection import (
     RowLike,
     Rows,
-    Variant,
-    dense_latency_s,
     devices,
-    fastest,
     layers,
     milliseconds,
     number,
@@ -62,27 +60,32 @@ def speed_up(dense_s: float | None, latency_s: float | None) -> str:
 
 def headlines(rows: Rows) -> list[str]:
     """Return one line for each device: the variant with the least latency, beside dense where that was run."""
-    found = (_headline(device, of_device(rows, device)) for device in devices(totals(rows)))
-    return [line for line in found if line]
+    return [headline(found) for found in headline_facts(rows)]
 
 
-def _headline(device: str, rows: Rows) -> str:
-    of_this = totals(rows)
-    best, unproven = fastest(of_this), _unproven(rows)
-    if best is None:
-        return ""
-    latency, dense = number(best, "latency_s"), dense_latency_s(of_this)
-    took = f"{milliseconds(latency)} ms"
-    if text(best, "pattern") == "dense" and len(of_this) > 1:
-        return f"{device}: nothing that was tried is faster than dense ({took}){_not_validated(of_this, unproven)}."
-    gain = f", {speed_up(dense, latency)} dense" if dense is not None and text(best, "pattern") != "dense" else ""
-    alike = [row for row in of_this if number(row, "latency_s") == latency]
-    rest = [row for row in of_this if text(row, "pattern") == "dense" and row not in alike]
-    told = f"{took}{gain}{_not_validated([*alike, *rest], unproven)}."
-    if len(alike) > 1:
-        return f"{device}: fastest are, alike, {', '.join(label(row) for row in alike)}: {told}"
-    fastest_is = "fastest is " if len(of_this) > 1 else ""
-    return f"{device}: {fastest_is}{_label_and_density(best)}: {told}"
+def headline(found: DeviceHeadline) -> str:
+    """Return the verdict of one device in a sentence."""
+    took, unproven = f"{milliseconds(found.latency_s)} ms", _not_validated(found)
+    if found.nothing_faster:
+        return f"{found.device}: nothing that was tried is faster than dense ({took}){unproven}."
+    shown = found.speed_up is not None and not found.best_is_dense
+    gain = f", {found.speed_up:.2f}x dense" if shown else ""
+    if found.ties:
+        names = ", ".join(label(row) for row in (found.best, *found.ties))
+        return f"{found.device}: fastest are, alike, {names}: {took}{gain}{unproven}."
+    fastest_is = "fastest is " if found.tried > 1 else ""
+    return f"{found.device}: {fastest_is}{_label_and_density(found.best)}: {took}{gain}{unproven}."
+
+
+def verdicts(found: Sequence[DeviceHeadline]) -> list[str]:
+    """Return the headlines that a table of them cannot say: no gain, several alike, what exactly is not validated.
+
+    Of a single total that is all there is.
+    """
+    if len(found) == 1 and found[0].tried == 1:
+        return [headline(found[0])]
+    untold = [one for one in found if one.nothing_faster or one.ties or one.certainty == "partly validated"]
+    return [headline(one) for one in untold]
 
 
 def _label_and_density(row: RowLike) -> str:
@@ -90,20 +93,13 @@ def _label_and_density(row: RowLike) -> str:
     return f"{name.removesuffix(')')}; {of_row})" if name.endswith(" asked)") else f"{name} ({of_row})"
 
 
-def _unproven(rows: Rows) -> set[Variant]:
-    """Return the variants of one device whose sparse kernels have no error band, though their totals may have one."""
-    sparse = (row for row in layers(rows) if text(row, "encoding") not in ("", "dense"))
-    return {variant(row) for row in sparse if number(row, "latency_low_s") is None}
-
-
-def _not_validated(compared: Rows, unproven: Collection[Variant]) -> str:
+def _not_validated(found: DeviceHeadline) -> str:
     """Return which of the totals that a verdict compares stand on times without an error band, "" where none does."""
-    without = [row for row in compared if number(row, "latency_low_s") is None]
-    partly = [row for row in compared if row not in without and variant(row) in unproven]
-    if without and len(without) == len(compared):
+    if found.certainty == "not validated":
         return " (not validated)"
-    told = [_named([label(row) for row in without], "variants")] if without else []
-    told += [f"sparse layers of {_named([label(row) for row in partly], 'variants')}"] if partly else []
+    told = [_named([label(row) for row in found.without_band], "variants")] if found.without_band else []
+    partly = [label(row) for row in found.partly_banded]
+    told += [f"sparse layers of {_named(partly, 'variants')}"] if partly else []
     return f" (not validated: {', '.join(told)})" if told else ""
 
 

@@ -23,7 +23,7 @@ LEGEND = (
 )
 
 
-def print_sensitivity(rows: Rows, stream: TextIO) -> None:
+def print_sensitivity(rows: Rows, stream: TextIO | Console) -> None:
     """Print the fields that move, those that do not with the reasons, and values that rules refuse."""
     console = console_for(stream)
     first = rows[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from rich.console import Console
 from rich.text import Text
 
 from gatherline.report.front_report import print_front
@@ -15,7 +16,7 @@ from gatherline.sweep.sweep import SweepResult
 SHOWN_MEMBERS = 20  # places of a front; simulate front shows more
 
 
-def print_sweep(result: SweepResult, found: Summary, stream: TextIO) -> None:
+def print_sweep(result: SweepResult, found: Summary, stream: TextIO | Console) -> None:
     """Print how a sweep went and what it found."""
     console = console_for(stream)
     console.print(Text(printable(_head(result, found)), style="bold"), soft_wrap=True)

@@ -1,16 +1,24 @@
-"""A report in the terminal: a table for each device, a headline, and what was not as asked. Plain text when piped."""
+"""A report in the terminal: a table for each device, what was not as asked, the headline. Plain text when piped.
+
+What stays visible in a terminal is its end, so the headline stands there, after all that it sums up.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from gatherline.report.bars import bar
+from gatherline.report.fitting import PIPED_WIDTH, fitting, plain_table
+from gatherline.report.headline import headline_facts
+from gatherline.report.headline_table import print_headline
 from gatherline.report.listing import Catalog
-from gatherline.report.remarks import MARK, density, headlines, label, reasons, remarks, sparsity, speed_up
+from gatherline.report.remarks import MARK, density, label, reasons, remarks, sparsity, speed_up, verdicts
 from gatherline.report.selection import (
     RowLike,
     Rows,
@@ -29,37 +37,53 @@ from gatherline.report.selection import (
     totals,
 )
 
-PIPED_WIDTH = 400  # nothing wraps in a file
-EXPENDABLE = ("cycles", "energy mJ", "bound", "slots")  # columns that a narrow terminal loses, in this order
+BAR_WIDTH = 8  # characters of the slowest total
+BAR = "of slowest"
+# columns that a narrow terminal loses, in this order
+EXPENDABLE = (BAR, "cycles", "energy mJ", "bound", "slots", "weights MB", "peak MB", "density", "band ms")
 
 
-def console_for(stream: TextIO) -> Console:
-    """Return a console on ``stream``: colours and the terminal's width on a terminal, plain wide text elsewhere."""
+def console_for(stream: TextIO | Console) -> Console:
+    """Return a console on ``stream``: colours and the terminal's width on a terminal, plain wide text elsewhere.
+
+    NO_COLOR, FORCE_COLOR and TERM=dumb mean what they mean to rich; forced colours in a file are wide, too. A console
+    (of a notebook) is taken as it is.
+    """
+    if isinstance(stream, Console):
+        return stream
     if stream.isatty():
         return Console(file=stream, highlight=False)
+    if Console(file=stream).is_terminal:
+        return Console(file=stream, highlight=False, width=PIPED_WIDTH)
     return Console(file=stream, highlight=False, color_system=None, width=PIPED_WIDTH)
 
 
-def print_report(rows: Rows, stream: TextIO) -> None:
-    """Print the totals of a run, a table for each device, then headlines and what the reader must know."""
+def print_report(rows: Rows, stream: TextIO | Console) -> None:
+    """Print the totals of a run, a table for each device, what the reader must know, and the headline."""
     console = console_for(stream)
     for device in devices(totals(rows)):
         of_this = of_device(totals(rows), device)
         console.print(Text(_title(of_this[0]), style="bold"))
-        _print_totals(of_this, console)
+        print_totals(of_this, console)
         for line in engines(of_this):
             console.print(Text(line))
         console.print()
-    for line in headlines(rows):
-        console.print(Text(line))
-    for line in remarks(rows):
+    said = remarks(rows)
+    for line in said:
         console.print(Text(line, style="dim"))
+    if said:
+        console.print()
+    facts = headline_facts(rows)
+    if len(totals(rows)) > 1:
+        print_headline(facts, console)
+    for line in verdicts(facts):
+        console.print(Text(line))
 
 
-def print_streams(rows: Rows, stream: TextIO) -> None:
+def print_streams(rows: Rows, stream: TextIO | Console) -> None:
     """Print a replay: the cycles of each stream, and what they are made of."""
     console = console_for(stream)
-    table = _table()
+    table = plain_table()
     columns = ("cycles", "compute_cycles", "gather_cycles", "conflict_cycles", "stall_cycles")
     table.add_column("stream", overflow="fold")
     for name in columns:
@@ -75,10 +99,10 @@ def print_streams(rows: Rows, stream: TextIO) -> None:
         console.print(Text(line, style="dim"))
 
 
-def print_catalog(catalog: Catalog, stream: TextIO) -> None:
+def print_catalog(catalog: Catalog, stream: TextIO | Console) -> None:
     """Print a list of what there is, one entry a row, then the fields of a device and the sources."""
     console = console_for(stream)
-    table = _table()
+    table = plain_table()
     for name in catalog.header:
         table.add_column(name, overflow="fold")
     for entry in catalog.entries:
@@ -86,7 +110,7 @@ def print_catalog(catalog: Catalog, stream: TextIO) -> None:
     console.print(table)
     if catalog.fields:
         console.print()
-        fields = _table()
+        fields = plain_table()
         for name in ("field", "value", "unit"):
             fields.add_column(name, overflow="fold", justify="right" if name == "value" else "left")
         for entry in catalog.fields:
@@ -101,10 +125,6 @@ def print_catalog(catalog: Catalog, stream: TextIO) -> None:
         console.print(Text(note, style="dim"))
 
 
-def _table() -> Table:
-    return Table(box=None, pad_edge=False, header_style="bold")
-
-
 def _title(row: RowLike) -> str:
     model = text(row, "model") + (" (synthetic weights)" if row.get("synthetic") else "")
     how = {"cycle": "cycle-level model", "roofline": "roofline"}.get(text(row, "model_kind"), "")
@@ -115,18 +135,12 @@ def _title(row: RowLike) -> str:
     return f"{model} on {text(row, 'device')}: {', '.join(fact for fact in facts if fact)}"
 
 
-def _print_totals(of_totals: Rows, console: Console) -> None:
+def print_totals(of_totals: Rows, console: Console) -> None:
     """Print the totals of one device; a terminal too narrow for all columns loses whole columns, and is told."""
-    left_out: list[str] = []
-    table = _device_table(of_totals, left_out, tall=console.is_terminal)
-    for name in EXPENDABLE:
-        wide = console.options.update(max_width=PIPED_WIDTH)
-        if Measurement.get(console, wide, table).maximum <= console.width:
-            break
-        if name == "energy mJ" and all(number(row, "energy_pj") is None for row in of_totals):
-            continue
-        left_out.append(name)
-        table = _device_table(of_totals, left_out, tall=console.is_terminal)
+    present = _present(of_totals, console)
+    expendable = [name for name in EXPENDABLE if present.get(name, True)]
+    table, left_out = fitting(console, lambda lost: _device_table(of_totals, lost, console), expendable)
+    left_out = [name for name in left_out if name != BAR]  # it says again what a number says
     console.print(table)
     if left_out:
         console.print(Text(f"Too narrow for: {', '.join(left_out)} (in --json and --out).", style="dim"))
@@ -141,20 +155,34 @@ def engines(of_totals: Rows) -> list[str]:
     return [f"{', '.join(names)}: {engine}" for engine, names in built.items()]
 
 
-def _device_table(of_totals: Rows, left_out: list[str], *, tall: bool) -> Table:
-    dense, best = dense_latency_s(of_totals), fastest(of_totals)
-    present = {
+def _present(of_totals: Rows, console: Console) -> dict[str, bool]:
+    """Return whether there is anything to show in columns that need not be there."""
+    return {
         "band ms": any(number(row, "latency_low_s") is not None for row in of_totals),
         "cycles": any(number(row, "cycles") is not None for row in of_totals),
         "energy mJ": any(number(row, "energy_pj") is not None for row in of_totals),
+        BAR: console.is_terminal and len(of_totals) > 1 and 0 < _slowest_s(of_totals) < math.inf,
     }
+
+
+def _slowest_s(of_totals: Rows) -> float:
+    return max((number(row, "latency_s") or 0.0 for row in of_totals), default=0.0)
+
+
+def _device_table(of_totals: Rows, left_out: Sequence[str], console: Console) -> Table:
+    dense, best, present = dense_latency_s(of_totals), fastest(of_totals), _present(of_totals, console)
     lines = [_total_cells(row, dense) for row in of_totals]
+    for row, cells in zip(of_totals, lines, strict=True):
+        if present[BAR]:
+            cells[BAR] = bar((number(row, "latency_s") or 0.0) / _slowest_s(of_totals), BAR_WIDTH, console)
     shown = [name for name in lines[0] if name not in left_out and present.get(name, True)]
-    table = _table()
+    table = plain_table()
     for name in shown:
-        words = name in ("pattern", "bound")
-        header = name.replace(" ", "\n").replace("-", "-\n") if tall else name
-        table.add_column(header, justify="left" if words else "right", overflow="fold", vertical="bottom")
+        header = name.replace(" ", "\n").replace("-", "-\n") if console.is_terminal else name
+        table.add_column(
+            header, justify="left" if name in ("pattern", "bound", BAR) else "right", overflow="fold",
+            vertical="bottom", no_wrap=name not in ("sparsity", "bound"),
+        )  # fmt: skip
     for row, cells in zip(of_totals, lines, strict=True):
         table.add_row(*(Text(cells[name]) for name in shown), style="bold" if row is best else None)
     return table
@@ -169,6 +197,7 @@ def _total_cells(row: RowLike, dense_s: float | None) -> dict[str, str]:
         "density": density(row),
         "slots": millions(number(row, "weight_slots")),
         "latency ms": milliseconds(latency) + (f" {MARK}" if row.get("extrapolated") else ""),
+        BAR: "",
         "speed-up": speed_up(dense_s, latency),
         "band ms": _band(row),
         "cycles": count(number(row, "cycles")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -22,7 +23,7 @@ COLUMNS_MEAN = (
 )
 
 
-def print_validation(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> None:
+def print_validation(rows: Rows, manifest: Mapping[str, object], stream: TextIO | Console) -> None:
     """Print the summary by kind, a line for each device, key and family, then what the reader must know of them."""
     console = console_for(stream)
     console.print(_summary(manifest))

@@ -31,7 +31,7 @@ LEGEND = (
 )
 
 
-def print_why(rows: Rows, manifest: Mapping[str, object], stream: TextIO) -> None:
+def print_why(rows: Rows, manifest: Mapping[str, object], stream: TextIO | Console) -> None:
     """Print a headline and a table for each pattern, sparsity and device, then how to read them."""
     console = console_for(stream)
     part: list[RowLike] = []

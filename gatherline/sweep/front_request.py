@@ -74,6 +74,15 @@ class StoredFront:
         """Write what ``--out`` writes (tables and pictures) and return the files. Raises OSError."""
         return write_front(Path(folder), self.front, self.to_json(), self.rows)
 
+    def __repr__(self) -> str:
+        return f"StoredFront({self.front.name}: {len(self.rows):,} points)"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from gatherline.report.notebook_pages import front_html
+
+        return front_html(self.front)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StoredFronts:

@@ -59,6 +59,12 @@ class SweepResult:
         with Store.open(self.folder, create=False) as store:
             yield from store.in_order(self.sweep)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from gatherline.report.notebook_pages import sweep_html
+
+        return sweep_html(self)
+
 
 class SweepInterrupted(KeyboardInterrupt):
     """Ctrl-C: ``stored`` points of the sweep are in the store, and the same command goes on from there."""

@@ -318,7 +318,7 @@ def test_a_variant_reads_as_the_user_asked_for_it() -> None:
 @pytest.mark.parametrize("width", [120, 100, 80])
 def test_a_terminal_shows_whole_numbers_or_drops_the_column_and_says_so(few: list[Row], width: int) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width)
-    table._print_totals([row for row in totals(few) if row["device"] == "gs-tcm"], console)
+    table.print_totals([row for row in totals(few) if row["device"] == "gs-tcm"], console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     pruned = totals(few)[1]
     line = next(line for line in text.splitlines() if line.startswith("gs:16,1"))
