@@ -30,6 +30,7 @@ from gatherline.report.figures.style import (
     WIDTH_INCHES,
     Theme,
     drawing,
+    label_below,
     panels,
     safe,
     short_name,
@@ -66,7 +67,7 @@ def bars(rows: Rows, choices: FigureChoices) -> Drawn:
             axes.set_title(safe(name), loc="left", fontsize=POINTS)
         every_axes[-1].set_yticks(range(len(shown)), [_label(one) for one in shown])
         every_axes[-1].set_ylim(len(shown) - 0.4, -0.6)
-        figure.supxlabel("latency (ms)", fontsize=POINTS)
+        label_below(every_axes, choices.columns, "latency (ms)")
         handles = _legend(timed.rows, dense, theme)
         if handles:
             figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
@@ -120,7 +121,7 @@ def _draw(
         gain = f"  {dense_s * 1e3 / time:.2f}x" if dense_s and pattern != DENSE else ""
         axes.annotate(
             f"{milliseconds(time / 1e3)}{gain}", (end, place), xytext=(3, 0), textcoords="offset points", va="center",
-            fontsize=POINTS,
+            fontsize=POINTS, bbox={"facecolor": theme.ground, "edgecolor": "none", "pad": 0.3}, zorder=4,
         )  # fmt: skip
         ends.append(end)
     if dense_s:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatherline.report.figures.chosen import chosen_totals, one_device, seconds, subject, unproven_words
 from gatherline.report.figures.figure import Cell, Drawn, FigureChoices, titled
@@ -59,7 +59,7 @@ def breakdown(rows: Rows, choices: FigureChoices) -> Drawn:
     found = of_device(rows, device)
     timed = chosen_totals(found, choices)
     bars = _of_layers(found, timed.rows, choices) if choices.layers else _of_variants(timed.rows)
-    _check_causes(bars.rows, device)
+    bars = _with_causes(bars, device)
     title = f"{subject(bars.rows)} on {device}: {bars.what}{unproven_words(bars.rows)}"
     theme = choices.look
     with drawing(theme):
@@ -140,12 +140,21 @@ def _is_dense(row: RowLike) -> bool:
     return text(row, "pattern") == "dense"
 
 
-def _check_causes(rows: Sequence[RowLike], device: str) -> None:
-    if all(number(row, column) is None for row in rows for column in CAUSE_COLUMNS):
+def _with_causes(bars: _Bars, device: str) -> _Bars:
+    """Leave out rows whose causes are not known. Raises RequestError where none is left."""
+    kept = [at for at, row in enumerate(bars.rows) if any(number(row, column) is not None for column in CAUSE_COLUMNS)]
+    if not kept:
         raise RequestError(
             f"{CAUSE_COLUMNS[0]} and the other causes are empty in the rows of {device}, and a breakdown stacks them; "
             "simulate run --out writes them anew"
         )
+    left = len(bars.rows) - len(kept)
+    return replace(
+        bars,
+        rows=tuple(bars.rows[at] for at in kept),
+        labels=tuple(bars.labels[at] for at in kept),
+        notes=(*bars.notes, f"{left} rows whose causes are not known are left out") if left else bars.notes,
+    )
 
 
 def _data(row: RowLike) -> tuple[Cell, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatherline.mask_samples import read_masks
 from gatherline.report.figures.bars import bars
 from gatherline.report.figures.breakdown import breakdown
 from gatherline.report.figures.figure import Drawn, FigureChoices
@@ -49,6 +48,8 @@ def _pareto(folder: Path, choices: FigureChoices) -> Drawn:
 
 
 def _load_histogram(folder: Path, choices: FigureChoices) -> Drawn:
+    from gatherline.mask_samples import read_masks
+
     _need_run(folder, "load-histogram")
     rows = read_report(folder).rows
     synthetic = ", synthetic weights" if any(row.get("synthetic") for row in rows) else ""
@@ -91,4 +92,6 @@ def kind_named(name: str) -> FigureKind:
     for kind in KINDS:
         if wanted in (kind.name, kind.name.replace("-", "")):
             return kind
-    raise RequestError(f"kind of plot is {name!r}, and must be {nearest(wanted, [kind.name for kind in KINDS])}")
+    raise RequestError(
+        f"kind of plot is {name!r}, and no kind has that name; {nearest(wanted, [kind.name for kind in KINDS])}"
+    )

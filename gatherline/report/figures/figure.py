@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from gatherline.report.figures.style import THEMES, Theme, ThemeName, put_title
+from gatherline.report.figures.style import THEMES, WIDTH_INCHES, Theme, ThemeName, put_title
 from gatherline.report.files import plain
+from gatherline.request_error import RequestError
 
 Cell = str | int | float | bool | None
 
@@ -19,7 +20,7 @@ Cell = str | int | float | bool | None
 class FigureChoices:
     """What of a folder is drawn, and how. Empty: all there is, or what the kind says it takes.
 
-    ``sparsities``: as asked for, fractions. ``layers``: of a breakdown, the N slowest. ``objectives``: of a Pareto plot.
+    ``sparsities``: as asked for, fractions. ``layers``: of a breakdown, the N slowest. ``objectives``: of pareto.
     """
 
     columns: int = 1
@@ -31,6 +32,14 @@ class FigureChoices:
     objectives: tuple[str, ...] = ()
     title: bool = True
     theme: ThemeName = "light"
+
+    def __post_init__(self) -> None:
+        if self.columns not in WIDTH_INCHES:
+            raise RequestError(f"columns is {self.columns!r}, and must be 1 or 2")
+        if self.theme not in THEMES:
+            raise RequestError(f"theme is {self.theme!r}, and must be {' or '.join(THEMES)}")
+        if self.layers is not None and self.layers < 1:
+            raise RequestError(f"layers is {self.layers!r}, and must be at least 1")
 
     @property
     def look(self) -> Theme:

@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize, TwoSlopeNorm
 
-from gatherline.report.figures.chosen import Timed, chosen_totals, seconds, subject, unproven_words
+from gatherline.report.figures.chosen import chosen_totals, seconds, subject, unproven_words
 from gatherline.report.figures.figure import Cell, Drawn, FigureChoices, listed, titled
 from gatherline.report.figures.style import (
     PANELS_ACROSS,
@@ -22,6 +22,7 @@ from gatherline.report.figures.style import (
     WIDTH_INCHES,
     drawing,
     ink_on,
+    label_below,
     panels,
     safe,
     short_name,
@@ -80,14 +81,14 @@ def heatmap(rows: Rows, choices: FigureChoices) -> Drawn:
             against = dense[name]
             head = safe(name) if against is None else f"{safe(name)}, dense {milliseconds(against)} ms"
             axes.set_title(head, loc="left", fontsize=POINTS)
-        figure.supxlabel("sparsity asked for", fontsize=POINTS)
+        label_below(every_axes, choices.columns, "sparsity asked for")
         draw_scale(figure, every_axes, mesh, scale)
         titled(figure, safe(title), choices)
     return Drawn(
         figure=figure,
         header=HEADER,
         rows=tuple(_data(row, name, dense[name]) for name, found in cells.items() for row in found),
-        caption=_caption(timed, cells, dense, with_density),
+        caption=_caption(cells, dense, with_density),
         notes=timed.note,
     )
 
@@ -108,7 +109,7 @@ def dense_known(dense: dict[str, float | None]) -> float | None:
 
 
 def scale_of(cells: dict[str, list[RowLike]], dense: dict[str, float | None]) -> Normalize:
-    """Return what colours mean: doublings of the speed-up, the same both ways, or latencies where a dense is missing."""
+    """Return what colours mean: doublings of the speed-up, the same both ways, or latencies where no dense is."""
     times = [(name, seconds(row) or math.nan) for name, found in cells.items() for row in found]
     if dense_known(dense) is None:
         low, high = min(time for _, time in times), max(time for _, time in times)
@@ -180,14 +181,12 @@ def _data(row: RowLike, device: str, dense_s: float | None) -> tuple[Cell, ...]:
     return device, text(row, "pattern"), variant(row).sparsity, *numbers, dense_s, gain
 
 
-def _caption(
-    timed: Timed, cells: dict[str, list[RowLike]], dense: dict[str, float | None], with_density: bool
-) -> str:
+def _caption(cells: dict[str, list[RowLike]], dense: dict[str, float | None], with_density: bool) -> str:
     every = [row for found in cells.values() for row in found]
     parts = ["latency in ms"]
     parts += ["speed-up over dense, which the colour shows"] if dense_known(dense) is not None else []
     parts += ["density d of all weights"] if with_density else []
     return (
         f"Latency of {subject(every)} on {listed(list(cells))} over sparsity and pattern; in each cell "
-        f"{listed(parts)}{unproven_words(timed.rows)}."
+        f"{listed(parts)}{unproven_words(every)}."
     )

@@ -35,7 +35,7 @@ def name_points(
                 continue
             axes.annotate(
                 name, place, xytext=((left - x) / pixels_a_point, dy), textcoords="offset points", fontsize=size,
-                color=colours[0], zorder=4,
+                color=colours[0], zorder=4, arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": colours[0]},
                 bbox={"boxstyle": "square,pad=0.1", "facecolor": colours[1], "edgecolor": "none", "alpha": 0.85},
             )  # fmt: skip
             covered.append(box)

@@ -7,6 +7,7 @@ layers that no pattern pruned, and loads of other numbers of banks than the run 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.lines import Line2D
@@ -124,7 +125,7 @@ def _panel(axes: Any, load: Mapping[str, object], colour: str, theme: Theme) -> 
     edges, counts, mean, worst = _loads(load)
     total = sum(counts) or 1
     shares = [100 * count / total for count in counts]
-    widths = [high - low for low, high in zip(edges, edges[1:], strict=False)]
+    widths = [high - low for low, high in pairwise(edges)]
     axes.bar([edge - 0.5 for edge in edges[:-1]], shares, width=widths, align="edge", color=colour,
              edgecolor=theme.ground, linewidth=0.3)  # fmt: skip
     axes.axvline(mean, color=theme.ink, linewidth=0.9)
@@ -172,7 +173,7 @@ def _data(sample: MaskSample) -> list[tuple[Cell, ...]]:
     for what, load in (("rows", sample.row_load), ("banks", sample.bank_load)):
         edges, counts, mean, worst = _loads(load)
         total = sum(counts) or 1
-        for low, high, count in zip(edges, edges[1:], counts, strict=False):
+        for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):
             rows.append((
                 sample.layer, sample.pattern, sample.sparsity, what, low, high, count, count / total, mean, worst,
                 worst_over_mean(load),

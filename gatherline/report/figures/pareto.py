@@ -26,6 +26,7 @@ from gatherline.report.figures.style import (
     POINTS,
     Theme,
     drawing,
+    label_below,
     panels,
     safe,
     set_log,
@@ -34,7 +35,7 @@ from gatherline.report.figures.style import (
     title_inches,
 )
 from gatherline.report.front_looks import MOST_LOOKS, Look, colouring, in_order, is_log, looks_of, share
-from gatherline.report.front_scatter import thinned
+from gatherline.report.front_scatter import heaps_of, thinned
 from gatherline.report.measures import Scale, said, scale_of
 from gatherline.report.selection import RowLike, Rows, number, text, unique, variant
 from gatherline.request_error import RequestError
@@ -208,10 +209,11 @@ def _draw(
         for axes, cloud in zip(every_axes, clouds, strict=True):
             _panel(axes, cloud, names, scales, theme)
             axes.set_title(safe(cloud.name), loc="left", fontsize=POINTS)
-        figure.supxlabel(_axis_label(names[0], scales[0]), fontsize=POINTS)
+        label_below(every_axes, choices.columns, _axis_label(names[0], scales[0]))
         figure.supylabel(_axis_label(names[1], scales[1]), fontsize=POINTS)
         figure.legend(handles=handles, loc="outside lower center", ncols=across, frameon=False, columnspacing=1.0)
         titled(figure, safe(title), choices)
+    bend = "; the ring is the knee" if any(cloud.knee is not None for cloud in clouds) else ""
     rows = [
         (*cloud.told[at], *cloud.values[at].tolist(), cloud.fates[at], at == cloud.knee)
         for cloud in clouds
@@ -224,7 +226,7 @@ def _draw(
         caption=(
             f"{scales[0].title.capitalize()} against {scales[1].title} of {whose}{doubt}, on "
             f"{listed([cloud.name for cloud in clouds])}: points with a dark edge are on the front, which the line "
-            "joins; the ring is the knee."
+            f"joins{bend}; xN: so many points on one another."
         ),
         notes=notes,
     )
@@ -247,6 +249,7 @@ def _panel(axes: Any, cloud: _Cloud, names: Sequence[str], scales: Sequence[Scal
     axes.plot(*_stairs(shown[fates == ON_FRONT], names), color=theme.ink, linewidth=0.8, zorder=3)
     if cloud.knee is not None:
         axes.scatter(*shown[cloud.knee], s=70, facecolors="none", edgecolors=theme.ink, linewidths=0.9, zorder=5)
+    _count_heaps(axes, shown, theme)
     for axis, column in ((axes.xaxis, shown[:, 0]), (axes.yaxis, shown[:, 1])):
         if is_log(column):
             set_log(axis, float(column.min()) / 1.25, float(column.max()) * 1.25)
@@ -255,6 +258,14 @@ def _panel(axes: Any, cloud: _Cloud, names: Sequence[str], scales: Sequence[Scal
             ends = (max(0.0, float(column.min()) - room), float(column.max()) + room)
             (axes.set_xlim if axis is axes.xaxis else axes.set_ylim)(*ends)
     tidy(axes, theme, grid="both")
+
+
+def _count_heaps(axes: Any, shown: NDArray[np.float64], theme: Theme) -> None:
+    """Write beside points that hide one another how many they are."""
+    everywhere = np.ones(len(shown), dtype=np.bool_)
+    for heap in heaps_of(np.column_stack([share(column, everywhere, is_log(column)) for column in shown.T])):
+        axes.annotate(f"x{len(heap)}", shown[heap[0]], xytext=(5, 3), textcoords="offset points", fontsize=POINTS,
+                      zorder=6, color=theme.ink)  # fmt: skip
 
 
 def _stairs(members: NDArray[np.float64], names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

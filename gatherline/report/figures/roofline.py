@@ -119,7 +119,7 @@ def _points(rows: Rows, shown: Sequence[Variant]) -> tuple[dict[Variant, list[Ro
 
 
 def draw_points(axes: Any, points: Mapping[Variant, Sequence[RowLike]], theme: Theme, size: float = 16) -> None:
-    """Draw a mark for each layer, colour and shape by variant; hollow, so that what lies under it shows."""
+    """Draw a mark for each layer, colour and shape by variant."""
     palette = iter(zip(COLOURS * 2, MARKERS[1:] + MARKERS, strict=False))
     for of, placed in points.items():
         colour, marker = (theme.dense, MARKERS[0]) if of.pattern == DENSE else next(palette)

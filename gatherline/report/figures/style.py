@@ -18,7 +18,7 @@ from textwrap import fill
 from typing import Any, Literal
 
 import matplotlib
-from matplotlib.axis import Axis
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
@@ -100,7 +100,9 @@ def sheet(columns: int, height_inches: float) -> Figure:
     return Figure(figsize=(WIDTH_INCHES[columns], height_inches), layout="constrained")
 
 
-def panels(columns: int, count: int, panel_inches: float, rest_inches: float, **shared: Any) -> tuple[Figure, list[Any]]:
+def panels(
+    columns: int, count: int, panel_inches: float, rest_inches: float, **shared: Any
+) -> tuple[Figure, list[Any]]:
     """Return a figure of ``count`` panels, each ``panel_inches`` high, and their axes; ``rest_inches``: all else."""
     across = min(count, PANELS_ACROSS[columns])
     down = -(-count // across)
@@ -110,6 +112,13 @@ def panels(columns: int, count: int, panel_inches: float, rest_inches: float, **
     for axes in every[count:]:
         axes.remove()
     return figure, every[:count]
+
+
+def label_below(every_axes: Sequence[Any], columns: int, label: str) -> None:
+    """Name the horizontal axis of the panels that have none below them."""
+    across = min(len(every_axes), PANELS_ACROSS[columns])
+    for axes in every_axes[-across:]:
+        axes.set_xlabel(label)
 
 
 def put_title(figure: Figure, text: str, columns: int) -> None:
@@ -129,9 +138,9 @@ def tidy(axes: Any, theme: Theme, *, grid: Literal["x", "y", "both"]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def set_log(axis: Axis, low: float, high: float) -> None:
+def set_log(axis: XAxis | YAxis, low: float, high: float) -> None:
     """Make an axis logarithmic from ``low`` to ``high``, its marks plain numbers with k, M, G."""
-    if axis.axis_name == "x":
+    if isinstance(axis, XAxis):
         axis.axes.set_xscale("log")
         axis.axes.set_xlim(low, high)
     else:

@@ -7,12 +7,16 @@ inside a tile, which the timeline's own file has.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 
+from gatherline.replay_report import run_facts
 from gatherline.report.figures.figure import Drawn, FigureChoices, listed, titled
 from gatherline.report.figures.style import (
     COLOURS,
@@ -27,7 +31,6 @@ from gatherline.report.figures.style import (
     tidy,
     title_inches,
 )
-from gatherline.replay_report import run_facts
 from gatherline.request_error import RequestError
 from gatherline.timeline_file import trace_device
 from patterns.names import nearest
@@ -97,9 +100,7 @@ def timeline(folder: Path, choices: FigureChoices) -> Drawn:
         axes.set_xlabel("cycles from the start of the layer")
         axes.tick_params(axis="y", length=0)
         tidy(axes, theme, grid="x")
-        top = axes.secondary_xaxis(
-            "top", functions=(lambda x: x * 1e6 / device.clock_hz, lambda x: x * device.clock_hz / 1e6)
-        )
+        top = axes.secondary_xaxis("top", functions=(_times(1e6 / device.clock_hz), _times(device.clock_hz / 1e6)))
         top.set_xlabel(f"µs at {device.clock_hz / 1e9:g} GHz")
         if any(span.what == WAIT for span in spans):
             wait = Patch(facecolor=theme.ground, edgecolor=theme.soft, hatch=UNPROVEN, linewidth=0.4, label="waits")
@@ -175,18 +176,18 @@ def _lanes(spans: Sequence[Span]) -> tuple[list[tuple[int, Track]], tuple[str, .
     return [lane for lane in found if lane[0] in kept], notes
 
 
+def _times(factor: float) -> Callable[[Any], Any]:
+    return lambda values: np.asarray(values, dtype=np.float64) * factor
+
+
 def _lane_name(core: int, track: Track, *, several: bool) -> str:
     name = _UNITS[track][0]
     return f"core {core - 1} {name}" if core and several else name
 
 
 def _draw(
-    axes: object, spans: Sequence[Span], lanes: Sequence[tuple[int, Track]], theme: Theme, cycles_an_inch: float
+    axes: Any, spans: Sequence[Span], lanes: Sequence[tuple[int, Track]], theme: Theme, cycles_an_inch: float
 ) -> None:
-    from matplotlib.axes import Axes
-    from matplotlib.colors import to_rgba
-
-    assert isinstance(axes, Axes)
     for span in spans:
         place, width = lanes.index((span.core, span.track)), span.end_cycles - span.start_cycles
         if span.what == WAIT:
