@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatherline.mask_samples import read_masks
 from gatherline.report.figures.bars import bars
 from gatherline.report.figures.breakdown import breakdown
 from gatherline.report.figures.figure import Drawn, FigureChoices
@@ -48,8 +49,6 @@ def _pareto(folder: Path, choices: FigureChoices) -> Drawn:
 
 
 def _load_histogram(folder: Path, choices: FigureChoices) -> Drawn:
-    from gatherline.mask_samples import read_masks
-
     _need_run(folder, "load-histogram")
     rows = read_report(folder).rows
     synthetic = ", synthetic weights" if any(row.get("synthetic") for row in rows) else ""

@@ -121,7 +121,7 @@ def scale_of(cells: dict[str, list[RowLike]], dense: dict[str, float | None]) ->
 
 def draw_cells(
     axes: Any, cells: Sequence[RowLike], places: tuple[list[str], list[float]], dense_s: float | None,
-    scale: Normalize, *, with_density: bool,
+    scale: Normalize, *, with_density: bool, size: float = POINTS,
 ) -> Any:  # fmt: skip
     """Draw one device's cells, each with its numbers; return what the scale of colours is of."""
     patterns, levels = places
@@ -139,7 +139,7 @@ def draw_cells(
         y, x = patterns.index(text(row, "pattern")), levels.index(_level(row))
         ink = ink_on(mesh.cmap(mesh.norm(grid[y, x])))
         words = _cell_text(row, dense_s if relative else None, with_density=with_density)
-        axes.text(x, y, words, ha="center", va="center", fontsize=POINTS, color=ink, linespacing=1.05)
+        axes.text(x, y, words, ha="center", va="center", fontsize=size, color=ink, linespacing=1.05)
     axes.set_xticks(range(len(levels)), [percent(level) for level in levels])
     axes.set_yticks(range(len(patterns)), [short_name(name, 18) for name in patterns])
     axes.set_ylim(len(patterns) - 0.5, -0.5)

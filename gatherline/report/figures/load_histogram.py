@@ -126,14 +126,14 @@ def _panel(axes: Any, load: Mapping[str, object], colour: str, theme: Theme) -> 
     total = sum(counts) or 1
     shares = [100 * count / total for count in counts]
     widths = [high - low for low, high in pairwise(edges)]
-    axes.bar([edge - 0.5 for edge in edges[:-1]], shares, width=widths, align="edge", color=colour,
-             edgecolor=theme.ground, linewidth=0.3)  # fmt: skip
+    axes.bar([edge - 0.5 for edge in edges[:-1]], shares, width=widths, align="edge", color=colour, linewidth=0)
     axes.axvline(mean, color=theme.ink, linewidth=0.9)
     axes.plot([worst], [0], marker="^", markersize=5, color=theme.ink, markerfacecolor=COLOURS[5], clip_on=False,
               markeredgewidth=0.5, linestyle="none", zorder=5)  # fmt: skip
-    axes.set_ylim(0, max(shares) * 1.08)
+    axes.set_ylim(0, max(shares) * 1.45)
     ratio = worst_over_mean(load)
-    axes.set_title("" if ratio is None else f"{ratio:.2f}x", loc="right", fontsize=POINTS, pad=2)
+    if ratio is not None:
+        axes.text(0.99, 0.97, f"{ratio:.2f}x", ha="right", va="top", transform=axes.transAxes, fontsize=POINTS)
     tidy(axes, theme, grid="y")
 
 

@@ -45,6 +45,8 @@ from gatherline.sweep.objective import DEFAULT_OBJECTIVES
 from gatherline.sweep.pareto import front, knee
 from patterns.names import nearest
 
+FEW_POINTS = 40  # of a panel: of more, only those on the front are counted where they hide one another
+APART = 0.09  # of a panel: nearer numbers would cover one another
 ON_FRONT, BEATEN, INFEASIBLE = "front", "dominated", "breaks a constraint"
 
 
@@ -249,7 +251,7 @@ def _panel(axes: Any, cloud: _Cloud, names: Sequence[str], scales: Sequence[Scal
     axes.plot(*_stairs(shown[fates == ON_FRONT], names), color=theme.ink, linewidth=0.8, zorder=3)
     if cloud.knee is not None:
         axes.scatter(*shown[cloud.knee], s=70, facecolors="none", edgecolors=theme.ink, linewidths=0.9, zorder=5)
-    _count_heaps(axes, shown, theme)
+    _count_heaps(axes, shown if len(shown) <= FEW_POINTS else shown[fates == ON_FRONT], theme)
     for axis, column in ((axes.xaxis, shown[:, 0]), (axes.yaxis, shown[:, 1])):
         if is_log(column):
             set_log(axis, float(column.min()) / 1.25, float(column.max()) * 1.25)
@@ -262,8 +264,15 @@ def _panel(axes: Any, cloud: _Cloud, names: Sequence[str], scales: Sequence[Scal
 
 def _count_heaps(axes: Any, shown: NDArray[np.float64], theme: Theme) -> None:
     """Write beside points that hide one another how many they are."""
+    if not len(shown):
+        return
     everywhere = np.ones(len(shown), dtype=np.bool_)
-    for heap in heaps_of(np.column_stack([share(column, everywhere, is_log(column)) for column in shown.T])):
+    places = np.column_stack([share(column, everywhere, is_log(column)) for column in shown.T])
+    told: list[NDArray[np.float64]] = []
+    for heap in heaps_of(places):
+        if any(np.abs(places[heap[0]] - other).max() < APART for other in told):
+            continue  # numbers on one another tell nothing
+        told.append(places[heap[0]])
         axes.annotate(f"x{len(heap)}", shown[heap[0]], xytext=(5, 3), textcoords="offset points", fontsize=POINTS,
                       zorder=6, color=theme.ink)  # fmt: skip
 
