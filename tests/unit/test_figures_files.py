@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from pathlib import Path
 
 import pypdf
@@ -109,7 +110,7 @@ def test_a_timeline_shows_each_transfer_and_tile_in_cycles_and_seconds(streams: 
     for unit in ("DMA in", "compute", "DMA out"):
         work = [line for line in lines if line["unit"] == unit and line["what"] != "wait"]
         assert work
-        for one, other in zip(work, work[1:], strict=False):  # a unit does one thing at a time
+        for one, other in pairwise(work):  # a unit does one thing at a time
             assert int(one["end_cycles"]) <= int(other["start_cycles"])
     (cycles,) = [row["cycles"] for row in gl.replay(streams, "gs-tcm").rows if row["layer"] == "conv2"]
     assert max(int(line["end_cycles"]) for line in lines) <= cycles  # type: ignore[operator]

@@ -114,9 +114,10 @@ def _of_variants(of_totals: Sequence[RowLike]) -> _Bars:
 
 def _of_layers(rows: Rows, of_totals: Sequence[RowLike], choices: FigureChoices) -> _Bars:
     """Return the slowest layers of the fastest variant asked for, in the network's order."""
-    asked = choices.patterns or choices.sparsities
+    asked = choices.patterns or choices.sparsities  # then dense, which comes along, is not meant
     among = [row for row in of_totals if not asked or text(row, "pattern") in choices.patterns or not _is_dense(row)]
-    of = variant(min(among or of_totals, key=lambda row: seconds(row) or math.inf))
+    among = among or list(of_totals)
+    of = variant(min(among, key=lambda row: seconds(row) or math.inf))
     every = [row for row in of_variant(layers(rows), of) if seconds(row) is not None]
     if not every:
         raise RequestError(f"no layer of {of.label} has a time above zero, and there is nothing to draw")
@@ -125,7 +126,7 @@ def _of_layers(rows: Rows, of_totals: Sequence[RowLike], choices: FigureChoices)
     kept = [row for row in every if id(row) in slowest]
     share = sum(seconds(row) or 0.0 for row in kept) / sum(seconds(row) or 0.0 for row in every)
     which = f"the {len(kept)} slowest of {len(every):,} layers ({share:.0%} of the time)"
-    notes = [f"shows {of.label}, the fastest of {len(of_totals)} variants"] if len(of_totals) > 1 else []
+    notes = [f"shows {of.label}, the fastest of {len(among)} variants"] if len(among) > 1 else []
     if (choices.layers or 1) > MOST_BARS:
         notes.append(f"a figure shows at most {MOST_BARS} layers")
     return _Bars(

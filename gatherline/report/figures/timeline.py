@@ -75,13 +75,12 @@ def timeline(folder: Path, choices: FigureChoices) -> Drawn:
         raise RequestError(f"a timeline is of one device, and {len(choices.devices)} were given")
     device = trace_device(index, choices.devices[0] if choices.devices else None)
     layer, total, events = _events(index, device, choices.layer)
-    spans, tiles = _first(_spans(events, layer))
+    spans, tiles, end = _first(_spans(events, layer))
     if not spans:
         raise RequestError(f"{folder}: layer {layer!r} takes no cycle on {device.name}, and has no timeline")
     facts = run_facts(index, device)
     lanes, notes = _lanes(spans)
     spans = [span for span in spans if (span.core, span.track) in lanes]
-    end = max(span.end_cycles for span in spans)
     synthetic = ", synthetic weights" if facts.synthetic else ""
     shown = "all tiles" if end >= total else f"the first {tiles} tiles, {end:,} of {total:,} cycles"
     who = f"{facts.model}{synthetic}, {facts.pattern}, on {device.name}"
@@ -159,11 +158,11 @@ def _spans(events: Iterable[Event], layer: str) -> list[Span]:
     return spans
 
 
-def _first(spans: Sequence[Span]) -> tuple[list[Span], int]:
-    """Return what begins before the first tiles are done on every core, and how many tiles those are."""
+def _first(spans: Sequence[Span]) -> tuple[list[Span], int, int]:
+    """Return what begins before the first tiles are done on every core, how many tiles those are, and when that is."""
     tiles = sorted({span.tile for span in spans if span.tile is not None})[:SHOWN_TILES]
     end = max((span.end_cycles for span in spans if span.tile in tiles), default=0)
-    return [span for span in spans if span.start_cycles < end], len(tiles)
+    return [span for span in spans if span.start_cycles < end], len(tiles), end
 
 
 def _lanes(spans: Sequence[Span]) -> tuple[list[tuple[int, Track]], tuple[str, ...]]:
