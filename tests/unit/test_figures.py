@@ -55,7 +55,7 @@ def table(drawn: Drawn) -> list[dict[str, str]]:
 
 def words(figure: Figure) -> str:
     texts = [text.get_text() for axes in figure.axes for text in (axes.title, axes._left_title, axes.xaxis.label)]
-    return "\n".join([figure.get_suptitle(), *texts])
+    return "\n".join([figure.get_suptitle(), *texts]).replace("\u00a0", " ")
 
 
 def test_the_help_names_every_kind_and_spaces_are_hyphens() -> None:
