@@ -56,6 +56,7 @@ def plot(
     from gatherline.report.figures.catalog import kind_named
     from gatherline.report.figures.figure import FigureChoices
     from gatherline.report.figures.figure_file import figure_files, write_figure
+    from gatherline.report.figures.style import PAGE_INCHES
 
     wanted, files = kind_named(kind), figure_files(out, csv, dpi)
     files.check()
@@ -66,5 +67,6 @@ def plot(
     drawn = wanted.draw(folder, choices)
     write_figure(drawn, choices.look, files)
     print(f"{files.figure}\n{files.numbers}\nCaption: {drawn.caption}")
-    for note in drawn.notes:
+    tall = drawn.figure.get_figheight() > PAGE_INCHES
+    for note in (*drawn.notes, *(("higher than a page: --device, --pattern and --sparsity choose",) if tall else ())):
         print(f"simulate: note: {note}", file=sys.stderr)

@@ -106,7 +106,7 @@ def heat_map(rows: Rows) -> Figure | None:
     axes = figure.add_subplot()
     device = text(cells[0], "device")
     scale = scale_of({device: cells}, {device: dense})
-    mesh = draw_cells(axes, cells, (patterns, levels), dense, scale, with_density=True, size=9)
+    mesh = draw_cells(axes, cells, (patterns, levels), dense, scale, width_inches=1.25, size=9)
     axes.set_xlabel("sparsity asked for")
     axes.set_ylabel("pattern")
     against = f"; dense: {milliseconds(dense)} ms" if dense else ""

@@ -25,6 +25,7 @@ from gatherline.report.figures.style import (
     label_below,
     panels,
     safe,
+    safe_lines,
     short_name,
     title_inches,
 )
@@ -46,8 +47,10 @@ HEADER = (
     "device", "pattern", "sparsity_target", "density", "latency_s", "latency_low_s", "latency_high_s", "dense_s",
     "speed_up",
 )  # fmt: skip
-_LABEL_INCHES, _BAR_INCHES = 0.85, 0.55  # what names of patterns and the scale of colours take
+_LABEL_INCHES, _BAR_INCHES = 1.05, 0.75  # what names of patterns and the scale of colours take
 _DENSITY_FITS_INCHES = 0.5  # the width of a cell from which its density stands in it
+_DIGITS_FIT_INCHES = 0.4  # and the width below which its speed-up has two digits
+_LETTERS_OF_PANEL = {1: 30, 2: 42, 3: 30}  # of its title, by panels across
 
 
 def heatmap(rows: Rows, choices: FigureChoices) -> Drawn:
@@ -77,10 +80,10 @@ def heatmap(rows: Rows, choices: FigureChoices) -> Drawn:
         )  # fmt: skip
         scale = scale_of(cells, dense)
         for axes, (name, found) in zip(every_axes, cells.items(), strict=True):
-            mesh = draw_cells(axes, found, (patterns, levels), dense[name], scale, with_density=with_density)
+            mesh = draw_cells(axes, found, (patterns, levels), dense[name], scale, width_inches=width)
             against = dense[name]
-            head = safe(name) if against is None else f"{safe(name)}, dense {milliseconds(against)} ms"
-            axes.set_title(head, loc="left", fontsize=POINTS)
+            head = name if against is None else f"{name}, dense {milliseconds(against)} ms"
+            axes.set_title(safe_lines(head, _LETTERS_OF_PANEL[across]), loc="left", fontsize=POINTS)
         label_below(every_axes, choices.columns, "sparsity asked for")
         draw_scale(figure, every_axes, mesh, scale)
         titled(figure, safe(title), choices)
@@ -121,7 +124,7 @@ def scale_of(cells: dict[str, list[RowLike]], dense: dict[str, float | None]) ->
 
 def draw_cells(
     axes: Any, cells: Sequence[RowLike], places: tuple[list[str], list[float]], dense_s: float | None,
-    scale: Normalize, *, with_density: bool, size: float = POINTS,
+    scale: Normalize, *, width_inches: float, size: float = POINTS,
 ) -> Any:  # fmt: skip
     """Draw one device's cells, each with its numbers; return what the scale of colours is of."""
     patterns, levels = places
@@ -138,7 +141,7 @@ def draw_cells(
     for row in cells:
         y, x = patterns.index(text(row, "pattern")), levels.index(_level(row))
         ink = ink_on(mesh.cmap(mesh.norm(grid[y, x])))
-        words = _cell_text(row, dense_s if relative else None, with_density=with_density)
+        words = _cell_text(row, dense_s if relative else None, width_inches=width_inches)
         axes.text(x, y, words, ha="center", va="center", fontsize=size, color=ink, linespacing=1.05)
     axes.set_xticks(range(len(levels)), [percent(level) for level in levels])
     axes.set_yticks(range(len(patterns)), [short_name(name, 18) for name in patterns])
@@ -166,12 +169,19 @@ def _level(row: RowLike) -> float:
     return variant(row).sparsity or 0.0
 
 
-def _cell_text(row: RowLike, dense_s: float | None, *, with_density: bool) -> str:
+def _cell_text(row: RowLike, dense_s: float | None, *, width_inches: float) -> str:
     time, density = seconds(row) or math.nan, number(row, "density")
     lines = [milliseconds(time)]
-    lines += [f"{dense_s / time:.2f}x"] if dense_s else []
-    lines += [f"d = {density:.2f}"] if with_density and density is not None else []
+    lines += [gain_text(dense_s / time, short=width_inches < _DIGITS_FIT_INCHES)] if dense_s else []
+    lines += [f"d = {density:.2f}"] if width_inches >= _DENSITY_FITS_INCHES and density is not None else []
     return "\n".join(lines)
+
+
+def gain_text(gain: float, *, short: bool) -> str:
+    """Return a speed-up as it stands in a cell."""
+    if gain >= 9.995:
+        return f"{gain:.0f}x" if short else f"{gain:.1f}x"
+    return f"{gain:.1f}x" if short and gain >= 0.995 else f"{gain:.2f}x"
 
 
 def _data(row: RowLike, device: str, dense_s: float | None) -> tuple[Cell, ...]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from textwrap import fill
+from textwrap import fill, wrap
 from typing import Any, Literal
 
 import matplotlib
@@ -26,6 +26,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 from gatherline.report.selection import printable
 
 WIDTH_INCHES = {1: 3.5, 2: 7.16}  # of one and two columns: IEEE's template; ACM's sigconf has 3.33 and 7.0
+PAGE_INCHES = 9.2  # about the height of a page's text
 POINTS = 7.0  # the least type
 TITLE_POINTS = 7.5
 # Okabe and Ito's eight colours, without the yellow
@@ -119,6 +120,7 @@ def label_below(every_axes: Sequence[Any], columns: int, label: str) -> None:
     across = min(len(every_axes), PANELS_ACROSS[columns])
     for axes in every_axes[-across:]:
         axes.set_xlabel(label)
+        axes.tick_params(labelbottom=True)  # shared axes have none where a row below is not full
 
 
 def put_title(figure: Figure, text: str, columns: int) -> None:
@@ -183,6 +185,11 @@ def safe(name: str) -> str:
     known = _letters()
     drawn = "".join(one if ord(one) in known else f"U+{ord(one):04X}" for one in printable(name))
     return drawn.replace("$", r"\$")
+
+
+def safe_lines(name: str, letters: int) -> str:
+    """Return text as ``safe`` does, in lines of so many letters."""
+    return "\n".join(safe(line) for line in wrap(printable(name), letters))
 
 
 @cache
