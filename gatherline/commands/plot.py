@@ -57,6 +57,7 @@ def plot(
     from gatherline.report.figures.figure import FigureChoices
     from gatherline.report.figures.figure_file import figure_files, write_figure
     from gatherline.report.figures.style import PAGE_INCHES
+    from gatherline.report.selection import printable
 
     wanted, files = kind_named(kind), figure_files(out, csv, dpi)
     files.check()
@@ -66,7 +67,7 @@ def plot(
     )  # fmt: skip
     drawn = wanted.draw(folder, choices)
     write_figure(drawn, choices.look, files)
-    print(f"{files.figure}\n{files.numbers}\nCaption: {drawn.caption}")
+    print(f"{files.figure}\n{files.numbers}\nCaption: {printable(drawn.caption)}")
     tall = drawn.figure.get_figheight() > PAGE_INCHES
     for note in (*drawn.notes, *(("higher than a page: --device, --pattern and --sparsity choose",) if tall else ())):
-        print(f"simulate: note: {note}", file=sys.stderr)
+        print(f"simulate: note: {printable(note)}", file=sys.stderr)
