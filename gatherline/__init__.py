@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gatherline.api import front as front
     from gatherline.api import inspect as inspect
     from gatherline.api import load as load
+    from gatherline.api import plot as plot
     from gatherline.api import prune as prune
     from gatherline.api import prune_by_plan as prune_by_plan
     from gatherline.api import replay as replay
@@ -60,6 +61,7 @@ _HOME = {
     "load": "gatherline.api",
     "load_device": "simulator.device_file",
     "parse_pattern": "patterns.catalog",
+    "plot": "gatherline.api",
     "prune": "gatherline.api",
     "prune_by_plan": "gatherline.api",
     "replay": "gatherline.api",

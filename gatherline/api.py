@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from costmodel.area import Area
 from costmodel.area import area as area_of
@@ -24,6 +24,8 @@ from simulator.spec import DeviceError
 from traces.layer import ModelError, Network
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from gatherline.advice.break_even import BreakEvenReport
     from gatherline.advice.device_sensitivity import SensitivityReport
     from gatherline.advice.plan_report import PlanReport
@@ -136,6 +138,45 @@ def timeline(
     from gatherline.timeline_file import write_timeline
 
     return write_timeline(Path(directory), device, None if out is None else Path(out), layer).path
+
+
+def plot(
+    kind: str,
+    folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    columns: int = 1,
+    devices: Sequence[str] = (),
+    patterns: Sequence[str] = (),
+    sparsities: Sequence[float] = (),
+    layer: str | None = None,
+    layers: int | None = None,
+    objectives: Sequence[str] = (),
+    title: bool = True,
+    theme: Literal["light", "dark"] = "light",
+    dpi: int = 300,
+    csv: str | Path | None = None,
+) -> Path | Figure:
+    """Draw what is in ``folder`` for a paper: write the file ``out`` (.pdf, .svg, .png) and its numbers as CSV beside
+    it, and return its path; without ``out``, return the Matplotlib figure.
+
+    ``kind``: heatmap, bars, roofline, pareto, breakdown, timeline or load-histogram. Raises RequestError, and OSError.
+    """
+    from gatherline.report.figures.catalog import kind_named
+    from gatherline.report.figures.figure import FigureChoices
+    from gatherline.report.figures.figure_file import figure_files, write_figure
+
+    wanted = kind_named(kind)
+    choices = FigureChoices(
+        columns=columns, devices=tuple(devices), patterns=tuple(patterns), sparsities=tuple(sparsities), layer=layer,
+        layers=layers, objectives=tuple(objectives), title=title, theme=theme,
+    )  # fmt: skip
+    if out is None:
+        return wanted.draw(Path(folder), choices).figure
+    files = figure_files(Path(out), None if csv is None else Path(csv), dpi)
+    files.check()
+    write_figure(wanted.draw(Path(folder), choices), choices.look, files)
+    return files.figure
 
 
 def prune(model: str | Path, out: str | Path, *, pattern: str, sparsity: float | None = None, **options: Any) -> Report:

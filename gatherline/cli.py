@@ -21,6 +21,7 @@ from gatherline.commands.energy import area, energy
 from gatherline.commands.inspect import inspect
 from gatherline.commands.list_ import list_
 from gatherline.commands.measure import calibrate, validate
+from gatherline.commands.plot import plot
 from gatherline.commands.prune import prune
 from gatherline.commands.run import run
 from gatherline.commands.streams import replay, timeline, trace
@@ -35,6 +36,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (  # in the order of --h
     ("trace", trace),
     ("replay", replay),
     ("timeline", timeline),
+    ("plot", plot),
     ("advise", advise),
     ("sweep", sweep),
     ("front", front),

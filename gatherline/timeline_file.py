@@ -61,7 +61,7 @@ def write_timeline(
     """
     _refuse_run_directory(directory)
     index = read_index(directory)
-    device = _device(index, device_name)
+    device = trace_device(index, device_name)
     facts = run_facts(index, device)
     target = out if out is not None else directory.resolve().with_name(f"{directory.resolve().name}{SUFFIX}")
     _check_file(target)
@@ -109,7 +109,7 @@ def _refuse_run_directory(directory: Path) -> None:
         )
 
 
-def _device(index: TraceIndex, name: str | None) -> Device:
+def trace_device(index: TraceIndex, name: str | None) -> Device:
     """Return the device asked for, or the one that the trace was written for, if that is a preset."""
     where = index.directory / INDEX
     digest = None

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from gatherline.report.columns import TOTAL
-from gatherline.report.plots import COLOURS
+from gatherline.report.figures.style import COLOURS
 from gatherline.report.selection import RowLike, Rows, number, text
 
 BLUE, ORANGE = COLOURS[0], COLOURS[1]

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from gatherline.report.break_even_marks import DARK, DASHES, KEPT_GREY, Looks, is_bar, legend, looks_of
 from gatherline.report.break_even_table import subject
 from gatherline.report.columns import TOTAL
-from gatherline.report.plots import file_part, short_name
+from gatherline.report.figures.style import file_part, short_name
 from gatherline.report.selection import RowLike, Rows, devices, number, of_device, text, unique
 
 NAMED_LAYERS = 64  # more names do not fit under the strips

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from gatherline.report.figures.style import short_name
 from gatherline.report.front_looks import (
     FAINT,
     INK,
@@ -36,7 +37,6 @@ from gatherline.report.front_looks import (
 )
 from gatherline.report.front_table import scales_of
 from gatherline.report.measures import Scale, said, scale_of, title_of
-from gatherline.report.plots import short_name
 from gatherline.sweep.front import Choice, Fate, SweepFront
 
 MOST_MARKS = 12  # names on an axis; more numbers than that lie on a scale

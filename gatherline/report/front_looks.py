@@ -17,9 +17,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import NDArray
 
+from gatherline.report.figures.style import COLOURS, DENSE_COLOUR, MARKERS, short_name
 from gatherline.report.front_table import choice_text, on_front_text, within_text
 from gatherline.report.measures import said, title_of
-from gatherline.report.plots import COLOURS, DENSE_COLOUR, MARKERS, short_name
 from gatherline.sweep.front import Choice, Fate, SweepFront
 from patterns.catalog import ALL_PATTERNS
 

@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from gatherline.advice.field_steps import choice_label
 from gatherline.advice.wording import milliseconds, quantity
 from gatherline.report.break_even_table import subject
-from gatherline.report.plots import file_part
+from gatherline.report.figures.style import file_part
 from gatherline.report.selection import RowLike, Rows, number, text, variant
 
 MOST_FIELDS = 15

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from gatherline.report.plots import COLOURS, MARKERS
+from gatherline.report.figures.style import COLOURS, MARKERS
 from gatherline.report.selection import Rows, number, text, unique
 
 FAMILY_COLOURS = (*COLOURS, "#000000", "#F0E442")  # the rest of the colour-blind-safe set that COLOURS is of

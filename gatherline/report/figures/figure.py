@@ -1,0 +1,79 @@
+"""What every kind of figure takes and gives: the reader's choices, and a picture with its numbers and its caption."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from gatherline.report.figures.style import THEMES, WIDTH_INCHES, Theme, ThemeName, put_title
+from gatherline.report.files import plain
+from gatherline.request_error import RequestError
+
+Cell = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureChoices:
+    """What of a folder is drawn, and how. Empty: all there is, or what the kind says it takes.
+
+    ``sparsities``: as asked for, fractions. ``layers``: of a breakdown, the N slowest. ``objectives``: of pareto.
+    """
+
+    columns: int = 1
+    devices: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    sparsities: tuple[float, ...] = ()
+    layer: str | None = None
+    layers: int | None = None
+    objectives: tuple[str, ...] = ()
+    title: bool = True
+    theme: ThemeName = "light"
+
+    def __post_init__(self) -> None:
+        if self.columns not in WIDTH_INCHES:
+            raise RequestError(f"columns is {self.columns!r}, and must be 1 or 2")
+        if self.theme not in THEMES:
+            raise RequestError(f"theme is {self.theme!r}, and must be {' or '.join(THEMES)}")
+        if self.layers is not None and self.layers < 1:
+            raise RequestError(f"layers is {self.layers!r}, and must be at least 1")
+
+    @property
+    def look(self) -> Theme:
+        return THEMES[self.theme]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Drawn:
+    """A figure, the numbers that it shows, and a caption. ``header``: names with units, as columns of rows have them.
+
+    ``notes``: what was chosen because the reader did not, and what is left out.
+    """
+
+    figure: Figure
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str
+    notes: tuple[str, ...] = ()
+
+    def to_csv(self) -> str:
+        """Return the numbers as CSV: full digits, an empty cell for what is not known."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.header)
+        writer.writerows([plain(value) for value in row] for row in self.rows)
+        return text.getvalue()
+
+
+def titled(figure: Figure, title: str, choices: FigureChoices) -> None:
+    """Write the title unless the reader wants none."""
+    if choices.title:
+        put_title(figure, title, choices.columns)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence has them: "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
