@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gatherline.api import advise as advise
     from gatherline.api import area as area
     from gatherline.api import break_even as break_even
+    from gatherline.api import compare as compare
     from gatherline.api import device_text as device_text
     from gatherline.api import dry_run as dry_run
     from gatherline.api import energy as energy
@@ -49,6 +50,7 @@ _HOME = {
     "advise": "gatherline.api",
     "area": "gatherline.api",
     "break_even": "gatherline.api",
+    "compare": "gatherline.api",
     "device_text": "gatherline.api",
     "dry_run": "gatherline.api",
     "encoding": "patterns.encodings.catalog",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gatherline.advice.device_sensitivity import SensitivityReport
     from gatherline.advice.plan_report import PlanReport
     from gatherline.advice.why import WhyReport
+    from gatherline.comparison.comparison import Comparison
     from gatherline.sweep.dry_run import DryRun
     from gatherline.sweep.export import Exported
     from gatherline.sweep.front_request import StoredFront
@@ -240,6 +241,28 @@ def export(folder: str | Path, out: str | Path) -> Exported:
     from gatherline.sweep.export import export as write
 
     return write(Path(folder), Path(out))
+
+
+def compare(
+    before: str | Path | Report,
+    after: str | Path | Report,
+    *,
+    rules: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    devices: Sequence[str] = (),
+    patterns: Sequence[str] = (),
+    pairs: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Return what moved between two runs (folders, report files, snapshots or Reports), by how much and why.
+
+    ``rules``: as in "latency_s > +2%"; ``.broken`` holds what breaks them. ``columns``: those to show. ``pairs``: names
+    that were others, as in {"gs-tcm": "gs-tcm-ooo"}. Raises RequestError and OSError.
+    """
+    from gatherline.comparison.comparison import compare as compare_sides
+
+    return compare_sides(
+        before, after, rules=rules, columns=columns, devices=devices, patterns=patterns, pairs=pairs
+    )
 
 
 def break_even(

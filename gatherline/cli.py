@@ -17,6 +17,7 @@ import typer
 
 from gatherline.commands.advise import advise
 from gatherline.commands.cache import cache
+from gatherline.commands.compare import compare
 from gatherline.commands.energy import area, energy
 from gatherline.commands.inspect import inspect
 from gatherline.commands.list_ import list_
@@ -39,6 +40,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (  # in the order of --h
     ("sweep", sweep),
     ("front", front),
     ("export", export),
+    ("compare", compare),
     ("cache", cache),
     ("energy", energy),
     ("area", area),
