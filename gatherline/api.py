@@ -260,9 +260,7 @@ def compare(
     """
     from gatherline.comparison.comparison import compare as compare_sides
 
-    return compare_sides(
-        before, after, rules=rules, columns=columns, devices=devices, patterns=patterns, pairs=pairs
-    )
+    return compare_sides(before, after, rules=rules, columns=columns, devices=devices, patterns=patterns, pairs=pairs)
 
 
 def break_even(

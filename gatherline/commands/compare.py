@@ -36,7 +36,7 @@ def compare(
         typer.Option(
             "--pair",
             metavar="OLD=NEW",
-            help="Compare what A calls OLD with what B calls NEW: a device, pattern, sparsity, model or layer; repeats.",
+            help="Compare what A calls OLD with B's NEW: a device, pattern, sparsity, model or layer; repeats.",
         ),
     ] = None,
     column: Annotated[
@@ -56,10 +56,10 @@ def compare(
 ) -> None:
     """Tell what moved between two runs, by how much and why.
 
-    A RULE is [layer:]COLUMN [of LAYER-GLOB], one of > >= < <= !=, and a number. With a sign or % it is a change from A
-    to B: 'latency_s > +2%', 'cycles > +1000', 'latency_s of layer4* > +0.1ms'. Without, it is B's value:
-    'peak_memory_bytes > 20MB', 'cycles != 12345'. Rules are about totals unless they say layer: or of. A row or a number
-    that one side lacks breaks them, and so does growth from zero a rule in %.
+    A RULE is [layer:]COLUMN [of LAYER-GLOB], one of > >= < <= !=, and a number. With a sign or % it is a change from
+    A to B: 'latency_s > +2%', 'cycles > +1000', 'latency_s of layer4* > +0.1ms'. Without, it is B's value:
+    'peak_memory_bytes > 20MB', 'cycles != 12345'. Rules are about totals unless they say layer: or of. A row or a
+    number that one side lacks breaks them, and so does growth from zero a rule in %.
 
     Exit status: 0 no rule is broken, 1 a rule is broken (a line each on standard error), 2 wrong input.
     """

@@ -116,7 +116,7 @@ class Comparison:
     def _repr_html_(self) -> str:
         from html import escape
 
-        return f"<pre>{escape(self.text())}</pre>"
+        return "<pre>" + escape(self.text()) + "</pre>"
 
 
 def compare(
@@ -131,7 +131,7 @@ def compare(
 ) -> Comparison:
     """Return how two runs, report files, snapshots or Reports differ. Raises RequestError and OSError.
 
-    ``columns``: those to show, the first sorts. ``devices``, ``patterns``: only these. ``pairs``: names that were others.
+    ``columns``: those to show, the first sorts. ``devices``, ``patterns``: only these. ``pairs``: old names to new.
     """
     parsed = tuple(parse_rule(text) for text in rules)
     for name in columns:

@@ -111,12 +111,14 @@ def _partners(
             renamed[dimension, mine[0]] = other[0]
             notes.append(f"the {dimension} differs: {mine[0]} is compared with {other[0]}")
     keys = {_key(point, {}): point for point in theirs}
-    found = {}
+    found: dict[Point, Point] = {}
+    taken: set[Point] = set()
     for point in ours:
         exact, moved = keys.get(_key(point, {})), keys.get(_key(point, renamed))
         partner = moved if moved is not None else exact
-        if partner is not None and partner not in found.values():
+        if partner is not None and partner not in taken:
             found[point] = partner
+            taken.add(partner)
     return found, notes
 
 
@@ -226,10 +228,7 @@ def _renamed(
         elif at not in taken:
             gaps[last, _work(row)][1].append(at)
     return {
-        i: at
-        for mine, others in gaps.values()
-        if len(mine) == len(others)
-        for i, at in zip(mine, others, strict=True)
+        i: at for mine, others in gaps.values() if len(mine) == len(others) for i, at in zip(mine, others, strict=True)
     }
 
 
@@ -240,5 +239,3 @@ def _work(row: RowLike) -> tuple[object, object]:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
-
-

@@ -1,4 +1,4 @@
-"""Rules that fail a comparison, as people write them: 'latency_s > +2%', 'layer:cycles != +0', 'peak_memory_bytes > 20MB'.
+"""Rules that fail a comparison, as people write them: 'latency_s > +2%', 'layer:cycles != +0', 'dram_bytes > 20MB'.
 
 A rule says when it is broken: COLUMN [of LAYER-GLOB], one of > >= < <= !=, and a number. With a sign or % the number is
 a change from the first to the second (a share of the first, or an amount with its unit); without, the second's value.

@@ -1,4 +1,4 @@
-"""One side of a comparison: the rows and the manifest of a run's folder, of its report.json, of a snapshot or of a Report.
+"""One side of a comparison: rows and manifest of a run's folder, of its report.json, of a snapshot or of a Report.
 
 Files are trusted in nothing (``report_file.py``). Left out: sweeps, which have totals of thousands of points and no
 layers; ``simulate front`` and ``export`` read those.
@@ -53,9 +53,7 @@ def side_of(given: Given, name: str = "report") -> Side:
     return made_side(name, {}, given)
 
 
-def made_side(
-    name: str, manifest: Mapping[str, Any], rows: Sequence[RowLike], *, is_snapshot: bool = False
-) -> Side:
+def made_side(name: str, manifest: Mapping[str, Any], rows: Sequence[RowLike], *, is_snapshot: bool = False) -> Side:
     """Return a side of rows that are here. Raises RequestError for no rows, and for a number that is not finite."""
     if not rows:
         raise RequestError(f"{name}: has no rows, and a comparison needs one or more")

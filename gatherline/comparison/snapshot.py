@@ -38,7 +38,7 @@ def snapshot_text(manifest: Mapping[str, Any], rows: Sequence[RowLike]) -> str:
     networks: dict[Point, list[RowLike]] = {}
     for row in rows:
         networks.setdefault(point_of(row), []).append(row)
-    ordered = sorted(networks, key=lambda point: tuple((point.spelled(each) for each in DIMENSIONS)))
+    ordered = sorted(networks, key=lambda point: tuple(point.spelled(each) for each in DIMENSIONS))
     texts = [_network_text(point, networks[point]) for point in ordered]
     made_by = json.dumps(plain(_made_by(manifest)), indent=2, sort_keys=True, allow_nan=False).replace("\n", "\n ")
     return f'{{\n "{MARK}": {SCHEMA},\n "made_by": {made_by},\n "networks": [\n' + ",\n".join(texts) + "\n ]\n}\n"

@@ -1,6 +1,6 @@
 """A comparison as files: comparison.json, comparison.csv (every number that moved) and comparison.html.
 
-As for a run, all files are complete before any of them stands under its final name; the same input gives the same bytes.
+As for a run, all files are complete before any of them stands under its final name; same input, same bytes.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _side(side: Side) -> dict[str, object]:
 
 
 def _pair(pair: Pair, changes: dict[int, dict[str, object]]) -> dict[str, object]:
-    point = {name: getattr(pair.point, name) for name in DIMENSIONS}
+    point: dict[str, object] = {name: getattr(pair.point, name) for name in DIMENSIONS}
     other = point_of(pair.after)
     changed = {f"{name}_after": getattr(other, name) for name in DIMENSIONS if getattr(other, name) != point[name]}
     layer: dict[str, object] = {"layer": pair.layer}
@@ -72,7 +72,8 @@ def _pair(pair: Pair, changes: dict[int, dict[str, object]]) -> dict[str, object
 
 def _row(row: RowLike) -> dict[str, object]:
     point = point_of(row)
-    return {**{name: getattr(point, name) for name in DIMENSIONS}, "layer": layer_of(row)}
+    names: dict[str, object] = {name: getattr(point, name) for name in DIMENSIONS}
+    return {**names, "layer": layer_of(row)}
 
 
 def _numbers(change: Change) -> dict[str, float | None]:

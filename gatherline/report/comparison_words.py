@@ -50,7 +50,7 @@ def value_texts(change: Change) -> tuple[str, str]:
         return _each(values, lambda value: f"{value:,}" if isinstance(value, int) else f"{value:.6g}")
     known = [value for value in values if value is not None]
     scale = scale_of(change.column, known)
-    told = _each(values, lambda value: scale.text(value))
+    told = _each(values, scale.text)
     digits = 5
     while change.moved and told[0] == told[1] and digits <= MOST_DIGITS:
         told = _each(values, lambda value: f"{value / scale.factor:.{digits}g} {scale.unit}".rstrip())  # noqa: B023
@@ -157,7 +157,9 @@ def headlines(comparison: Comparison) -> list[str]:
     """Return what a reader must know first: how many totals moved and which most, or that nothing did."""
     lines = []
     if comparison.before.rows == comparison.after.rows or not comparison.moved:
-        lines.append(f"Nothing moved: {_count(len(comparison.pairing.pairs), 'row')} compared, every number is the same.")
+        lines.append(
+            f"Nothing moved: {_count(len(comparison.pairing.pairs), 'row')} compared, every number is the same."
+        )
         return lines
     first = comparison.columns[0]
     changes = [change_of(pair, first) for pair in comparison.totals]
@@ -165,6 +167,10 @@ def headlines(comparison: Comparison) -> list[str]:
         lines.append(f"{point_label(changes[0].pair)}: {_sentence(changes[0])}.")
     elif changes:
         lines.append(_many(changes, title(first)))
+    if not any(change.moved for change in changes):
+        others = dict.fromkeys(title(change.column) for change in comparison.changes)
+        if others:
+            lines.append(f"What moved is {_listed(list(others))}.")
     return lines
 
 
@@ -251,6 +257,10 @@ def _named(pairs: Sequence[Pair], most: int = 2) -> str:
     return "; ".join(names[:most]) + (f"; {len(names) - most} more" if len(names) > most else "")
 
 
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def _count(number_of: int, what: str) -> str:
     return f"{number_of:,} {what}{'' if number_of == 1 else 's'}"
 
@@ -268,5 +278,3 @@ def broken_text(broken: Broken) -> str:
         return f"{rule.text}: {where}: {rule.column} is {known:g} on one side and missing in {broken.missing}"
     before, after = value_texts(broken.change)
     return f"{rule.text}: {where}: {before} -> {after} ({amount_text(broken.change)}, {percent_text(broken.change)})"
-
-
