@@ -14,7 +14,7 @@ from typing import Any
 from gatherline.report.files import plain
 from gatherline.report.time_causes import TIME_CAUSES
 
-SCRIPTS = ("theme.js", "tables.js", "charts.js", "layers.js")  # in the order in which they stand in a page
+SCRIPTS = ("theme.js", "tables.js", "charts.js", "layers.js", "choices.js")  # in the order in which they stand in a page
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
