@@ -1,7 +1,7 @@
 """For test suites of products: the numbers of a run against a snapshot that lies in git, and why they moved.
 
-``assert_matches_snapshot`` is plain Python and serves any test runner; ``gatherline.pytest_plugin`` has it as a fixture.
-A snapshot is written only where that is asked for: one that is missing fails, so that a build never makes its own truth.
+``assert_matches_snapshot`` serves any test runner; ``gatherline.pytest_plugin`` has it as a fixture. A snapshot is
+written only where that is asked for: one that is missing fails, so that a build never makes its own truth.
 Left out: accuracy, and times that were measured.
 """
 
@@ -63,5 +63,10 @@ def _explained(found: Comparison, file: Path) -> str:
 
     lines = [f"{file}: numbers are not those of the snapshot", *broken_lines(found), ""]
     return "\n".join(
-        [*lines, comparison_text(found).rstrip(), "", f"If this is meant: {HOW_TO_UPDATE}, look at the diff, commit it."]
+        [
+            *lines,
+            comparison_text(found).rstrip(),
+            "",
+            f"If this is meant: {HOW_TO_UPDATE}, look at the diff, commit it.",
+        ]
     )

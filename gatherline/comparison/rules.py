@@ -2,7 +2,8 @@
 
 A rule says when it is broken: COLUMN [of LAYER-GLOB], one of > >= < <= !=, and a number. With a sign or % the number is
 a change from the first to the second (a share of the first, or an amount with its unit); without, the second's value.
-Compared exactly, as fractions. A row that has no partner, or no such number on one side, breaks every rule about it.
+Compared exactly, as the decimals that a report shows. A row that has no partner, or no such number on one side, breaks
+every rule about it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Rule:
         """Return whether the change breaks the rule; a number that one side lacks does."""
         if change.before is None or change.after is None:
             return True
-        before, after = Fraction(change.before), Fraction(change.after)
+        before, after = _exact(change.before), _exact(change.after)
         holds = _TESTS[self.test]
         if self.kind == "value":
             return holds(after, self.limit)
@@ -61,6 +62,10 @@ class Rule:
         if before == 0 and after != 0:  # beyond any share of nothing
             return self.test == "!=" or self.test in ((">", ">=") if after > 0 else ("<", "<="))
         return holds((after - before) / abs(before) if before else Fraction(0), self.limit)
+
+
+def _exact(value: float) -> Fraction:
+    return Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -267,14 +267,18 @@ def _count(number_of: int, what: str) -> str:
 
 def broken_text(broken: Broken) -> str:
     """Return one line: the rule, the row, both values and the change, or on which side the row or number is missing."""
-    rule = broken.rule
+    return f"{broken.rule.text}: {broken_where(broken)}"
+
+
+def broken_where(broken: Broken) -> str:
+    """Return the same without the rule."""
     if broken.change is None:
         assert broken.row is not None
-        return f"{rule.text}: {row_label(broken.row)} is missing in {broken.missing}"
+        return f"{row_label(broken.row)} is missing in {broken.missing}"
     pair = broken.change.pair
     where = f"{'total' if pair.is_total else f'layer {printable(pair.layer_label)}'} of {point_label(pair)}"
     if broken.missing:
         known = broken.change.after if broken.change.before is None else broken.change.before
-        return f"{rule.text}: {where}: {rule.column} is {known:g} on one side and missing in {broken.missing}"
+        return f"{where}: {broken.rule.column} is {known:g} on one side and missing in {broken.missing}"
     before, after = value_texts(broken.change)
-    return f"{rule.text}: {where}: {before} -> {after} ({amount_text(broken.change)}, {percent_text(broken.change)})"
+    return f"{where}: {before} -> {after} ({amount_text(broken.change)}, {percent_text(broken.change)})"

@@ -15,7 +15,7 @@ from gatherline.comparison.pairing import Pair
 from gatherline.comparison.rules import Rule
 from gatherline.report.comparison_words import (
     amount_text,
-    broken_text,
+    broken_where,
     direction,
     headlines,
     notes,
@@ -28,7 +28,7 @@ from gatherline.report.comparison_words import (
 )
 from gatherline.report.measures import scale_of
 from gatherline.report.page.render import render
-from gatherline.report.selection import RowLike, number, printable
+from gatherline.report.selection import number, printable
 from gatherline.report.time_causes import TIME_CAUSES
 
 MOST_LAYERS = 3000
@@ -36,6 +36,7 @@ MOST_ALONE = 200
 MOST_BROKEN = 20
 BARS = 8  # layers, two bars each
 LONGEST = 300  # letters of an entry of a manifest
+HASH = 16  # letters of a hash tell it from any other
 _TONES = {1: "bad", -1: "good", 0: ""}
 
 
@@ -55,7 +56,7 @@ def compare_page(comparison: Comparison) -> str:
         bars=_bars(comparison),
         first=title(first),
         layers=[
-            {**_line(change), "layer": printable(change.pair.layer_label), "why": why(change.pair, first) or "-"}
+            {**_line(change), "layer": printable(change.pair.layer_label), "why": _why(change)}
             for change in ordered[:MOST_LAYERS]
         ],
         left_out=max(0, len(ordered) - MOST_LAYERS),
@@ -64,9 +65,13 @@ def compare_page(comparison: Comparison) -> str:
     )
 
 
+def _why(change: Change) -> str:
+    return why(change.pair, change.column) or ("nothing else that is counted" if change.moved else "-")
+
+
 def _rule(comparison: Comparison, rule: Rule) -> dict[str, object]:
     broken = [each for each in comparison.broken if each.rule == rule]
-    lines = [printable(broken_text(each)) for each in broken[:MOST_BROKEN]]
+    lines = [printable(broken_where(each)) for each in broken[:MOST_BROKEN]]
     return {"text": rule.text, "broken": lines, "more": len(broken) - len(lines)}
 
 
@@ -90,17 +95,26 @@ def _line(change: Change) -> dict[str, object]:
 
 
 def _bars(comparison: Comparison) -> dict[str, object] | None:
-    """Return the chart and the table of causes of the layers that moved most, None where no cause is told."""
-    moved = largest_first(change_of(pair, "latency_s") for pair in comparison.layers)
-    pairs = [change.pair for change in moved if _told(change.pair)][:BARS]
-    if not pairs:
+    """Return the chart and the table of causes of one network's layers, None where no cause is told or none moved.
+
+    The network is the one with a layer that moved most for its size: bars of several devices share no axis.
+    """
+    moved = [change for change in (change_of(pair, "latency_s") for pair in comparison.layers) if change.moved]
+    told = [change for change in moved if _told(change.pair)]
+    if not told:
         return None
-    rows = [(name, row) for pair in pairs for name, row in _rows(pair, several=len(comparison.totals) > 1)]
+    most = max(told, key=lambda change: abs(change.relative or 0.0))
+    pairs = [each.pair for each in largest_first(told) if each.pair.point == most.pair.point][:BARS]
+    rows = [
+        (f"{printable(pair.layer)}: {when}", row)
+        for pair in pairs
+        for when, row in (("before", pair.before), ("after", pair.after))
+    ]
     scale = scale_of("latency_s", [number(row, "latency_s") or 0.0 for _, row in rows])
     values = [[number(row, cause.column) or 0.0 for cause in TIME_CAUSES] for _, row in rows]
     chart = {
         "kind": "bars",
-        "title": "Time of a layer by cause, before and after",
+        "title": f"Time of layers by cause: {point_label(most.pair)}",
         "x": {"label": "time", "unit": scale.unit},
         "series": [{"name": cause.title, "colour": f"cause-{cause.name}"} for cause in TIME_CAUSES],
         "rows": [
@@ -122,11 +136,6 @@ def _bars(comparison: Comparison) -> dict[str, object] | None:
     return {"chart": chart, "table": table, "unit": scale.unit, "titles": [*(c.title for c in TIME_CAUSES), "together"]}
 
 
-def _rows(pair: Pair, *, several: bool) -> list[tuple[str, RowLike]]:
-    name = printable(pair.layer) + (f" ({point_label(pair)})" if several else "")
-    return [(f"{name}: before", pair.before), (f"{name}: after", pair.after)]
-
-
 def _told(pair: Pair) -> bool:
     return all(number(row, TIME_CAUSES[0].column) is not None for row in (pair.before, pair.after))
 
@@ -143,15 +152,18 @@ def _alone(comparison: Comparison) -> dict[str, object]:
     return {"lists": lists, "count": len(lists)}
 
 
-def _manifests(comparison: Comparison) -> list[dict[str, object]]:
+def _manifests(comparison: Comparison) -> dict[str, list[dict[str, str]]]:
+    """Return the entries of both manifests that differ, and those that are the same."""
     ours, theirs = fields(comparison.before.manifest), fields(comparison.after.manifest)
     paths: Sequence[str] = list(dict.fromkeys([*ours, *theirs]))
-    return [
-        {
-            "path": printable(path),
-            "before": ours.get(path, "-")[:LONGEST],
-            "after": theirs.get(path, "-")[:LONGEST],
-            "same": ours.get(path) == theirs.get(path),
-        }
-        for path in paths
-    ]
+    found: dict[str, list[dict[str, str]]] = {"differ": [], "same": []}
+    for path in paths:
+        longest = HASH if path.endswith("hash") else LONGEST
+        line = {"path": printable(path), "before": _cut(ours.get(path, "-"), longest)}
+        line["after"] = _cut(theirs.get(path, "-"), longest)
+        found["same" if ours.get(path) == theirs.get(path) else "differ"].append(line)
+    return found
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."
