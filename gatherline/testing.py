@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatherline.pipeline_types import Report
+from gatherline.request_error import RequestError
 
 if TYPE_CHECKING:
     from gatherline.comparison.comparison import Comparison
@@ -41,6 +42,8 @@ def assert_matches_snapshot(
     __tracebackhide__ = True  # pytest shows the line of the test, not this one
     file = Path(path)
     side = side_of(report, "this run")
+    if side.stopped:
+        raise RequestError(f"{side.name}: is of a run that was stopped, and a snapshot needs a whole one")
     text = snapshot_text(side.manifest, side.rows)
     if update:
         if not file.is_file() or file.read_text(encoding="utf-8") != text:

@@ -32,6 +32,7 @@ By = Literal["total", "layer", "both"]
 SHOWN_LAYERS = 10
 SHOWN_NETWORKS = 6  # with all their columns; of more, only the first column of those that moved most
 SHOWN_TOTALS = 30
+SHOWN_BROKEN = 10  # rows of a rule
 _STYLES = {1: "red", -1: "green", 0: ""}
 
 
@@ -142,5 +143,11 @@ def _print_verdict(comparison: Comparison, console: Console) -> None:
 
 
 def broken_lines(comparison: Comparison) -> list[str]:
-    """Return one line for each row that breaks a rule."""
-    return [printable(broken_text(each)) for each in comparison.broken]
+    """Return a line for each row that breaks a rule, of each rule the first ten and how many more."""
+    lines = []
+    for rule in comparison.rules:
+        broken = [each for each in comparison.broken if each.rule == rule]
+        lines += [printable(broken_text(each)) for each in broken[:SHOWN_BROKEN]]
+        if len(broken) > SHOWN_BROKEN:
+            lines.append(f"{rule.text}: and {len(broken) - SHOWN_BROKEN:,} more rows")
+    return lines

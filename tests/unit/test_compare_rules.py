@@ -14,6 +14,7 @@ from gatherline.comparison.comparison import Comparison, compare
 from gatherline.comparison.rules import parse_rule
 from gatherline.exit_status import FAILED, SUCCESS, WRONG_INPUT
 from gatherline.pipeline_types import Report
+from gatherline.report.comparison_table import SHOWN_BROKEN, broken_lines
 from gatherline.report.files import write_report
 from gatherline.request_error import RequestError
 from tests.unit.compared_rows import CYCLES, LAYERS, MANIFEST, network
@@ -117,6 +118,17 @@ def test_the_rule_of_the_handbook_reads_the_same_with_or_without_spaces() -> Non
         tight.limit,
         tight.kind,
     )
+
+
+def test_a_rule_that_many_rows_break_names_the_first_and_counts_the_rest() -> None:
+    names = [f"conv{number}" for number in range(100)]
+    found = compare(
+        network(layers=names), network(layers=names, more=dict.fromkeys(names, 1)), rules=["layer:cycles > +0"]
+    )
+    assert len(found.broken) == len(names)
+    lines = broken_lines(found)
+    assert lines[-1] == f"layer:cycles > +0: and {len(names) - SHOWN_BROKEN} more rows"
+    assert len(lines) == SHOWN_BROKEN + 1
 
 
 def status(arguments: list[str]) -> int:

@@ -122,6 +122,14 @@ def test_rows_without_a_total_make_no_snapshot(tmp_path: Path) -> None:
         assert_matches_snapshot(network()[:-1], tmp_path / "x.json", update=True)
 
 
+def test_a_stopped_run_is_no_match_and_makes_no_snapshot(kept: Path) -> None:
+    before = kept.read_bytes()
+    for update in (False, True):
+        with pytest.raises(RequestError, match="run that was stopped"):
+            assert_matches_snapshot(Report(manifest={"complete": False}, rows=network()), kept, update=update)
+    assert kept.read_bytes() == before
+
+
 def test_every_column_of_a_snapshot_is_a_number_of_a_report() -> None:
     from gatherline.comparison.side import NUMBERS
 
