@@ -11,8 +11,8 @@ from gatherline.report.page.results import (
     time_shares,
     times,
 )
-from gatherline.report.remarks import headlines
-from gatherline.report.selection import RowLike, Rows, Variant, density, label, number, percent, text, variant
+from gatherline.report.remarks import density, headlines, label
+from gatherline.report.selection import RowLike, Rows, Variant, number, percent, text, variant
 
 
 def headline_section(devices: list[DeviceResults]) -> dict[str, object]:

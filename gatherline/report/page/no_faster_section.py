@@ -31,9 +31,7 @@ class _Line:
     grown_s: dict[str, float] = field(default_factory=dict)
 
 
-def no_faster_section(
-    devices: list[DeviceResults], answers: Sequence[Mapping[str, object]] = ()
-) -> dict[str, object]:
+def no_faster_section(devices: list[DeviceResults], answers: Sequence[Mapping[str, object]] = ()) -> dict[str, object]:
     """Return the lines, most time lost first, and how many layers they are of. ``answers``: rows of advise --why."""
     proved = {
         (text(row, "device"), variant(row), text(row, "layer")): _proof(row) for row in answers if text(row, "cause")
@@ -79,9 +77,7 @@ def grown_causes(row: RowLike, dense: RowLike) -> dict[str, float]:
 def _pairs(devices: list[DeviceResults]) -> Iterator[tuple[DeviceResults, Variant, RowLike, RowLike]]:
     """Yield each pruned layer beside the same layer of the dense run on the same device."""
     for device in devices:
-        dense = {
-            row.get("layer"): row for layers in device.layers.values() for row in layers if is_dense(row)
-        }
+        dense = {row.get("layer"): row for layers in device.layers.values() for row in layers if is_dense(row)}
         for asked, layers in device.layers.items():
             for row in layers:
                 if not is_dense(row) and _pruned(row) and row.get("layer") in dense:

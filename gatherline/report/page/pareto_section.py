@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatherline.report.measures import Scale, measure_unit, scale_of
-from gatherline.report.page.results import COLOURS, DeviceResults, is_dense, patterns_of, rounded
-from gatherline.report.selection import RowLike, label, number, text
+from gatherline.report.page.results import COLOURS, DeviceResults, patterns_of, rounded
+from gatherline.report.remarks import label
+from gatherline.report.selection import RowLike, number, text
 from gatherline.sweep.pareto import front, knee
 
 
