@@ -46,5 +46,6 @@ def _environment() -> Any:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["data_json"] = data_json
+    # safe already: escaping quotes again would break the JSON
+    environment.filters["data_json"] = lambda value: jinja2.utils.markupsafe.Markup(data_json(value))
     return environment
