@@ -61,7 +61,7 @@ def _of_trade(device: DeviceResults, trade: Trade, order: list[str]) -> dict[str
         "text": trade.text,
         "title": f"Latency against {trade.label.partition(':')[0]}",
         "chart": _chart(device, trade, order, points, members, scales),
-        "columns": (scales[0].label, scales[1].label),
+        "columns": (scales[0].label, scales[1].label.partition(":")[0]),
         "members": [
             {
                 "label": label(row),
