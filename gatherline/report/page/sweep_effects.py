@@ -1,8 +1,7 @@
 """What each choice of a sweep does: the best and the middle figure for each of its values, and what it changes where
 all other choices are equal.
 
-The last is a comparison in pairs, so that a value is not blamed for what stands beside it. Left out: what two choices do
-together.
+The last compares pairs, so that no value is blamed for what stands beside it. Left out: what two choices do together.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Changes:
-    """Ratios of the first objective to that at the first value, all else equal: the middle of each, and their number."""
+    """Ratios of the first objective to that at the first value, all else equal: the middle of each, and how many."""
 
     ratios: tuple[float, ...]  # by the order of values; NaN where there is no pair
     pairs: tuple[int, ...]
@@ -112,9 +111,7 @@ def _first(choice: Choice, order: Sequence[int]) -> int:
     return (dense or there or list(order))[0]
 
 
-def _effect(
-    found: SweepFound, part: ModelPart, choice: Choice, changes: _Changes, usable: NDArray[np.bool_]
-) -> Effect:
+def _effect(found: SweepFound, part: ModelPart, choice: Choice, changes: _Changes, usable: NDArray[np.bool_]) -> Effect:
     order, present = in_order(choice), set(choice.codes[usable].tolist())
     there = [at for at, code in enumerate(order) if code in present]
     there = [at for at in there if choice.values[order[at]] is not None] or there

@@ -71,6 +71,10 @@ class SweepFound:
         return str(table.get("name", "grid")) if isinstance(table, Mapping) else "grid"
 
     @property
+    def searches(self) -> bool:
+        return self.method in SEARCHES
+
+    @property
     def computed(self) -> int:
         return len(self.points.numbers)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from gatherline.report.front_looks import in_order
 from gatherline.report.front_table import point_text, said_of, superlative, why_no_knee, within_text
-from gatherline.report.measures import said, title_of
+from gatherline.report.measures import title_of
 from gatherline.report.page.sweep_found import ModelPart, SweepFound, best_of, judged, named
 from gatherline.report.page.sweep_tables import (
     Cell,
@@ -24,9 +24,7 @@ from gatherline.report.page.sweep_tables import (
     heading,
     number_cell,
     numbers_scale,
-    scaled_text,
     sortable,
-    table_of,
 )
 from gatherline.report.selection import printable
 from gatherline.sweep.front import Choice, Fate, Points, SweepFront, sweep_front
@@ -98,6 +96,11 @@ def cards(found: SweepFound) -> tuple[Picks, ...]:
         )
         for part in found.parts[:CARD_MODELS]
     )
+
+
+def left_cards(found: SweepFound) -> int:
+    """Return how many models have no cards."""
+    return max(0, len(found.parts) - CARD_MODELS)
 
 
 def _told(part: ModelPart) -> tuple[str, ...]:
@@ -281,5 +284,3 @@ def aims(found: SweepFound) -> str:
     """Return what was looked for, in a sentence."""
     wanted = [f"{'more' if each.direction == 'max' else 'less'} {title_of(each.name)}" for each in found.objectives]
     return f"{' and '.join(wanted)}{within_text(found.constraints)}"
-
-

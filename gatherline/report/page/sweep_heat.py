@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from gatherline.report.front_looks import in_order, is_log, share
 from gatherline.report.front_table import said_of
-from gatherline.report.measures import scale_of, title_of
-from gatherline.report.page.sweep_found import ModelPart, SweepFound, best_of, judged
+from gatherline.report.measures import scale_of
+from gatherline.report.page.sweep_found import SweepFound, best_of, judged
 from gatherline.report.page.sweep_tables import figure_text, scaled_text
 from gatherline.report.selection import percent, printable
 from gatherline.sweep.front import Choice, Points
@@ -25,16 +25,16 @@ MOST_SPARSITIES = 24  # that stand side by side; drawn ones are more
 MOST_PATTERNS = 40
 MOST_MAPS = 48
 MOST_CELLS = 12_000  # of all maps: what keeps a page small
-LEAST_TINT, MOST_TINT = 6, 46  # percent of colour in a cell: ink stays readable on it
+STEPS = 4  # of colour, as the style has them
 SAME = 0.005  # a sparsity that was reached is told where it differs by more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatCell:
-    """``tint``: percent of colour, the more the better. ``detail``: what else a reader needs, "" for nothing."""
+    """``mark``: its class, f1 to f4, the better the higher. ``detail``: what else a reader needs, "" for nothing."""
 
     text: str
-    tint: int
+    mark: str
     detail: str
 
 
@@ -67,9 +67,7 @@ def heat_maps(found: SweepFound) -> HeatMaps:
         return HeatMaps(
             maps=(), told=f"{len(levels):,} sparsities of {len(patterns.values):,} patterns fill no map of this page."
         )
-    pairs = [
-        (part, code) for part in found.parts for code in in_order(part.points.choices["device"])
-    ]
+    pairs = [(part, code) for part in found.parts for code in in_order(part.points.choices["device"])]
     objectives = found.objectives[:2]
     a_pair = len(levels) * len(patterns.values) * len(objectives)
     most = max(1, min(MOST_MAPS, MOST_CELLS // a_pair))
@@ -90,25 +88,21 @@ def heat_maps(found: SweepFound) -> HeatMaps:
     return HeatMaps(maps=tuple(maps), told=told)
 
 
-def _map(
-    points: Points, usable: NDArray[np.bool_], at: int, objective: Objective, levels: Sequence[object]
-) -> HeatMap:
+def _map(points: Points, usable: NDArray[np.bool_], at: int, objective: Objective, levels: Sequence[object]) -> HeatMap:
     """Return the map of one objective over the points of one model and device."""
     patterns, sparsities = points.choices["pattern"], points.choices["sparsity_target"]
     rows = [code for code in in_order(patterns) if patterns.values[code] != "dense"]
     best = [[_best(points, usable, (pattern, level), at, objective) for level in levels] for pattern in rows]
-    figures = [
-        float(points.values[place, at]) for row in best for place, fits, _ in row if place is not None and fits
-    ]
+    figures = [float(points.values[place, at]) for row in best for place, fits, _ in row if place is not None and fits]
     scale = scale_of(objective.name, figures)
-    tints = _tints(figures, objective)
+    marks = _marks(figures, objective)
     reference = _dense(points, usable, at, objective)
     cells = []
     for row in best:
         made = []
         for place, fits, why in row:
             if place is None:
-                made.append(HeatCell(text=why, tint=0, detail=""))
+                made.append(HeatCell(text=why, mark="none", detail=""))
                 continue
             value = float(points.values[place, at])
             detail = [_reached(points, place, sparsities)]
@@ -116,7 +110,7 @@ def _map(
                 detail.append(f"{reference / value:.2f}x")
             detail.append("" if fits else "breaks a constraint")
             words = ", ".join(word for word in detail if word)
-            made.append(HeatCell(text=scaled_text(scale, value), tint=tints[value] if fits else 0, detail=words))
+            made.append(HeatCell(text=scaled_text(scale, value), mark=marks[value] if fits else "none", detail=words))
         cells.append(tuple(made))
     note = ""
     if reference is not None:
@@ -151,15 +145,18 @@ def _best(
     return None, False, "refused" if points.refused[here].all() else "no figure"
 
 
-def _tints(figures: Sequence[float], objective: Objective) -> dict[float, int]:
-    """Return how strong the colour of each figure is: the best most."""
+def _marks(figures: Sequence[float], objective: Objective) -> dict[float, str]:
+    """Return the class of each figure: a step of colour, and whether it is the best."""
     if not figures:
         return {}
     values = np.array(figures)
     heights = share(values, np.ones(len(values), dtype=np.bool_), is_log(values))
     heights = heights if objective.direction == "max" else 1.0 - heights
+    best = float(values.max() if objective.direction == "max" else values.min())
+    if best == float(values.min() + values.max() - best):
+        return dict.fromkeys(figures, "f2")  # all are equal: none is the best
     return {
-        value: round(LEAST_TINT + (MOST_TINT - LEAST_TINT) * height)
+        value: f"f{min(STEPS, 1 + int(height * STEPS))}{' best' if value == best else ''}"
         for value, height in zip(figures, heights.tolist(), strict=True)
     }
 
