@@ -12,8 +12,20 @@ from math import ceil
 
 from costmodel.point_choices import at_most, either, largest
 from costmodel.problem import Problem
-from costmodel.roofline import Cost, Run, fastest, level_bounds_s, main_memory_bytes, overhead_s, restream_bytes
+from costmodel.roofline import (
+    Cost,
+    Run,
+    cache_weight_bytes,
+    fastest,
+    level_bounds_s,
+    main_memory_bytes,
+    main_weight_bytes,
+    overhead_s,
+    restream_bytes,
+    weight_shares,
+)
 from costmodel.spec import DepthwiseKernel, Kernel, Tile, TileKernel
+from costmodel.time_parts import TimeParts
 from patterns.encodings.base import EncodedSize
 
 SUM_BYTES = 4
@@ -65,6 +77,38 @@ def _tile(problem: Problem, kernel: TileKernel, run: Run, size: EncodedSize, til
         dram_read_bytes=read,
         dram_write_bytes=written,
         mapping=f"tiles {tile.rows}x{tile.positions}{cut}, {waves} waves on {run.units} units",
+        parts=lambda macs: _tile_parts(
+            problem, kernel, run, size, tile, bounds["compute"], [*on_chip, read + written], macs
+        ),
+    )
+
+
+def useful_share(
+    problem: Problem, kernel: Kernel, run: Run, macs: int, copied_cycles: float, compute_s: float
+) -> float:
+    """Return what of ``compute_s`` is left with ``macs`` spread evenly over all units, none of them padding.
+
+    ``copied_cycles``: of one unit, for what is no multiply-add.
+    """
+    cycles = macs / (run.macs_per_cycle(kernel) * kernel.efficiency) + copied_cycles
+    return cycles / (run.units * run.clock_hz * compute_s) if compute_s else 1.0
+
+
+def _tile_parts(
+    problem: Problem, kernel: TileKernel, run: Run, size: EncodedSize, tile: Tile, compute_s: float,
+    level_bytes: list[int], macs: int,
+) -> TimeParts:  # fmt: skip
+    kept, of = kernel.kept
+    copied = _packing_cycles(problem, kernel, run) + epilogue_cycles(problem, kernel, run)
+    of_weights, of_inputs = 1 / tile.register_positions, of / kept / tile.register_rows
+    weights = [level_bytes[0] * of_weights / (of_weights + of_inputs) if problem.weighted else 0.0]
+    weights += [cache_weight_bytes(problem, size.total_bytes, served) for served in level_bytes[1:-1]]
+    if kernel.blocking == "tile" and len(weights) > 1 and problem.weighted:
+        weights[1] = problem.steps * size.total_bytes * ceil(problem.positions / tile.positions)
+    weights.append(main_weight_bytes(problem, run, size.total_bytes, level_bytes[-1]))
+    return TimeParts(
+        useful={"compute": useful_share(problem, kernel, run, macs, copied, compute_s)},
+        weights=weight_shares(run, weights, level_bytes),
     )
 
 
@@ -153,4 +197,16 @@ def depthwise_cost(problem: Problem, kernel: DepthwiseKernel, run: Run, size: En
         dram_read_bytes=read,
         dram_write_bytes=written,
         mapping=f"channels in lanes, {run.units} units",
+        parts=lambda macs: _depthwise_parts(problem, kernel, run, size, compute_s, [*on_chip, read + written], macs),
     )
+
+
+def _depthwise_parts(
+    problem: Problem, kernel: DepthwiseKernel, run: Run, size: EncodedSize, compute_s: float, level_bytes: list[int],
+    macs: int,
+) -> TimeParts:  # fmt: skip
+    """The innermost level serves inputs alone: weights stay in registers."""
+    weights = [0.0] + [float(size.total_bytes)] * (len(level_bytes) - 2)
+    weights.append(main_weight_bytes(problem, run, size.total_bytes, level_bytes[-1]))
+    useful = useful_share(problem, kernel, run, macs, epilogue_cycles(problem, kernel, run), compute_s)
+    return TimeParts(useful={"compute": useful}, weights=weight_shares(run, weights, level_bytes))

@@ -34,6 +34,7 @@ from costmodel.spec import (
 )
 from costmodel.spmv import GemvKernel, StreamKernel, gemv_cost, rows_cost
 from costmodel.spmv_rows import Rows, rows_of
+from costmodel.time_parts import NO_TIME, roofline_time_s
 from costmodel.vector import estimate_vector
 from costmodel.winograd import useful_macs, winograd_cost, winograd_size
 from patterns.base import Pattern
@@ -66,24 +67,24 @@ def estimate(
     kernel of the device reads it.
     Raises DeviceError for a dtype, a thread count or an encoding that the device does not have.
     """
-    return estimate_run(trace, device, dtype=dtype, threads=threads, encoding=encoding, beside_dense=True)
+    return estimate_run(trace, device, dtype=dtype, threads=threads, encoding=encoding, explained=True)
 
 
 def estimate_run(
-    trace: LayerTrace, device: RooflineDevice, *, dtype: str, threads: int, encoding: str | None, beside_dense: bool
+    trace: LayerTrace, device: RooflineDevice, *, dtype: str, threads: int, encoding: str | None, explained: bool
 ) -> LayerResult:
-    """As ``estimate``. ``beside_dense``: whether a sparse kernel is held against the dense one, which says the
-    reasons ``DENSE_IS_FASTER`` and ``KERNEL_GAP``, and ``dense_kernel_s``, and changes nothing else.
+    """As ``estimate``. ``explained``: whether ``time_s`` is told, and a sparse kernel held against the dense one, which
+    says the reasons ``DENSE_IS_FASTER`` and ``KERNEL_GAP``, and ``dense_kernel_s``; it changes nothing else.
     """
     run, note = _run(device, dtype, threads)
     layer = trace.layer
     match layer:
         case MatrixLayer():
-            result = _matrix(trace, layer, run, encoding, beside_dense)
+            result = _matrix(trace, layer, run, encoding, explained)
         case ProductLayer():
-            result = _product(layer, run)
+            result = _product(layer, run, explained)
         case VectorLayer():
-            result = estimate_vector(layer, run)
+            result = estimate_vector(layer, run, explained)
         case UnsupportedLayer():
             result = _unsupported(layer, device)
         case _:
@@ -116,7 +117,7 @@ def estimate_rows(
     cost = rows_cost(problem, kernel, run, rows)
     kept = int(rows.kept.sum())
     density = kept / (rows.kept.size * rows.columns)
-    return _result(layer, problem, cost, run, effectual=kept * layer.p, density=density, reason="")
+    return _result(layer, problem, cost, run, effectual=kept * layer.p, density=density, reason="", explained=True)
 
 
 def _run(device: RooflineDevice, dtype: str, threads: int) -> tuple[Run, str]:
@@ -132,7 +133,7 @@ def _run(device: RooflineDevice, dtype: str, threads: int) -> tuple[Run, str]:
     return Run(device=device, dtype=dtype, units=threads), ""
 
 
-def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | None, beside_dense: bool) -> LayerResult:
+def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | None, explained: bool) -> LayerResult:
     dtype = run.dtype
     problem = problem_of(layer, VALUE_BYTES[dtype])
     dense = dense_kernel(layer, run.device, dtype)
@@ -140,7 +141,7 @@ def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | Non
     cost = _cost(trace, layer, problem, kernel, run)
     dense_s: float | None = None
     left = trace.kept / layer.weight_elements  # of the layer as it runs, after whole channels went
-    if beside_dense and kernel is not dense:
+    if explained and kernel is not dense:
         taken_s = _cost(trace, layer, problem, dense, run).latency_s
         if taken_s < cost.latency_s:
             dense_s, reason = taken_s, DENSE_IS_FASTER
@@ -150,7 +151,9 @@ def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | Non
     if isinstance(cost.kernel, WinogradKernel):  # counts the products that this algorithm cannot do without
         taken = winograd_size(layer, cost.kernel)
         effectual = min(effectual, useful_macs(layer, taken.outputs)) if taken else effectual
-    result = _result(layer, problem, cost, run, effectual=effectual, density=trace.density, reason=reason)
+    result = _result(
+        layer, problem, cost, run, effectual=effectual, density=trace.density, reason=reason, explained=explained
+    )
     if isinstance(cost.kernel, BlockKernel):
         pattern = _stored_block(trace.pattern, cost.kernel)
         shape = (pattern.height, pattern.width)
@@ -158,11 +161,11 @@ def _matrix(trace: LayerTrace, layer: MatrixLayer, run: Run, encoding: str | Non
     return result if dense_s is None else replace(result, dense_kernel_s=dense_s)
 
 
-def _product(layer: ProductLayer, run: Run) -> LayerResult:
+def _product(layer: ProductLayer, run: Run, explained: bool) -> LayerResult:
     problem = problem_of(layer, VALUE_BYTES[run.dtype])
     kernel = dense_kernel(layer, run.device, run.dtype)
     cost = _dense_cost(layer, problem, kernel, run)
-    return _result(layer, problem, cost, run, effectual=layer.macs, density=None, reason="")
+    return _result(layer, problem, cost, run, effectual=layer.macs, density=None, reason="", explained=explained)
 
 
 def _dense_cost(layer: MatrixLayer | ProductLayer, problem: Problem, kernel: Kernel, run: Run) -> Cost:
@@ -281,6 +284,7 @@ def _result(
     effectual: int,
     density: float | None,
     reason: str,
+    explained: bool,
 ) -> LayerResult:
     device = run.device
     peak = device.peak_macs_per_s(run.dtype, run.units)
@@ -309,6 +313,7 @@ def _result(
         ),
         bound=cost.bound,
         bounds_s=dict(cost.bounds_s),
+        time_s=roofline_time_s(cost.latency_s, cost.bounds_s, cost.parts(effectual)) if explained else {},
         utilization=effectual / (peak * cost.latency_s),
         mapping=cost.mapping,
         encoding=cost.kernel.encoding,
@@ -368,5 +373,6 @@ def _unsupported(layer: UnsupportedLayer, device: RooflineDevice) -> LayerResult
         model_kind="roofline",
         latency_s=0.0,
         counters=Counters(),
+        time_s=NO_TIME,
         reason=f"operator {layer.op} is not counted: {layer.reason}",
     )

@@ -19,8 +19,17 @@ from math import ceil, log2
 
 from costmodel.fabric import EngineShape, Fabric
 from costmodel.problem import Problem
-from costmodel.roofline import Cost, Run, level_bounds_s, main_memory_bytes, overhead_s
+from costmodel.roofline import (
+    Cost,
+    Run,
+    level_bounds_s,
+    main_memory_bytes,
+    main_weight_bytes,
+    overhead_s,
+    weight_shares,
+)
 from costmodel.spec import VALUE_BYTES, Dtype, EngineKernel, RooflineDevice
+from costmodel.time_parts import TimeParts
 from patterns.base import Pattern
 from patterns.block import Block
 from patterns.encodings.base import EncodedSize
@@ -211,7 +220,8 @@ def engine_cost(
     blocked = size.slots * problem.positions if problem.weighted else problem.step_macs
     read, written = main_memory_bytes(problem, run, size.total_bytes, blocked_macs=blocked)
     operands = _copies(datapath, shape) * (shape.banks or shape.lanes) * shape.positions * problem.value_bytes
-    operands += shape.rows * shape.lanes * (problem.value_bytes + (kernel.index_bytes if kernel.serves else 0))
+    eaten = shape.rows * shape.lanes * (problem.value_bytes + (kernel.index_bytes if kernel.serves else 0))
+    operands += eaten
     compulsory = size.total_bytes + problem.input_bytes + problem.output_bytes
     served = [max(cycles * operands, compulsory)] + [compulsory] * (len(device.levels) - 2)
     bounds = {"compute": cycles / (kernel.efficiency * use.clock_hz)}
@@ -226,7 +236,26 @@ def engine_cost(
         dram_write_bytes=written,
         mapping=_mapping(device, shape, use),
         fabric=use,
+        parts=lambda macs: _parts(
+            problem,
+            run,
+            size,
+            macs / (cycles * shape.macs_per_cycle) if cycles else 1.0,
+            cycles * eaten,
+            [*served, read + written],
+        ),
     )
+
+
+def _parts(
+    problem: Problem, run: Run, size: EncodedSize, useful: float, eaten_bytes: int, level_bytes: list[int]
+) -> TimeParts:
+    """``useful``: of the multiply-adds that the engine does. Slots that packing by banks pads are not told apart."""
+    weights = [0.0] * (len(level_bytes) - 1)
+    if problem.weighted:
+        weights = [float(max(eaten_bytes, size.total_bytes)), *[float(size.total_bytes)] * (len(level_bytes) - 2)]
+    weights.append(main_weight_bytes(problem, run, size.total_bytes, level_bytes[-1]))
+    return TimeParts(useful={"compute": useful}, weights=weight_shares(run, weights, level_bytes))
 
 
 def completed(shape: EngineShape, datapath: EngineKernel) -> EngineShape:

@@ -13,10 +13,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from costmodel.dense import useful_share
 from costmodel.point_choices import largest, least
 from costmodel.problem import Problem
-from costmodel.roofline import Cost, Run, fastest, level_bounds_s, main_memory_bytes, overhead_s
+from costmodel.roofline import (
+    Cost,
+    Run,
+    fastest,
+    level_bounds_s,
+    main_memory_bytes,
+    main_weight_bytes,
+    overhead_s,
+    weight_shares,
+)
 from costmodel.spec import Kernel, Tile
+from costmodel.time_parts import TimeParts
 from patterns.encodings.base import EncodedSize
 from simulator.spec import DeviceError
 
@@ -72,7 +83,27 @@ def _tile(problem: Problem, kernel: ThreadKernel, run: Run, size: EncodedSize, t
         dram_read_bytes=read,
         dram_write_bytes=written,
         mapping=f"{threads} threads of {tile.register_rows}x{tile.register_positions}, cores {share:.0%} filled",
+        parts=lambda macs: _parts(
+            problem, kernel, run, size, tile, bounds["compute"], [*on_chip, read + written], macs
+        ),
     )
+
+
+def _parts(
+    problem: Problem, kernel: ThreadKernel, run: Run, size: EncodedSize, tile: Tile, compute_s: float,
+    level_bytes: list[int], macs: int,
+) -> TimeParts:  # fmt: skip
+    """Cores that too few threads fill wait: what they do not reach of their rate is imbalance."""
+    weights = [0.0] * (len(level_bytes) - 1)
+    if problem.weighted:
+        both = tile.register_rows + tile.register_positions
+        weights = [level_bytes[0] * tile.register_rows / both]
+        weights += [float(problem.steps * size.total_bytes)] * (len(level_bytes) - 2)
+        if len(weights) > 1:
+            weights[1] *= ceil(problem.positions / tile.positions)
+    weights.append(main_weight_bytes(problem, run, size.total_bytes, level_bytes[-1]))
+    useful = useful_share(problem, kernel, run, macs, 0.0, compute_s)
+    return TimeParts(useful={"compute": useful}, weights=weight_shares(run, weights, level_bytes))
 
 
 def _on_chip_bytes(problem: Problem, run: Run, size: EncodedSize, tile: Tile, issued: int) -> list[int]:

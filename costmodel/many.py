@@ -106,7 +106,7 @@ class _Question:
 
     def answer(self, device: RooflineDevice) -> LayerResult:
         result = estimate_run(
-            self.trace, device, dtype=self.dtype, threads=self.threads, encoding=self.encoding, beside_dense=False
+            self.trace, device, dtype=self.dtype, threads=self.threads, encoding=self.encoding, explained=False
         )
         return banded(result, self.dtype, self.threads if device.static_threads else 1) if self.bands else result
 

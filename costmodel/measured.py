@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from costmodel.point_choices import largest, name_of_largest, total
 from costmodel.problem import Problem
-from costmodel.roofline import Cost, Run, main_memory_bytes
+from costmodel.roofline import Cost, Run, main_memory_bytes, main_weight_bytes
 from costmodel.spec import Kernel, MemoryLevel
+from costmodel.time_parts import TimeParts
 from patterns.encodings.base import EncodedSize
 from patterns.names import nearest
 from simulator.spec import DeviceError
@@ -171,7 +172,14 @@ def measured_cost(problem: Problem, kernel: MeasuredKernel, run: Run, size: Enco
         dram_read_bytes=read,
         dram_write_bytes=written,
         mapping=f"measured costs, most of it {most} ({kernel.runtime})",
+        parts=lambda macs: _parts(problem, run, size, read + written),
     )
+
+
+def _parts(problem: Problem, run: Run, size: EncodedSize, moved: int) -> TimeParts:
+    """What was fitted is all compute: a fit does not tell who waits for whom."""
+    weights = main_weight_bytes(problem, run, size.total_bytes, moved)
+    return TimeParts(weights={run.device.levels[-1].name: weights / moved if moved else 0.0})
 
 
 def outside(ranges: Sequence[Range], problem: Problem, density: float | None) -> str:

@@ -8,7 +8,7 @@ bandwidth shared with other clients, and cache conflicts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -16,6 +16,7 @@ from costmodel.per_point import VARIES
 from costmodel.point_choices import at_most, either, first_least, isqrt, largest, name_of_largest, picked
 from costmodel.problem import Problem
 from costmodel.spec import Dtype, Kernel, RooflineDevice
+from costmodel.time_parts import TimeParts
 from patterns.encodings.base import EncodedSize
 from simulator.result import FabricUse
 
@@ -52,7 +53,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """One kernel on one layer. ``bounds_s`` holds every bound, "overhead" too; ``mapping`` says what was chosen."""
+    """One kernel on one layer. ``bounds_s`` holds every bound, "overhead" too; ``mapping`` says what was chosen.
+
+    ``parts``: what bounds are made of, given the multiply-adds with a kept weight; a call, since a choice among many
+    candidates asks it of one at most.
+    """
 
     kernel: Kernel
     size: EncodedSize
@@ -61,6 +66,7 @@ class Cost:
     dram_read_bytes: int
     dram_write_bytes: int
     mapping: str
+    parts: Callable[[int], TimeParts] = field(compare=False, repr=False)
     fabric: FabricUse | None = None
 
     @property
@@ -91,7 +97,13 @@ def fastest(costs: Sequence[Cost]) -> Cost:
         dram_read_bytes=picked(at, [cost.dram_read_bytes for cost in costs]),
         dram_write_bytes=picked(at, [cost.dram_write_bytes for cost in costs]),
         mapping=VARIES,
+        parts=unknown_parts,
     )
+
+
+def unknown_parts(macs: int) -> TimeParts:
+    """Stands where points took several candidates. Raises AssertionError: nobody tells causes apart for many points."""
+    raise AssertionError(f"what {macs} multiply-adds take is of several candidates, and has no causes")
 
 
 def restream_bytes(macs: int, value_bytes: int, capacity_bytes: int) -> int:
@@ -122,6 +134,36 @@ def main_memory_bytes(
     moved = problem.steps * restream_bytes(blocked_macs, problem.value_bytes, run.chip_bytes)
     again = largest(moved - compulsory, 0)
     return either(stay, weights, weights + problem.input_bytes + again), either(stay, 0, problem.output_bytes)
+
+
+def main_weight_bytes(
+    problem: Problem, run: Run, stored_bytes: int, moved: int, *, passes: int = 1, spilled: int = 0
+) -> float:
+    """Return how many of the ``moved`` bytes of the main memory are weights, of what ``main_memory_bytes`` counts.
+
+    ``spilled``: bytes of workspaces among them. What is streamed again is half weights: a square block loads as much of
+    one operand as of the other.
+    """
+    if not problem.weighted:
+        return 0.0
+    activations = problem.input_bytes + problem.output_bytes
+    weights = stored_bytes if stored_bytes <= run.chip_bytes else stored_bytes * passes * problem.steps
+    once = weights + (0 if activations <= run.chip_bytes else activations) + spilled
+    return weights + max(moved - once, 0) / 2
+
+
+def cache_weight_bytes(problem: Problem, stored_bytes: int, served: int) -> float:
+    """Return how many of the bytes ``served`` by a level that loops are blocked for are weights; as above."""
+    if not problem.weighted:
+        return 0.0
+    weights = problem.steps * stored_bytes
+    return weights + max(served - weights - problem.input_bytes - problem.output_bytes, 0) / 2
+
+
+def weight_shares(run: Run, weights: Sequence[float], level_bytes: Sequence[float]) -> dict[str, float]:
+    """Return the share of weights in what each level serves, [levels], innermost first."""
+    both = zip(run.device.levels, weights, level_bytes, strict=True)
+    return {level.name: (of_weights / served if served else 0.0) for level, of_weights, served in both}
 
 
 def overhead_s(run: Run, problem: Problem) -> float:

@@ -17,9 +17,19 @@ from math import ceil
 from costmodel.per_point import VARIES
 from costmodel.point_choices import at_most, either, first_least, largest, least, picked
 from costmodel.problem import Problem
-from costmodel.roofline import Cost, Run, main_memory_bytes, restream_bytes, slowest_s
+from costmodel.roofline import (
+    Cost,
+    Run,
+    main_memory_bytes,
+    main_weight_bytes,
+    restream_bytes,
+    slowest_s,
+    unknown_parts,
+    weight_shares,
+)
 from costmodel.sparse import OUTSIDE_FIT
 from costmodel.spec import Kernel
+from costmodel.time_parts import TimeParts
 from patterns.encodings.base import EncodedSize
 from simulator.spec import DeviceError
 from traces.layer import MatrixLayer, ProductLayer
@@ -157,7 +167,32 @@ def gpu_tile_cost(
         dram_read_bytes=picked(best, [together.main[grid.parts][0] for grid in grids]),
         dram_write_bytes=picked(best, [together.main[grid.parts][1] for grid in grids]),
         mapping=_mapping(grids[best], run) if isinstance(best, int) else VARIES,
+        parts=unknown_parts
+        if not isinstance(best, int)
+        else lambda macs: _parts(problem, kernel, run, size, grids[best], together, bounds[best]["compute"], macs),
     )
+
+
+def _parts(
+    problem: Problem, kernel: GpuTileKernel, run: Run, size: EncodedSize, grid: _Grid, together: _Together,
+    compute_s: float, macs: int,
+) -> TimeParts:  # fmt: skip
+    """Imbalance is what is padded, multiprocessors with fewer blocks, and latency that too few threads leave bare."""
+    useful_s: float = macs * _loads(kernel, grid.tile) / (together.rate * run.units * run.clock_hz)
+    moved = sum(together.main[grid.parts])
+    level_bytes = [_shared_bytes(problem, kernel, grid), _l2_bytes(problem, kernel, size, grid), moved]
+    weights = [0.0, 0.0]
+    if problem.weighted:
+        kept, of = kernel.kept
+        of_weights, of_inputs = 1 / grid.tile.warp_positions, of / kept / grid.tile.warp_rows
+        weights = [
+            level_bytes[0] * of_weights / (of_weights + of_inputs),
+            grid.blocks * _block_weight_bytes(problem, size, grid),
+        ]
+    spilled = _spilled_bytes(problem, run, grid.parts)
+    weights.append(main_weight_bytes(problem, run, size.total_bytes, moved, spilled=2 * spilled))
+    useful = useful_s / compute_s if compute_s else 1.0
+    return TimeParts(useful={"compute": useful}, weights=weight_shares(run, weights, level_bytes))
 
 
 def _issued(problem: Problem, grid: _Grid) -> int:
@@ -215,9 +250,13 @@ def _block_cycles(kernel: GpuTileKernel, run: Run, grid: _Grid, rate: float) -> 
     resident = least(fullest, largest(kernel.resident_threads // tile.threads, 1))
     threads_a_lane = resident * tile.threads / kernel.lanes
     hidden = threads_a_lane / (threads_a_lane + kernel.latency_threads)
-    loads = 1 + kernel.tile_loss * TILE_LOSS_SIDE * (1 / tile.rows + 1 / tile.positions)
     macs = fullest * tile.rows * tile.positions * grid.columns
-    return macs * loads / (rate * hidden)
+    return macs * _loads(kernel, tile) / (rate * hidden)
+
+
+def _loads(kernel: GpuTileKernel, tile: GpuTile) -> float:
+    """How much more a multiply-add of a small tile takes, for the loads beside it."""
+    return 1 + kernel.tile_loss * TILE_LOSS_SIDE * (1 / tile.rows + 1 / tile.positions)
 
 
 def _shared_bytes(problem: Problem, kernel: GpuTileKernel, grid: _Grid) -> float:
@@ -232,13 +271,18 @@ def _l2_bytes(problem: Problem, kernel: GpuTileKernel, size: EncodedSize, grid: 
     """Bytes that thread blocks read: weights as they are stored, the dense operand in full; sums of a cut K twice."""
     kept, of = kernel.kept
     tile, value_bytes = grid.tile, problem.value_bytes
-    overhead = size.index_bytes / size.weight_bytes if size.weight_bytes else 0.0
-    left = tile.rows * grid.columns * value_bytes * (1 + overhead)
+    left = _block_weight_bytes(problem, size, grid)
     sharing = least(kernel.cluster, ceil(problem.m / tile.rows))
     right = tile.positions * grid.columns * of / kept * value_bytes / sharing
     outputs = problem.groups * problem.m * problem.positions
     sums = 2 * SUM_BYTES * grid.parts * outputs if grid.parts > 1 else 0
     return grid.blocks * (left + right) + outputs * value_bytes + sums
+
+
+def _block_weight_bytes(problem: Problem, size: EncodedSize, grid: _Grid) -> float:
+    """Bytes of a tile's rows, values and indices, that a thread block reads."""
+    overhead = size.index_bytes / size.weight_bytes if size.weight_bytes else 0.0
+    return grid.tile.rows * grid.columns * problem.value_bytes * (1 + overhead)
 
 
 def _main_memory(
@@ -253,7 +297,13 @@ def _main_memory(
         read += either(stay, 0, largest(moved - read - written, 0))
     found = {}
     for parts in cuts:
-        sums = SUM_BYTES * parts * problem.groups * problem.m * problem.positions if parts > 1 else 0
-        spilled = either(at_most(sums, run.chip_bytes), 0, problem.steps * sums)
+        spilled = _spilled_bytes(problem, run, parts)
         found[parts] = (read + spilled, written + spilled)
     return found
+
+
+def _spilled_bytes(problem: Problem, run: Run, parts: int) -> int:
+    """Bytes of sums of a cut K that leave the chip, written once and read once."""
+    sums = SUM_BYTES * parts * problem.groups * problem.m * problem.positions if parts > 1 else 0
+    spilled: int = either(at_most(sums, run.chip_bytes), 0, problem.steps * sums)
+    return spilled

@@ -16,10 +16,20 @@ from operator import index
 import numpy as np
 import numpy.typing as npt
 
+from costmodel.dense import useful_share
 from costmodel.point_choices import largest, least, total
 from costmodel.problem import Problem
-from costmodel.roofline import Cost, Run, level_bounds_s, main_memory_bytes, overhead_s
+from costmodel.roofline import (
+    Cost,
+    Run,
+    level_bounds_s,
+    main_memory_bytes,
+    main_weight_bytes,
+    overhead_s,
+    weight_shares,
+)
 from costmodel.spec import VALUE_BYTES, BlockKernel, Pipes, RowKernel
+from costmodel.time_parts import TimeParts
 from patterns.base import Mask
 from patterns.encodings.base import EncodedSize
 
@@ -107,7 +117,28 @@ def row_cost(problem: Problem, kernel: RowKernel, run: Run, size: EncodedSize, c
         dram_write_bytes=written,
         mapping=f"{kernel.row_block} rows x {kernel.position_block} positions, {passes} position blocks on "
         f"{run.units} units, largest share {share * run.units:.2f} of an even one",
+        parts=lambda macs: _row_parts(
+            problem,
+            run,
+            size,
+            passes,
+            1 / (share * run.units),
+            macs / (problem.steps * columns * kernel.row_block * problem.positions) if columns else 1.0,
+            level_bytes,
+        ),
     )
+
+
+def _row_parts(
+    problem: Problem, run: Run, size: EncodedSize, passes: int, even: float, filled: float, level_bytes: list[int]
+) -> TimeParts:
+    """``even``: an even share over the largest one. ``filled``: of the slots of row blocks, those with a weight: the
+    rest costs arithmetic alone. Lanes that positions leave empty are not told apart.
+    """
+    weights = [0, *_row_weight_bytes(problem, run, size, passes)]
+    main = main_weight_bytes(problem, run, size.total_bytes, level_bytes[-1], passes=passes)
+    useful = {"compute": even * filled, "gather": even, "issue": even}
+    return TimeParts(useful=useful, weights=weight_shares(run, [*weights, main], level_bytes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,15 +257,19 @@ def _row_bytes(
     problem: Problem, run: Run, size: EncodedSize, passes: int, gathers: int, gather_level: int
 ) -> tuple[list[int], int, int]:
     """Bytes that each level serves; the innermost is the load pipes' and counts as 0 here."""
-    levels = run.device.levels
-    held = next(at for at, level in enumerate(levels) if level.bytes is None or size.total_bytes <= level.bytes)
     served = [0]
-    for at in range(1, len(levels) - 1):
-        weights = size.total_bytes * (passes if at <= held else 1)
-        inputs = gathers if at <= gather_level else 0
-        served.append(problem.steps * (weights + inputs) + problem.input_bytes + problem.output_bytes)
+    for at, weights in enumerate(_row_weight_bytes(problem, run, size, passes), start=1):
+        inputs = problem.steps * gathers if at <= gather_level else 0
+        served.append(weights + inputs + problem.input_bytes + problem.output_bytes)
     read, written = main_memory_bytes(problem, run, size.total_bytes, passes=passes)
     return [*served, read + written], read, written
+
+
+def _row_weight_bytes(problem: Problem, run: Run, size: EncodedSize, passes: int) -> list[int]:
+    """Bytes of weights and indices that each level between the innermost and the main memory serves."""
+    levels = run.device.levels
+    held = next(at for at, level in enumerate(levels) if level.bytes is None or size.total_bytes <= level.bytes)
+    return [problem.steps * size.total_bytes * (passes if at <= held else 1) for at in range(1, len(levels) - 1)]
 
 
 OUTSIDE_FIT = "outside what the kernel was fitted to"
@@ -282,4 +317,19 @@ def block_cost(
         dram_write_bytes=written,
         mapping=f"{blocks} blocks {rows}x{columns}, {tiles} position tiles on {run.units} units, "
         f"largest share {share * run.units:.2f} of an even one",
+        parts=lambda macs: _block_parts(
+            problem, kernel, run, size, shape, tiles, bounds["compute"], [*served, read + written], macs
+        ),
     )
+
+
+def _block_parts(
+    problem: Problem, kernel: BlockKernel, run: Run, size: EncodedSize, shape: tuple[int, int], tiles: int,
+    compute_s: float, level_bytes: list[int], macs: int,
+) -> TimeParts:  # fmt: skip
+    of_weights, of_inputs = 1 / min(kernel.position_tile, 64), 1 / min(shape[0], 64)
+    weights = [level_bytes[0] * of_weights / (of_weights + of_inputs)]
+    weights += [float(problem.steps * size.total_bytes * tiles)] * (len(level_bytes) - 2)
+    weights.append(main_weight_bytes(problem, run, size.total_bytes, level_bytes[-1]))
+    useful = useful_share(problem, kernel, run, macs, 0.0, compute_s)
+    return TimeParts(useful={"compute": useful}, weights=weight_shares(run, weights, level_bytes))

@@ -20,7 +20,7 @@ Reference: vlejd/macko_spmv, src/macko_spmv/cuda/kernels.cuh (warp to a row, 8 s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from operator import index
@@ -34,6 +34,7 @@ from costmodel.problem import Problem
 from costmodel.roofline import Cost, Run
 from costmodel.spec import Kernel
 from costmodel.spmv_rows import Rows, lines_of, macko_size, sectors_of
+from costmodel.time_parts import TimeParts
 from patterns.encodings.base import EncodedSize
 
 WARP = 32  # lanes of an NVIDIA warp
@@ -109,8 +110,9 @@ class CsrMatrixKernel(StreamKernel):
 def gemv_cost(problem: Problem, kernel: GemvKernel, run: Run, size: EncodedSize) -> Cost:
     """Return the cost of dense weights times one vector."""
     macs = problem.step_macs
+    issued = problem.steps * macs
     bounds = {"compute": macs / (run.macs_per_cycle(kernel) * kernel.efficiency * run.units * run.clock_hz)}
-    return _cost(problem, kernel, run, size, bounds, macs, "each weight read once")
+    return _cost(problem, kernel, run, size, bounds, macs, "each weight read once", lambda kept: kept / issued)
 
 
 def warp_row_cost(problem: Problem, kernel: WarpRowKernel, run: Run, rows: Rows) -> Cost:
@@ -137,16 +139,17 @@ def warp_row_cost(problem: Problem, kernel: WarpRowKernel, run: Run, rows: Rows)
         f"last one ends at {share:.2f} of an even share"
     )
     size = macko_size(rows, problem.value_bytes)
-    return _cost(problem, kernel, run, size, bounds, size.slots, mapping)
+    return _cost(problem, kernel, run, size, bounds, size.slots, mapping, lambda kept: 1 / share)
 
 
 def csr_vector_cost(problem: Problem, kernel: CsrVectorKernel, run: Run, rows: Rows) -> Cost:
     """Return the cost of CSR weights times one vector."""
     squares = float(np.square(rows.kept, dtype=np.float64).sum())
+    even = float(rows.kept.sum()) ** 2 / (rows.kept.size * squares) if squares else 1.0  # all rows of equal length
     bounds = {"compute": squares * kernel.row_square_s}
     mapping = f"longest row {int(rows.kept.max(initial=0))} of {rows.columns} weights"
     size = csr_size(problem, kernel, rows)
-    return _cost(problem, kernel, run, size, bounds, size.slots, mapping)
+    return _cost(problem, kernel, run, size, bounds, size.slots, mapping, lambda kept: even)
 
 
 def csr_size(problem: Problem, kernel: StreamKernel, rows: Rows) -> EncodedSize:
@@ -169,7 +172,7 @@ def csr_matrix_cost(problem: Problem, kernel: CsrMatrixKernel, run: Run, rows: R
     bounds = {"gather": sectors * cost_bytes / level.bytes_per_s(run.units)}
     size = csr_size(problem, kernel, rows)
     mapping = f"{sectors:.4g} sectors gathered from {level.name}"
-    return _cost(problem, kernel, run, size, bounds, size.slots * problem.positions, mapping)
+    return _cost(problem, kernel, run, size, bounds, size.slots * problem.positions, mapping, lambda kept: 1.0)
 
 
 def rows_cost(problem: Problem, kernel: StreamKernel, run: Run, rows: Rows) -> Cost:
@@ -193,8 +196,13 @@ def _cost(
     bounds: Mapping[str, float],
     macs: int,
     mapping: str,
+    useful: Callable[[int], float],
 ) -> Cost:
-    """Add the main memory to ``bounds`` of one step, and to the start what the two do not hide of each other."""
+    """Add the main memory to ``bounds`` of one step, and to the start what the two do not hide of each other.
+
+    ``useful``: share of the bound that computes which is left when all units are as busy, by multiply-adds with a kept
+    weight.
+    """
     main, chip = run.device.levels[-1], run.device.levels[-2]
     vectors = ceil((problem.input_bytes + problem.output_bytes) / problem.steps)
     moved = size.total_bytes + vectors
@@ -214,4 +222,9 @@ def _cost(
         dram_read_bytes=(1 if held else problem.steps) * size.total_bytes + problem.input_bytes,
         dram_write_bytes=problem.output_bytes,
         mapping=mapping,
+        parts=lambda kept: TimeParts(
+            useful={name: useful(kept) for name in bounds},
+            weights={main.name: size.total_bytes / moved},
+            overhead_s=problem.steps * kernel.start_s,
+        ),
     )

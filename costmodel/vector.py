@@ -12,6 +12,7 @@ from dataclasses import replace
 from costmodel.point_choices import at_most, either, name_of_largest
 from costmodel.roofline import Run, slowest_s
 from costmodel.spec import VALUE_BYTES
+from costmodel.time_parts import TimeParts, roofline_time_s
 from simulator.result import Counters, LayerResult
 from traces.layer import VectorKind, VectorLayer
 
@@ -35,8 +36,8 @@ def operations(layer: VectorLayer) -> int:
     return BY_NAME.get(layer.op.lower(), OPERATIONS.get(layer.kind, 1))
 
 
-def estimate_vector(layer: VectorLayer, run: Run) -> LayerResult:
-    """Return what ``layer`` costs."""
+def estimate_vector(layer: VectorLayer, run: Run, explained: bool) -> LayerResult:
+    """Return what ``layer`` costs; ``explained``: and what its time is made of."""
     name, on_cpu = layer.op.lower(), run.device.static_threads
     if on_cpu and name in SERIAL:
         run = replace(run, units=1)
@@ -58,6 +59,10 @@ def estimate_vector(layer: VectorLayer, run: Run) -> LayerResult:
         bounds[main.name] = (dram_read + dram_written) / main.bytes_per_s(run.units)
         bounds["overhead"] = device.overhead_s
     latency_s = slowest_s(bounds) + bounds.get("overhead", 0.0)
+    of_weights: dict[str, float] = {}
+    if explained and not layer.fused_into:
+        of_weights = {level.name: _share(parameters, parameters + read + written) for level in device.levels[1:-1]}
+        of_weights[device.levels[-1].name] = _share(parameters, dram_read + dram_written)
     return LayerResult(
         layer=layer.name,
         kind=layer.kind,
@@ -79,6 +84,11 @@ def estimate_vector(layer: VectorLayer, run: Run) -> LayerResult:
         ),
         bound=name_of_largest(bounds),
         bounds_s=bounds,
+        time_s=roofline_time_s(latency_s, bounds, TimeParts(weights=of_weights)) if explained else {},
         kernel="fused" if layer.fused_into else "vector",
         reason=f"fused into {layer.fused_into}: no traffic and no launch of its own" if layer.fused_into else "",
     )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

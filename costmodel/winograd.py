@@ -13,10 +13,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from costmodel.dense import cache_bytes, epilogue_cycles, rows_of_busiest
+from costmodel.dense import cache_bytes, epilogue_cycles, rows_of_busiest, useful_share
 from costmodel.problem import Problem
-from costmodel.roofline import Cost, Run, level_bounds_s, overhead_s
+from costmodel.roofline import (
+    Cost,
+    Run,
+    cache_weight_bytes,
+    level_bounds_s,
+    main_weight_bytes,
+    overhead_s,
+    weight_shares,
+)
 from costmodel.spec import WinogradKernel, WinogradSize
+from costmodel.time_parts import TimeParts
 from patterns.encodings.base import EncodedSize
 from traces.layer import MatrixLayer, ProductLayer
 
@@ -91,7 +100,8 @@ def winograd_cost(layer: MatrixLayer, problem: Problem, kernel: WinogradKernel, 
     blocks = rows // kernel.register_rows
     idle = rows_of_busiest(rows, kernel.register_rows, run) * run.units / blocks if kernel.cut == "rows" else 1.0
     cycles = idle * issued / (run.macs_per_cycle(kernel) * kernel.efficiency)
-    cycles += operations / (lanes * kernel.transform_efficiency)
+    transformed = operations / (lanes * kernel.transform_efficiency)
+    cycles += transformed
     cycles += epilogue_cycles(problem, kernel, run)
     weights = work.places * problem.m * layer.ci * value_bytes
     size = EncodedSize(weight_bytes=weights, index_bytes=0, slots=work.places * problem.m * layer.ci)
@@ -104,6 +114,7 @@ def winograd_cost(layer: MatrixLayer, problem: Problem, kernel: WinogradKernel, 
     bounds = {"compute": cycles / (run.clock_hz * run.units)}
     bounds |= level_bounds_s(run, kernel, (*held, read + written))
     bounds["overhead"] = overhead_s(run, problem) + (kernel.launches - 1) * run.device.step_overhead_s
+
     return Cost(
         kernel=kernel,
         size=size,
@@ -112,4 +123,22 @@ def winograd_cost(layer: MatrixLayer, problem: Problem, kernel: WinogradKernel, 
         dram_read_bytes=read,
         dram_write_bytes=written,
         mapping=f"F({outputs}x{outputs},3x3), {work.tiles} tiles, {work.places} products on {run.units} units",
+        parts=lambda macs: _parts(
+            problem, kernel, run, size, buffers, transformed, bounds["compute"], [*held, read + written], macs
+        ),
     )
+
+
+def _parts(
+    problem: Problem, kernel: WinogradKernel, run: Run, size: EncodedSize, buffers: int, transformed: float,
+    compute_s: float, level_bytes: list[int], macs: int,
+) -> TimeParts:  # fmt: skip
+    """Transforms are useful work; the buffers between the stages are activations."""
+    both = kernel.register_rows + kernel.register_positions
+    weights = [(level_bytes[0] - buffers) * kernel.register_rows / both]
+    weights += [cache_weight_bytes(problem, size.total_bytes, served - buffers) for served in level_bytes[1:-1]]
+    spilled = 0 if buffers // 2 <= run.chip_bytes else 2 * (buffers // 2)
+    weights.append(main_weight_bytes(problem, run, size.total_bytes, level_bytes[-1], spilled=spilled))
+    other = transformed + epilogue_cycles(problem, kernel, run)
+    useful = useful_share(problem, kernel, run, macs, other, compute_s)
+    return TimeParts(useful={"compute": useful}, weights=weight_shares(run, weights, level_bytes))

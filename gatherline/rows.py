@@ -12,7 +12,7 @@ from gatherline.energy_columns import energy_columns
 from gatherline.fpga_engine import fabric_columns
 from gatherline.report.columns import TOTAL, Row, complete_row
 from gatherline.total_band import extrapolated_note, total_band
-from simulator.result import CAUSES, LayerResult
+from simulator.result import CAUSES, TIME, LayerResult
 from simulator.spec import Device, DeviceError
 from traces.trace import LayerTrace
 
@@ -130,6 +130,7 @@ def _sums(results: Sequence[LayerResult]) -> dict[str, object]:
         "latency_s": sum(result.latency_s for result in results),
         "scratchpad_bytes": max(counter.scratchpad_bytes for counter in counters),
         "weight_slots": sum(counter.slots for counter in counters),
+        **{f"time_{name}_s": sum(result.time_s[name] for result in results) for name in TIME},
     }
     for name in (
         "macs_dense", "macs_effectual", "macs_issued", "weight_bytes", "index_bytes", "activation_bytes", "dram_bytes",

@@ -30,6 +30,7 @@ class StreamCounts:
     value_bytes: int  # read out of the weight buffer
     index_bytes: int
     vector_unit_bytes: int
+    weight_share: Fraction  # of the bytes that tiles ask for and store, those of weights and indices
 
 
 class LayerRuns:
@@ -68,7 +69,22 @@ def _counts(program: Program, device: Device) -> StreamCounts:
         value_bytes=values,
         index_bytes=indices,
         vector_unit_bytes=sum(run.load_bytes + run.store_bytes for part in program.parts for run in part.vector_runs),
+        weight_share=_weight_share(program),
     )
+
+
+def _weight_share(program: Program) -> Fraction:
+    """Return 0 where a trace that somebody else made does not tell operands apart."""
+    weights = moved = 0
+    for part in program.parts:
+        for visit in part.visits:
+            for run in visit.runs:
+                moved += run.load_bytes + run.store_bytes
+                weights += sum(size_bytes for tag, size_bytes in run.operands if tag[0] == "w")
+        for element_run in part.vector_runs:
+            moved += element_run.load_bytes + element_run.store_bytes
+            weights += element_run.weight_bytes
+    return Fraction(weights, moved) if moved else Fraction(0)
 
 
 class CycleJudge:

@@ -17,6 +17,9 @@ ModelKind = Literal["cycle", "roofline"]
 # cores that idle), padding; then the vector unit
 CAUSES = ("core", "dram", "conflict", "scatter", "interval", "imbalance", "padding", "vector")
 
+# what seconds are made of, on every kind of device (ADR 0030)
+TIME = ("compute", "conflict", "imbalance", "weights", "activations", "overhead")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
@@ -79,7 +82,10 @@ class FabricUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerResult:
-    """One layer on one device. ``bounds_s``: the time each bound alone would take; ``bound`` names the largest."""
+    """One layer on one device. ``bounds_s``: the time each bound alone would take; ``bound`` names the largest.
+
+    ``time_s``: the latency by what it is made of, each of TIME; empty where nobody asked (``costmodel/many.py``).
+    """
 
     layer: str
     kind: str
@@ -106,6 +112,7 @@ class LayerResult:
     extrapolated: bool = False
     reason: str = ""
     fabric: FabricUse | None = None  # None: not an engine of an FPGA
+    time_s: Mapping[str, float] = field(default_factory=dict)
     dense_kernel_s: float | None = None  # what the dense kernel would take, where that is less
 
     def __post_init__(self) -> None:

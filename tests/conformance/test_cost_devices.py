@@ -19,7 +19,7 @@ from patterns.dense import Dense
 from patterns.gs import GatherScatter
 from patterns.n_of_m import NOfM
 from patterns.unstructured import Unstructured
-from simulator.result import LayerResult
+from simulator.result import TIME, LayerResult
 from simulator.spec import DeviceError
 from traces.layer import (
     Layer,
@@ -98,6 +98,9 @@ def check_row(result: LayerResult, target: RooflineDevice) -> None:
     assert 0 <= result.utilization <= 1
     assert result.bound in result.bounds_s
     assert result.bounds_s[result.bound] == max(result.bounds_s.values())
+    assert tuple(result.time_s) == TIME
+    assert min(result.time_s.values()) >= 0
+    assert sum(result.time_s.values()) == pytest.approx(result.latency_s, rel=1e-12)
     others = [value for name, value in result.bounds_s.items() if name != "overhead"]
     assert result.latency_s == max(others) + result.bounds_s.get("overhead", 0.0)
     assert set(result.bounds_s) <= {"compute", "gather", "issue", "overhead", *(level.name for level in target.levels)}

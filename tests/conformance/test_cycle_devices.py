@@ -11,7 +11,7 @@ from patterns.base import Pattern
 from patterns.catalog import ALL_PATTERNS, parse_pattern
 from patterns.dense import Dense
 from simulator.devices.catalog import ALL_DEVICES
-from simulator.result import CAUSES, LayerResult
+from simulator.result import CAUSES, TIME, LayerResult
 from simulator.simulate import simulate
 from simulator.spec import Device, Dram
 from traces.builder import NetworkBuilder
@@ -61,6 +61,9 @@ def check_sums(result: LayerResult, device: Device) -> None:
     cycles, counters = result.cycles, result.counters
     assert set(cycles.lost) <= set(CAUSES)
     assert sum(cycles.lost.values()) + cycles.effectual == pytest.approx(cycles.total, rel=1e-12, abs=1e-9)
+    assert tuple(result.time_s) == TIME
+    assert min(result.time_s.values()) >= 0
+    assert sum(result.time_s.values()) == pytest.approx(result.latency_s, rel=1e-12)
     assert cycles.total >= cycles.compute >= 0
     assert result.latency_s == cycles.total / device.clock_hz
     assert 0 <= result.utilization <= 1

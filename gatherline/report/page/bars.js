@@ -46,6 +46,10 @@
       group.append(svg("rect", { ...place, class: "segment", style: `fill:${colour(data.series[index].colour)}` }));
       if (texture(index)) group.append(svg("rect", { ...place, fill: `url(#${name}-${texture(index)})`, class: "over" }));
     });
+    if (Number.isFinite(row.mark)) {
+      const at = scale.pixel(row.mark); // what the bar is compared with
+      group.append(svg("line", { x1: at, x2: at, y1: top - 3, y2: top + THICK + 3, class: "beside" }));
+    }
     return group;
   };
 
@@ -69,7 +73,10 @@
     const longest = Math.min(LONGEST, Math.max(4, ...rows.map((row) => row.label.length)));
     const left = above ? 6 : longest * LETTER + 14;
     const ends = [0];
-    for (const row of rows) for (const pair of segments(row, new Set())) ends.push(...pair);
+    for (const row of rows) {
+      for (const pair of segments(row, new Set())) ends.push(...pair);
+      if (Number.isFinite(row.mark)) ends.push(row.mark);
+    }
     const scale = axis(ends, { from: left, to: wide - 14, most: Math.max(3, Math.floor((wide - left) / 80)) });
     const pitch = THICK + GAP + (above ? LABEL_LINE : 0);
     const high = rows.length * pitch + 50;

@@ -64,7 +64,7 @@
     const plot = html("div", { class: "plot" }), note = html("p", { class: "note", hidden: true });
     const more = html("button", { type: "button", class: "tool", hidden: true });
     const keep = before && before.data.series.length === data.series.length ? before.hidden : new Set();
-    const state = { data, choose, hidden: keep, rows: Gatherline.BARS_PAGE, plot, note, more, width: figure.clientWidth };
+    const state = { data, choose, hidden: keep, rows: data.page || Gatherline.BARS_PAGE, plot, note, more, width: figure.clientWidth };
     const named = data.series.length > 1 ? [legend(figure, state)] : [];
     state.parts = [...named, plot, more, note];
     more.addEventListener("click", () => {

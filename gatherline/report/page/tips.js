@@ -6,7 +6,7 @@
 
   const say = (text) => {
     if (!live) {
-      live = Gatherline.html("div", { class: "unseen", role: "status", "aria-live": "polite" });
+      live = Gatherline.html("div", { class: "hidden-text", role: "status", "aria-live": "polite" });
       document.body.append(live);
     }
     live.textContent = text;
