@@ -16,7 +16,10 @@ from gatherline.report.time_causes import TIME_CAUSES
 
 STYLES = ("page.css", "charts.css")
 # in the order in which they stand in a page
-SCRIPTS = ("theme.js", "axes.js", "tips.js", "tables.js", "points.js", "bars.js", "charts.js", "layer_words.js", "layers.js")
+SCRIPTS = (
+    "theme.js", "choices.js", "axes.js", "tips.js", "tables.js", "points.js", "bars.js", "charts.js", "layer_words.js",
+    "layers.js",
+)  # fmt: skip
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -41,11 +44,11 @@ def _text(name: str) -> str:
 @cache
 def _environment() -> Any:
     import jinja2
+    from markupsafe import Markup
 
     loader = jinja2.FunctionLoader(_text)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    # safe already: escaping quotes again would break the JSON
-    environment.filters["data_json"] = lambda value: jinja2.utils.markupsafe.Markup(data_json(value))
+    environment.filters["data_json"] = lambda value: Markup(data_json(value))  # escaped for a script, not for text
     return environment
