@@ -95,7 +95,7 @@ def _map(points: Points, usable: NDArray[np.bool_], at: int, objective: Objectiv
     best = [[_best(points, usable, (pattern, level), at, objective) for level in levels] for pattern in rows]
     figures = [float(points.values[place, at]) for row in best for place, fits, _ in row if place is not None and fits]
     scale = scale_of(objective.name, figures)
-    marks = _marks(figures, objective)
+    marks, texts = _marks(figures, objective), dict(zip(figures, scale.column(figures), strict=True))
     reference = _dense(points, usable, at, objective)
     cells = []
     for row in best:
@@ -110,7 +110,13 @@ def _map(points: Points, usable: NDArray[np.bool_], at: int, objective: Objectiv
                 detail.append(f"{reference / value:.2f}x")
             detail.append("" if fits else "breaks a constraint")
             words = ", ".join(word for word in detail if word)
-            made.append(HeatCell(text=scaled_text(scale, value), mark=marks[value] if fits else "none", detail=words))
+            made.append(
+                HeatCell(
+                    text=texts[value] if fits else scaled_text(scale, value),
+                    mark=marks[value] if fits else "none",
+                    detail=words,
+                )
+            )
         cells.append(tuple(made))
     note = ""
     if reference is not None:
