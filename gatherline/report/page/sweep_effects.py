@@ -33,7 +33,7 @@ from gatherline.sweep.front import Choice, Points
 MOST_VALUES = 12  # of a choice in its table; of more, some evenly
 MOST_CHARTED = 120  # of a choice in its chart
 CHARTED_FROM = 6  # values that are numbers
-MOST_OBJECTIVES = 3
+MOST_OBJECTIVES = 2
 MOST_TABLES = 60
 OF_MASKS = ("sparsity_target", "ratios", "match", "prune_all")  # what dense does not have
 OF_DEVICES = ("clock_hz", "threads", "order", "mapping", "technology")
@@ -159,7 +159,6 @@ def _effect(found: SweepFound, part: ModelPart, choice: Choice, changes: _Change
         base = said_of(choice, choice.values[_first(choice, order)])
         title = f"{title_of(found.objectives[0].name)} to {base}'s"
         columns.append((Head(title=title, number=True), [_ratio_cell(changes.ratios[at]) for at in shown]))
-        columns.append((Head(title="pairs", number=True), [number_cell(changes.pairs[at]) for at in shown]))
     note = f"{len(shown)} of {len(there):,} values, evenly." if len(shown) < len(there) else ""
     model = printable(part.model) if len(found.parts) > 1 else ""
     title = title_of(choice.name)
@@ -206,12 +205,12 @@ def _told(found: SweepFound, choice: Choice, changes: _Changes, shown: Sequence[
         return ""
     name = title_of(found.objectives[0].name)
     if changes.spread < 1.0005:
-        return f"It changes no {name} where all else is equal (median of pairs)."
+        return f"It does not change {name} where all else is equal (median of {max(changes.pairs):,} pairs)."
     least = min(known, key=lambda at: changes.ratios[at])
     most = max(known, key=lambda at: changes.ratios[at])
     low, high = (said_of(choice, choice.values[order[at]]) for at in (least, most))
     ratio = changes.ratios[most] / changes.ratios[least]
-    return f"All else equal, {name} is least with {low}; with {high} it is {ratio:.2f}x that (median of pairs)."
+    return f"All else equal, {name} is least with {low}; with {high} it is {ratio:.2f}x that (median of {changes.pairs[most]:,} pairs)."
 
 
 def _chart(

@@ -154,7 +154,7 @@ def member_table(found: SweepFront) -> Table:
     points = [found.members[place] for place in shown]
     columns_of: list[tuple[Head, Sequence[Cell]]] = [
         (Head(title="point", number=True), [number_cell(int(found.points.numbers[point])) for point in points]),
-        (Head(title="for"), [Cell(text=_for(found, place)) for place in shown]),
+        (Head(title="for", mark="nowrap"), [Cell(text=_for(found, place)) for place in shown]),
     ]
     for at, (each, scale) in enumerate(zip(found.objectives, scales_of(found), strict=True)):
         figures = found.points.values[points, at].tolist()

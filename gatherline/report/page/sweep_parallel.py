@@ -62,6 +62,10 @@ class Parallel:
     label: str
     told: str
 
+    @property
+    def knee(self) -> bool:
+        return any(line.knee for line in self.lines)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Axis:
