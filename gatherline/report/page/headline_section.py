@@ -11,8 +11,8 @@ from gatherline.report.page.results import (
     time_shares,
     times,
 )
-from gatherline.report.remarks import headlines
-from gatherline.report.selection import RowLike, Rows, Variant, density, label, number, percent, text, variant
+from gatherline.report.remarks import density, headlines, label
+from gatherline.report.selection import RowLike, Rows, fastest, number, percent, text, variant
 
 
 def headline_section(devices: list[DeviceResults]) -> dict[str, object]:
@@ -85,23 +85,26 @@ def _overlap(one: RowLike, other: RowLike) -> bool:
 
 def _levels(device: DeviceResults) -> list[dict[str, object]]:
     """Return the fastest pattern at each sparsity that was asked for: only those keep about as many weights."""
-    best: dict[float | None, tuple[Variant, RowLike]] = {}
+    at: dict[float | None, list[RowLike]] = {}
     for row in device.pruned:
-        found, latency = variant(row), number(row, "latency_s")
-        if latency is None:
-            continue
-        if found.sparsity not in best or latency < (number(best[found.sparsity][1], "latency_s") or 0.0):
-            best[found.sparsity] = (found, row)
-    if len({variant(row).pattern for row in device.pruned}) < 2 and len(best) < 2:
+        if number(row, "latency_s") is not None:
+            at.setdefault(variant(row).sparsity, []).append(row)
+    if len(device.pruned) < 2:
         return []
     return [
-        {
-            "sparsity": "own zeros" if sparsity is None else percent(sparsity),
-            "pattern": found.pattern,
-            "density": density(row),
-            "latency": measure(row, "latency_s"),
-            "factor": times(speed_up(device.dense, row)),
-            "gains": (speed_up(device.dense, row) or 0.0) > 1.0,
-        }
-        for sparsity, (found, row) in sorted(best.items(), key=lambda one: (one[0] is not None, one[0] or 0.0))
+        _level(device, sparsity, rows)
+        for sparsity, rows in sorted(at.items(), key=lambda one: (one[0] is not None, one[0] or 0.0))
     ]
+
+
+def _level(device: DeviceResults, sparsity: float | None, rows: list[RowLike]) -> dict[str, object]:
+    best = fastest(rows)
+    assert best is not None
+    alike = len(rows) > 1 and len({number(row, "latency_s") for row in rows}) == 1
+    return {
+        "sparsity": "own zeros" if sparsity is None else percent(sparsity),
+        "pattern": f"all {len(rows)} alike" if alike else variant(best).pattern,
+        "density": density(best),
+        "latency": measure(best, "latency_s"),
+        "factor": times(speed_up(device.dense, best)),
+    }

@@ -100,9 +100,7 @@ def _lines(prefix: str, value: object) -> Sequence[tuple[str, str]]:
     """Return (path, value) of every entry, nested ones by their path."""
     if isinstance(value, Mapping) and value:
         return [
-            line
-            for name, entry in value.items()
-            for line in _lines(f"{prefix}.{name}" if prefix else str(name), entry)
+            line for name, entry in value.items() for line in _lines(f"{prefix}.{name}" if prefix else str(name), entry)
         ]
     if isinstance(value, list | tuple):
         shown = ", ".join(str(entry) for entry in value) or "none"

@@ -1,8 +1,9 @@
-"""Pictures of masks: a window weight by weight, density all over the layer, and how evenly rows and banks are loaded."""
+"""Pictures of masks: weight by weight, density all over the layer, and how evenly rows and banks are loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -100,10 +101,7 @@ def _bins(load: Mapping[str, object]) -> tuple[list[int], list[int]]:
 
 def _histogram(label: str, unit: str, load: Mapping[str, object]) -> dict[str, object]:
     edges, counts = _bins(load)
-    names = [
-        f"{start}" if end - start == 1 else f"{start} to {end - 1}"
-        for start, end in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    names = [f"{start}" if end - start == 1 else f"{start} to {end - 1}" for start, end in pairwise(edges)]
     return {
         "kind": "bars",
         "title": label[:1].upper() + label[1:],
