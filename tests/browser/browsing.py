@@ -46,6 +46,7 @@ def shown(
         viewport={"width": width, "height": 900},
         color_scheme=theme,  # type: ignore[arg-type]
         java_script_enabled=scripts,
+        reduced_motion="reduce",  # a smooth scroll is still on its way when the next step comes
     )
     complaints: list[str] = []
     page = context.new_page()
