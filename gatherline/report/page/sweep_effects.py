@@ -22,7 +22,6 @@ from gatherline.report.page.sweep_tables import (
     Head,
     Table,
     figure_cells,
-    heading,
     number_cell,
     numbers_scale,
     sortable,
@@ -34,8 +33,10 @@ from gatherline.sweep.front import Choice, Points
 MOST_VALUES = 12  # of a choice in its table; of more, some evenly
 MOST_CHARTED = 120  # of a choice in its chart
 CHARTED_FROM = 6  # values that are numbers
-MOST_OBJECTIVES = 3
+MOST_OBJECTIVES = 2
 MOST_TABLES = 60
+OF_MASKS = ("sparsity_target", "ratios", "match", "prune_all")  # what dense does not have
+OF_DEVICES = ("clock_hz", "threads", "order", "mapping", "technology")
 MOST_PAIRS = 4_000_000  # places of the table that pairs are found in
 
 
@@ -70,7 +71,9 @@ def effects(found: SweepFound) -> tuple[tuple[Effect, ...], str]:
     for part in found.parts:
         varying = [choice for choice in part.points.varying() if choice.name != "model"]
         usable = judged(part.fates) if judged(part.fates).any() else ~part.points.refused
-        changes = {each.name: _changes(part.points, each, varying, usable) for each in varying}
+        changes = {
+            each.name: _changes(part.points, each, varying, usable, found.objectives[0].direction) for each in varying
+        }
         ranked = sorted(varying, key=lambda each: -changes[each.name].spread)
         for choice in ranked:
             if len(made) == MOST_TABLES:
@@ -80,28 +83,54 @@ def effects(found: SweepFound) -> tuple[tuple[Effect, ...], str]:
     return tuple(made), f"{left:,} more choices are left out." if left else ""
 
 
-def _changes(points: Points, choice: Choice, varying: Sequence[Choice], usable: NDArray[np.bool_]) -> _Changes:
-    """Return what a choice changes in the first objective, points that are equal in all other choices compared."""
+def _changes(
+    points: Points, choice: Choice, varying: Sequence[Choice], usable: NDArray[np.bool_], direction: str
+) -> _Changes:
+    """Return what a choice changes in the first objective, points that are equal in all other choices compared.
+
+    Devices are compared by their best machines, since each has fields of its own; patterns with dense at any sparsity,
+    since dense has none.
+    """
     order = in_order(choice)
     none = _Changes(ratios=(math.nan,) * len(order), pairs=(0,) * len(order))
     values = points.values[:, 0]
     places = np.flatnonzero(usable & np.isfinite(values))
-    groups = np.zeros(len(places), dtype=np.int64)
-    for other in varying:
-        if other.name != choice.name:
-            _, groups = np.unique(groups * len(other.values) + other.codes[places], return_inverse=True)
+    others = [each for each in varying if each.name != choice.name and not (choice.name == "device" and _own(each))]
+    base = _first(choice, order)
+    loose = OF_MASKS if choice.values[base] == "dense" else ()
+    groups, references = (
+        _groups(kept, places) for kept in (others, [each for each in others if each.name not in loose])
+    )
     count = int(groups.max()) + 1 if groups.size else 0
     if not count or count * len(order) > MOST_PAIRS:
         return none
-    table = np.full((count, len(order)), np.nan)
-    table[groups, choice.codes[places]] = values[places]
-    first = table[:, _first(choice, order)]
+    worst, keep = (-np.inf, np.maximum) if direction == "max" else (np.inf, np.minimum)
+    table = np.full((count, len(order)), worst)
+    keep.at(table, (groups, choice.codes[places]), values[places])
+    of_base = choice.codes[places] == base
+    first = np.full(int(references.max()) + 1, worst)
+    keep.at(first, references[of_base], values[places][of_base])
+    beside = np.empty(count)
+    beside[groups] = first[references]
     ratios, pairs = [], []
     for code in order:
-        both = np.isfinite(table[:, code]) & np.isfinite(first) & (first != 0)
+        both = np.isfinite(table[:, code]) & np.isfinite(beside) & (beside != 0)
         pairs.append(int(np.count_nonzero(both)))
-        ratios.append(float(np.median(table[both, code] / first[both])) if both.any() else math.nan)
+        ratios.append(float(np.median(table[both, code] / beside[both])) if both.any() else math.nan)
     return _Changes(ratios=tuple(ratios), pairs=tuple(pairs))
+
+
+def _groups(others: Sequence[Choice], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for each place the number of its group: places that are equal in all of ``others`` share one."""
+    groups = np.zeros(len(places), dtype=np.int64)
+    for other in others:
+        _, groups = np.unique(groups * len(other.values) + other.codes[places], return_inverse=True)
+    return groups
+
+
+def _own(choice: Choice) -> bool:
+    """Return whether a choice is one that some devices do not have."""
+    return choice.name in OF_DEVICES or "." in choice.name or None in choice.values
 
 
 def _first(choice: Choice, order: Sequence[int]) -> int:
@@ -128,12 +157,11 @@ def _effect(found: SweepFound, part: ModelPart, choice: Choice, changes: _Change
         columns.append((Head(title=f"median {scale.label}", number=True), figure_cells(scale, middle)))
     if any(changes.pairs[at] for at in shown):
         base = said_of(choice, choice.values[_first(choice, order)])
-        title = f"{title_of(found.objectives[0].name)} to that of {base}, all else equal"
+        title = f"{title_of(found.objectives[0].name)} to {base}'s"
         columns.append((Head(title=title, number=True), [_ratio_cell(changes.ratios[at]) for at in shown]))
-        columns.append((Head(title="pairs", number=True), [number_cell(changes.pairs[at]) for at in shown]))
     note = f"{len(shown)} of {len(there):,} values, evenly." if len(shown) < len(there) else ""
     model = printable(part.model) if len(found.parts) > 1 else ""
-    title = heading(choice.name)
+    title = title_of(choice.name)
     return Effect(
         model=model, title=title, told=_told(found, choice, changes, shown),
         table=table_of(f"What {title} does", columns, note=note),
@@ -162,7 +190,7 @@ def _values_column(choice: Choice, codes: Sequence[int]) -> tuple[Head, list[Cel
         number = float(value) if scale is not None and isinstance(value, int | float) else None
         text = said_of(choice, value) if scale is None or number is None else scale.short(number)
         cells.append(Cell(text=text, value=None if number is None else sortable(number)))
-    return Head(title=heading(choice.name) if scale is None else scale.label, number=scale is not None), cells
+    return Head(title=title_of(choice.name) if scale is None else scale.label, number=scale is not None), cells
 
 
 def _ratio_cell(ratio: float) -> Cell:
@@ -177,14 +205,12 @@ def _told(found: SweepFound, choice: Choice, changes: _Changes, shown: Sequence[
         return ""
     name = title_of(found.objectives[0].name)
     if changes.spread < 1.0005:
-        return f"It changes no {name} where all else is equal (median of pairs)."
+        return f"It does not change {name} where all else is equal (median of {max(changes.pairs):,} pairs)."
     least = min(known, key=lambda at: changes.ratios[at])
     most = max(known, key=lambda at: changes.ratios[at])
     low, high = (said_of(choice, choice.values[order[at]]) for at in (least, most))
-    return (
-        f"All else equal, {name} is least with {low} and {changes.ratios[most] / changes.ratios[least]:.2f}x that "
-        f"with {high} (median of pairs)."
-    )
+    ratio = changes.ratios[most] / changes.ratios[least]
+    return f"All else equal, {name} is least with {low}; with {high} it is {ratio:.2f}x that (median of {changes.pairs[most]:,} pairs)."
 
 
 def _chart(
@@ -202,7 +228,7 @@ def _chart(
     best, middle = _figures(part.points, masks, 0, objective.direction)
     height = scale_of(objective.name, [*best, *middle])
     numbers = [float(str(choice.values[code])) / scale.factor for code in codes]
-    name = heading(choice.name)
+    name = title_of(choice.name)
     series = [
         {
             "name": word, "colour": colour, "line": True, "marks": True,

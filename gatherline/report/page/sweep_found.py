@@ -25,6 +25,13 @@ from gatherline.sweep.store import Store, SweepRecord
 
 SEARCHES = ("nsga2", "tpe")  # methods that may find nothing new and end before the points that they may ask for
 SUBJECT = ("model", "pattern", "sparsity_target", "device")  # what a point is called by, whether it varies or not
+FATES = {
+    Fate.FRONT: "on the front",
+    Fate.DOMINATED: "beaten",
+    Fate.INFEASIBLE: "breaks a constraint",
+    Fate.NO_FIGURE: "lacks a figure",
+    Fate.REFUSED: "refused",
+}
 _NUMBER = re.compile(r"[-+]?\d[\d_,.]*(?:[eE][-+]?\d+)?")
 _COLUMNS = frozenset(column.name for column in POINT_COLUMNS)
 

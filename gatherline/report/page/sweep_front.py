@@ -15,7 +15,7 @@ from gatherline.report.front_looks import MOST_LOOKS, colouring, in_order, is_lo
 from gatherline.report.front_scatter import thinned
 from gatherline.report.front_table import differing, point_text, said_of, scales_of
 from gatherline.report.measures import Scale, scale_of, title_of
-from gatherline.report.page.sweep_found import ModelPart, judged, named
+from gatherline.report.page.sweep_found import FATES, ModelPart, judged, named
 from gatherline.report.page.sweep_tables import (
     Cell,
     Head,
@@ -76,23 +76,26 @@ def front_chart(found: SweepFront, most: int = MOST_DRAWN) -> tuple[Chart, str]:
     out = thinned(np.flatnonzero(found.fates == Fate.INFEASIBLE), *shares)
     shown = evenly(beaten, most)
     shown_out = evenly(out, max(most - len(shown), most // 6))
+    members = [found.members[place] for place in shown_members(found, MOST_LINE)]
+    together = np.concatenate([shown, np.array(members, dtype=np.int64)])
     series: list[Chart] = []
     if shown_out.size:
         series.append(_series("breaks a constraint", "dense", marks(shown_out.tolist())))
-    order = in_order(choice)
+    line = len(found.objectives) == 2 and len(members) > 1
+    series.append(_series("on the front", "dense", marks(members), line=line, drawn=not line))
+    order, used = in_order(choice), set[int | str]()
     for code in order[:MOST_LOOKS]:
-        of_this = shown[choice.codes[shown] == code]
+        of_this = together[choice.codes[together] == code]
         if of_this.size:
-            series.append(_series(looks[code].label, colour_of(looks[code].colour), marks(of_this.tolist())))
-    rest = shown[np.isin(choice.codes[shown], order[MOST_LOOKS:])]
+            colour = colour_of(looks[code].colour)
+            used.add(colour)
+            series.append(_series(looks[code].label, colour, marks(of_this.tolist())))
+    rest = together[np.isin(choice.codes[together], order[MOST_LOOKS:])]
     if rest.size:
         series.append(_series(f"{len(order) - MOST_LOOKS} more", "dense", marks(rest.tolist())))
-    members = shown_members(found, MOST_LINE)
-    line = len(found.objectives) == 2
-    front = _series("on the front", "dense", marks([found.members[place] for place in members]), line=line)
-    series.append(front)
-    if found.knee is not None:
-        series.append(_series("knee", 5, marks([found.members[found.knee]])))
+    free = [colour for colour in reversed(range(len(COLOURS))) if colour not in used]
+    if found.knee is not None and free:
+        series.append(_series("knee", free[0], marks([found.members[found.knee]])))
     chart = {
         "kind": "xy", "title": f"{title_of(found.objectives[1].name)} over {title_of(found.objectives[0].name)}",
         "x": _axis(scales[0], logs[0], found.maximise[0]), "y": _axis(scales[1], logs[1], found.maximise[1]),
@@ -106,8 +109,10 @@ def _axis(scale: Scale, log: bool, more: bool) -> Chart:
     return {"label": label, "unit": scale.unit, "scale": "log" if log else "linear"}
 
 
-def _series(name: str, colour: int | str, points: list[list[object]], *, line: bool = False) -> Chart:
-    return {"name": name, "colour": colour, "line": line, "marks": True, "points": points}
+def _series(
+    name: str, colour: int | str, points: list[list[object]], *, line: bool = False, drawn: bool = True
+) -> Chart:
+    return {"name": name, "colour": colour, "line": line, "marks": drawn, "points": points}
 
 
 def _levels(constraints: Sequence[Constraint], found: SweepFront, scale: Scale) -> list[Chart]:
@@ -149,14 +154,14 @@ def member_table(found: SweepFront) -> Table:
     points = [found.members[place] for place in shown]
     columns_of: list[tuple[Head, Sequence[Cell]]] = [
         (Head(title="point", number=True), [number_cell(int(found.points.numbers[point])) for point in points]),
-        (Head(title="for"), [Cell(text=_for(found, place)) for place in shown]),
+        (Head(title="for", mark="nowrap"), [Cell(text=_for(found, place)) for place in shown]),
     ]
     for at, (each, scale) in enumerate(zip(found.objectives, scales_of(found), strict=True)):
         figures = found.points.values[points, at].tolist()
         columns_of.append((Head(title=scale.label, number=True), figure_cells(scale, figures)))
         if each.name == "latency_s":
             sure = [Cell(text=band_text(found.points, point)) for point in points]
-            columns_of.append((Head(title="error band"), sure))
+            columns_of.append((Head(title="error band", mark="nowrap"), sure))
     columns_of += [choice_column(choice, points) for choice in choices]
     if max(found.equals) > 1:
         equal = [number_cell(found.equals[place]) for place in shown]
@@ -202,7 +207,8 @@ def _tip(found: SweepFront, point: int, among: Sequence[Choice]) -> str:
         f"{title_of(each.name)} {figure_text(each.name, float(found.points.values[point, at]))}"
         for at, each in enumerate(found.objectives)
     )
-    return f"{point_text(found.points, point, among)}: {figures} (point {int(found.points.numbers[point]):,})"
+    fate = FATES[Fate(int(found.fates[point]))]
+    return f"{point_text(found.points, point, among)}\n{figures}\npoint {int(found.points.numbers[point]):,}, {fate}"
 
 
 def _short(value: float) -> float:

@@ -6,6 +6,7 @@ Left out: the front itself (``sweep_front.py``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,14 +15,14 @@ import numpy as np
 from gatherline.report.front_looks import in_order
 from gatherline.report.front_table import point_text, said_of, superlative, why_no_knee, within_text
 from gatherline.report.measures import title_of
-from gatherline.report.page.sweep_found import ModelPart, SweepFound, best_of, judged, named
+from gatherline.report.page.sweep_found import ModelPart, SweepFound, best_of, named
 from gatherline.report.page.sweep_tables import (
+    NOT_VALIDATED,
     Cell,
     Head,
     Table,
     band_text,
     figure_text,
-    heading,
     number_cell,
     numbers_scale,
     sortable,
@@ -46,12 +47,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pick:
-    """A point to choose, and for what. ``gain``: beside the best dense point of its model and device."""
+    """A point to choose, and for what. ``gain``: its speed beside the fastest dense point of its model
+    and device. ``ties``: points with the same figures."""
 
     title: str
     figures: tuple[Figure, ...]
     choose: str
     gain: str
+    ties: str
     number: int
 
 
@@ -69,9 +72,10 @@ def searched(found: SweepFound) -> Table:
     rows = []
     for choice in named(found.points):
         values = [choice.values[code] for code in in_order(choice) if choice.values[code] is not None]
-        count = len(choice.chosen(slice(None)))
-        rows.append((Cell(text=heading(choice.name)), number_cell(count), Cell(text=_values_text(choice, values))))
-    heads = (Head(title="choice"), Head(title="values", number=True), Head(title="which"))
+        rows.append(
+            (Cell(text=title_of(choice.name)), number_cell(len(values)), Cell(text=_values_text(choice, values)))
+        )
+    heads = (Head(title="choice"), Head(title="values", number=True), Head(title="which", mark="wide"))
     return Table(label="What was searched", heads=heads, rows=tuple(rows))
 
 
@@ -118,11 +122,11 @@ def by_device(found: SweepFound) -> Table | None:
         return None
     rows = [row for part in found.parts for row in _device_rows(found, part)]
     several = len(found.parts) > 1
-    heads = [Head(title="device"), Head(title="for")]
-    heads += [Head(title=heading(each.name), number=True) for each in found.objectives]
+    heads = [Head(title="device", mark="nowrap"), Head(title="for", mark="nowrap")]
+    heads += [Head(title=title_of(each.name), number=True) for each in found.objectives]
     latency = found.latency_at() is not None
-    heads += [Head(title="latency is sure to"), Head(title="to the best dense")] if latency else []
-    heads.append(Head(title="choose"))
+    heads += [Head(title="error band", mark="nowrap"), Head(title="speed beside dense", number=True)] if latency else []
+    heads.append(Head(title="choose", mark="wide"))
     heads = [Head(title="model"), *heads] if several else heads
     return Table(
         label="What to choose for each device", heads=tuple(heads),
@@ -142,17 +146,20 @@ def _device_rows(found: SweepFound, part: ModelPart) -> list[list[Cell]]:
         front = sweep_front(found.record.name, of_this, found.objectives, found.constraints, {})
         if front is None:
             gap = [Cell(text="-", value="")] * len(found.objectives)
-            unsure = [] if latency is None else [Cell(text="-"), Cell(text="-")]
+            unsure = [] if latency is None else [Cell(text="-"), Cell(text="-", value="")]
             rows.append([*first, Cell(text="nothing"), *gap, *unsure, Cell(text=_why_nothing(of_this))])
             continue
-        for title, point in _chosen(front):
+        for title, place in _chosen(front):
+            point = front.members[place]
             row = [*first, Cell(text=title)]
             for at, each in enumerate(found.objectives):
                 value = float(of_this.values[point, at])
                 row.append(Cell(text=figure_text(each.name, value), value=sortable(value)))
             if latency is not None:
-                row += [Cell(text=band_text(of_this, point)), Cell(text=_gain(of_this, point, latency) or "-")]
-            row.append(Cell(text=point_text(of_this, point, named(of_this, without=("model", "device")))))
+                row += [Cell(text=band_text(of_this, point)), _gain_cell(_gain(of_this, point, latency))]
+            ties = _ties(front, place)
+            text = point_text(of_this, point, named(of_this, without=("model", "device")))
+            row.append(Cell(text=f"{text} ({ties})" if ties else text))
             rows.append(row)
     return rows
 
@@ -169,14 +176,14 @@ def _why_nothing(points: Points) -> str:
 
 
 def _chosen(front: SweepFront) -> list[tuple[str, int]]:
-    """Return what each pick of a front is for, and its place: the best by each objective, and the knee."""
+    """Return what each pick of a front is for, and its place there: the best by each objective, and the knee."""
     asked: dict[int, list[str]] = {}
     for at in range(len(front.objectives)):
         asked.setdefault(front.best(at), []).append(superlative(front, at))
     if front.knee is not None:
         asked.setdefault(front.knee, []).append("Knee")
     titles = {place: " and ".join([names[0], *(_lower(name) for name in names[1:])]) for place, names in asked.items()}
-    return [(title, front.members[place]) for place, title in titles.items()]
+    return [(title, place) for place, title in titles.items()]
 
 
 def _lower(name: str) -> str:
@@ -187,36 +194,53 @@ def _picks(front: SweepFront, among: Sequence[Choice]) -> list[Pick]:
     points = front.points
     at_latency = next((at for at, each in enumerate(front.objectives) if each.name == "latency_s"), None)
     found = []
-    for title, point in _chosen(front):
+    for title, place in _chosen(front):
+        point = front.members[place]
         figures = tuple(
             Figure(
-                title=heading(each.name), text=figure_text(each.name, float(points.values[point, at])),
-                sure=band_text(points, point) if at == at_latency else "",
+                title=title_of(each.name), text=figure_text(each.name, float(points.values[point, at])),
+                sure=_sure(points, point) if at == at_latency else "",
             )
             for at, each in enumerate(front.objectives)
         )  # fmt: skip
-        gain = "" if at_latency is None else _gain(points, point, at_latency)
+        gain = math.nan if at_latency is None else _gain(points, point, at_latency)
+        faster = "" if math.isnan(gain) else f"{gain:.2f}x as fast as its fastest dense point"
+        text, number = point_text(points, point, among), int(points.numbers[point])
         found.append(
-            Pick(
-                title=title, figures=figures, choose=point_text(points, point, among), gain=gain,
-                number=int(points.numbers[point]),
-            )
-        )  # fmt: skip
+            Pick(title=title, figures=figures, choose=text, gain=faster, ties=_ties(front, place), number=number)
+        )
     return found
 
 
-def _gain(points: Points, point: int, latency_at: int) -> str:
-    """Return a latency beside that of the fastest dense point of the same model and device; "" where there is none."""
+def _sure(points: Points, point: int) -> str:
+    band = band_text(points, point)
+    return band if band == NOT_VALIDATED else f"band {band}"
+
+
+def _ties(front: SweepFront, place: int) -> str:
+    """Return how many points have the figures of a place, and in what they differ; "" where it is alone."""
+    alike = front.alike[place]
+    if len(alike) == 1:
+        return ""
+    differ = [title_of(each.name) for each in front.points.varying() if len(each.chosen(alike)) > 1]
+    by = f", of other {', '.join(differ)}" if differ else ""
+    count = len(alike) - 1
+    return f"{count:,} more point{'' if count == 1 else 's'} with the same figures{by}"
+
+
+def _gain(points: Points, point: int, latency_at: int) -> float:
+    """Return the speed of a point beside the fastest dense one of the same model and device; NaN where none is."""
     patterns, devices = points.choices["pattern"], points.choices["device"]
     if patterns.of(point) == "dense" or "dense" not in patterns.values:
-        return ""
+        return math.nan
     same = (patterns.codes == patterns.values.index("dense")) & (devices.codes == devices.codes[point])
     best = best_of(points, np.flatnonzero(same & ~points.refused), latency_at, "min")
     own = float(points.values[point, latency_at])
-    if best is None or own <= 0:
-        return ""
-    ratio = float(points.values[best, latency_at]) / own
-    return f"{ratio:.2f}x the speed of the fastest dense point"
+    return math.nan if best is None or own <= 0 else float(points.values[best, latency_at]) / own
+
+
+def _gain_cell(gain: float) -> Cell:
+    return Cell(text="-" if math.isnan(gain) else f"{gain:.2f}x", value=sortable(gain))
 
 
 def constraints(found: SweepFound) -> Table | None:
@@ -241,7 +265,7 @@ def constraints(found: SweepFound) -> Table | None:
         fates |= broken
     heads = (
         Head(title="constraint"), Head(title="points that keep it", number=True), Head(title="break it", number=True),
-        Head(title="have no figure", number=True), Head(title="nearest misses"),
+        Head(title="have no figure", number=True), Head(title="nearest misses", mark="wide"),
     )  # fmt: skip
     together = int(np.count_nonzero(~fates & ~found.points.refused))
     counted = found.computed - int(np.count_nonzero(found.points.refused))
@@ -265,19 +289,21 @@ def _misses(found: SweepFound, constraint: Constraint, places: np.ndarray) -> li
 
 
 def counts(found: SweepFound) -> str:
-    """Return how many points there are and what became of them, in a sentence."""
+    """Return how many points there are and what became of them, in two sentences."""
     refused = int(np.count_nonzero(found.points.refused))
-    kept = sum(int(np.count_nonzero(judged(part.fates))) for part in found.parts)
     parts = [f"{found.computed - refused:,} with numbers", f"{refused:,} refused"]
     if found.lacking:
         parts.append(f"{found.lacking:,} not computed")
     lacking = sum(int(np.count_nonzero(part.fates == Fate.NO_FIGURE)) for part in found.parts)
     if lacking:
         parts.append(f"{lacking:,} without one of the figures asked for")
+    broken = sum(int(np.count_nonzero(part.fates == Fate.INFEASIBLE)) for part in found.parts)
+    if found.constraints:
+        parts.append(f"{broken:,} that break a constraint")
     on_front = sum(int(np.count_nonzero(part.fates == Fate.FRONT)) for part in found.parts)
     whole = max(found.record.points or 0, found.computed)
     points = f"{whole:,} point{'' if whole == 1 else 's'}"
-    return f"{points} by method {found.method}: {', '.join(parts)}. {kept:,} can be chosen, {on_front:,} on a front."
+    return f"{points}, method {found.method}: {', '.join(parts)}. No other point beats {on_front:,} of them."
 
 
 def aims(found: SweepFound) -> str:

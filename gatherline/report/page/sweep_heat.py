@@ -23,8 +23,10 @@ from gatherline.sweep.objective import Objective
 
 MOST_SPARSITIES = 24  # that stand side by side; drawn ones are more
 MOST_PATTERNS = 40
+NARROW = 3  # sparsities of a map that has room beside another
 MOST_MAPS = 48
 MOST_CELLS = 12_000  # of all maps: what keeps a page small
+MOST_FRAMED = 4  # cells that are equally good; more frames say nothing
 STEPS = 4  # of colour, as the style has them
 SAME = 0.005  # a sparsity that was reached is told where it differs by more
 
@@ -50,10 +52,13 @@ class HeatMap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatMaps:
-    """``maps``: those of one model and device stand together. ``told``: why there are none, or what is left out."""
+    """``maps``: those of one model and device stand together, side by side where ``narrow``. ``told``: why there are
+    none, or what is left out.
+    """
 
     maps: tuple[tuple[str, tuple[HeatMap, ...]], ...]
     told: str
+    narrow: bool = False
 
 
 def heat_maps(found: SweepFound) -> HeatMaps:
@@ -85,7 +90,7 @@ def heat_maps(found: SweepFound) -> HeatMaps:
         maps.append((title, drawn))
     left = len(pairs) - len(maps)
     told = f"{left:,} more maps are left out: simulate front DIR --where device=NAME shows one device." if left else ""
-    return HeatMaps(maps=tuple(maps), told=told)
+    return HeatMaps(maps=tuple(maps), told=told, narrow=len(levels) <= NARROW)
 
 
 def _map(points: Points, usable: NDArray[np.bool_], at: int, objective: Objective, levels: Sequence[object]) -> HeatMap:
@@ -95,7 +100,7 @@ def _map(points: Points, usable: NDArray[np.bool_], at: int, objective: Objectiv
     best = [[_best(points, usable, (pattern, level), at, objective) for level in levels] for pattern in rows]
     figures = [float(points.values[place, at]) for row in best for place, fits, _ in row if place is not None and fits]
     scale = scale_of(objective.name, figures)
-    marks = _marks(figures, objective)
+    marks, texts = _marks(figures, objective), dict(zip(figures, scale.column(figures), strict=True))
     reference = _dense(points, usable, at, objective)
     cells = []
     for row in best:
@@ -110,7 +115,13 @@ def _map(points: Points, usable: NDArray[np.bool_], at: int, objective: Objectiv
                 detail.append(f"{reference / value:.2f}x")
             detail.append("" if fits else "breaks a constraint")
             words = ", ".join(word for word in detail if word)
-            made.append(HeatCell(text=scaled_text(scale, value), mark=marks[value] if fits else "none", detail=words))
+            made.append(
+                HeatCell(
+                    text=texts[value] if fits else scaled_text(scale, value),
+                    mark=marks[value] if fits else "none",
+                    detail=words,
+                )
+            )
         cells.append(tuple(made))
     note = ""
     if reference is not None:
@@ -153,10 +164,11 @@ def _marks(figures: Sequence[float], objective: Objective) -> dict[float, str]:
     heights = share(values, np.ones(len(values), dtype=np.bool_), is_log(values))
     heights = heights if objective.direction == "max" else 1.0 - heights
     best = float(values.max() if objective.direction == "max" else values.min())
-    if best == float(values.min() + values.max() - best):
+    if values.min() == values.max():
         return dict.fromkeys(figures, "f2")  # all are equal: none is the best
+    frame = " best" if np.count_nonzero(values == best) <= MOST_FRAMED else ""
     return {
-        value: f"f{min(STEPS, 1 + int(height * STEPS))}{' best' if value == best else ''}"
+        value: f"f{min(STEPS, 1 + int(height * STEPS))}{frame if value == best else ''}"
         for value, height in zip(figures, heights.tolist(), strict=True)
     }
 

@@ -24,7 +24,8 @@ from gatherline.sweep.front import Choice, SweepFront
 MOST_LINES = 120
 MOST_AXES = 9  # with the objectives; the choices that stand first in a row are taken
 MOST_TICKS = 10
-AXIS_WIDTH, HEIGHT, TOP, LEFT, BOTTOM = 132, 300, 46, 16, 14  # pixels
+HEIGHT, TOP, LEFT, BOTTOM = 300, 46, 16, 14  # pixels
+LEAST_APART, MOST_APART, WIDTH = 132, 240, 1080  # of axes
 TITLE_CHARACTERS, TICK_CHARACTERS = 17, 15
 
 
@@ -61,6 +62,10 @@ class Parallel:
     label: str
     told: str
 
+    @property
+    def knee(self) -> bool:
+        return any(line.knee for line in self.lines)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Axis:
@@ -83,7 +88,8 @@ def parallel(found: SweepFront) -> Parallel | None:
     looks = looks_of(coloured)
     shown = shown_members(found, MOST_LINES)
     among = named(found.points, without=("model",))
-    xs = [LEFT + at * AXIS_WIDTH for at in range(len(made))]
+    apart = min(MOST_APART, max(LEAST_APART, WIDTH // len(made)))
+    xs = [LEFT + at * apart for at in range(len(made))]
     lines = []
     for place in sorted(shown, key=lambda each: each == found.knee):  # the knee lies on top
         point = found.members[place]
@@ -109,7 +115,7 @@ def parallel(found: SweepFront) -> Parallel | None:
         parts.append(f"{len(shown):,} of {len(found.members):,} places of the front are drawn, evenly.")
     names = ", ".join(axis.title for axis in made)
     return Parallel(
-        width=xs[-1] + AXIS_WIDTH, height=TOP + HEIGHT + BOTTOM, top=TOP, bottom=TOP + HEIGHT, axes=axes,
+        width=xs[-1] + LEAST_APART, height=TOP + HEIGHT + BOTTOM, top=TOP, bottom=TOP + HEIGHT, axes=axes,
         lines=tuple(lines), legend=legend, label=f"A line for each of {len(shown):,} places of the front over {names}",
         told=" ".join(parts),
     )  # fmt: skip

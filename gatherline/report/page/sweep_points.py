@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gatherline.report.measures import scale_of
-from gatherline.report.page.sweep_found import SweepFound, named
+from gatherline.report.page.sweep_found import FATES, SweepFound, named
 from gatherline.report.page.sweep_tables import (
     Cell,
     Head,
@@ -27,13 +27,6 @@ from gatherline.sweep.front import Fate
 MOST_ROWS = 2000
 MOST_CELLS = 24_000  # what keeps a page small
 MOST_REASONS = 40
-FATES = {
-    Fate.FRONT: "on the front",
-    Fate.DOMINATED: "beaten",
-    Fate.INFEASIBLE: "breaks a constraint",
-    Fate.NO_FIGURE: "lacks a figure",
-    Fate.REFUSED: "refused",
-}
 
 
 def points_table(found: SweepFound) -> Table | None:
@@ -58,7 +51,9 @@ def points_table(found: SweepFound) -> Table | None:
         scale = scale_of(each.name, values)
         made.append((Head(title=scale.label, number=True), figure_cells(scale, values)))
         if each.name == "latency_s":
-            made.append((Head(title="error band"), [Cell(text=band_text(found.points, at)) for at in shown]))
+            made.append(
+                (Head(title="error band", mark="nowrap"), [Cell(text=band_text(found.points, at)) for at in shown])
+            )
     for choice in choices:
         made.append(choice_column(choice, shown))
         if choice.name == "sparsity_target":

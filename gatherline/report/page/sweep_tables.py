@@ -13,22 +13,24 @@ from gatherline.report.front_table import said_of
 from gatherline.report.measures import Scale, scale_of, title_of
 from gatherline.sweep.front import Choice, Points
 
+NOT_VALIDATED = "not validated"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """``value``: what it sorts by where that is not its text. ``mark``: a class that the style knows."""
+    """``value``: what it sorts by where that is not its text."""
 
     text: str
     value: str | None = None
-    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A column: its title, and whether its cells are numbers."""
+    """A column: its title, whether its cells are numbers, and else their class in the style, wide or nowrap."""
 
     title: str
     number: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ def choice_column(choice: Choice, places: Sequence[int]) -> tuple[Head, list[Cel
     values = [choice.of(place) for place in places]
     scale = numbers_scale(choice.name, choice.values)
     if scale is None:
-        return Head(title=heading(choice.name)), [Cell(text=said_of(choice, value)) for value in values]
+        return Head(title=title_of(choice.name)), [Cell(text=said_of(choice, value)) for value in values]
     cells = []
     for value in values:
         known = isinstance(value, int | float)
@@ -97,18 +99,13 @@ def numbers_scale(name: str, values: Iterable[object]) -> Scale | None:
     return scale_of(name, numbers) if numbers and len(numbers) == len(there) else None
 
 
-def heading(name: str) -> str:
-    """Return the title of a column by its name."""
-    return title_of(name)
-
-
 def band_text(points: Points, point: int) -> str:
     """Return the error band of a latency, or that nothing validates it."""
     low, high = (float(bound) for bound in points.bands[point])
     if not (math.isfinite(low) and math.isfinite(high)):
-        return "not validated"
+        return NOT_VALIDATED
     scale = scale_of("latency_s", [high])
-    return f"band {scaled_text(scale, low)} to {scaled_text(scale, high, unit=True)}"
+    return f"{scaled_text(scale, low)} to {scaled_text(scale, high, unit=True)}"
 
 
 def table_of(label: str, columns: Sequence[tuple[Head, Sequence[Cell]]], *, filters: str = "", note: str = "") -> Table:
