@@ -11,6 +11,7 @@ from costmodel.tables.catalog import technology_named
 from costmodel.technology import Technology
 from gatherline.digest import device_digest
 from gatherline.energy_columns import PRICED, priced
+from gatherline.mask_samples import read_masks
 from gatherline.pipeline_types import Report
 from gatherline.report_file import Written, read_report
 from gatherline.request import RequestError, Target, device_named, with_dtype
@@ -36,7 +37,8 @@ def energy_report(folder: Path, technology_name: str, device_files: tuple[str, .
         for name, device in devices.items()
         if isinstance(device, Device) and not not_priced(device, technology)
     }
-    return Report(manifest={**written.manifest, "technology": technology.name, "energy_assumed": assumed}, rows=again)
+    told = {**written.manifest, "technology": technology.name, "energy_assumed": assumed}
+    return Report(manifest=told, rows=again, masks=read_masks(folder))
 
 
 def _device(name: str, given: Mapping[str, Target], written: Written) -> Target:

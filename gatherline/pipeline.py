@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from costmodel.estimate import estimate
 from costmodel.spec import VALUE_BYTES
@@ -22,6 +22,8 @@ from gatherline.fpga_engine import built_for
 from gatherline.inspect_request import Questions
 from gatherline.inspection import Inspection, inspect_network
 from gatherline.knobs import readable, without_effect
+from gatherline.mask_samples import MaskSample
+from gatherline.mask_sampling import mask_sample, window_layers
 from gatherline.network_facts import batch_of, unsupported
 from gatherline.pipeline_types import Interrupted, Report
 from gatherline.progress import Progress, SilentProgress
@@ -62,19 +64,30 @@ def run(request: RunRequest, progress: Progress | None = None, *, network: Netwo
     network = network if network is not None else lower(request)
     asked = levels(network, request)
     rows: list[dict[str, object]] = []
+    masks: list[MaskSample] = []
     shown.start(len(asked) * len(network.layers), f"{network.name}: {len(devices)} devices")
     try:
         for level in asked:
             traced = trace_network(network, level, prune_all=request.prune_all, match=request.match)
-            rows += run_level(request, traced, level, devices, shown)
+            found = run_level(request, traced, level, devices, shown)
+            rows += found.rows
+            masks += found.masks
     except KeyboardInterrupt:
         if not rows:
             raise
         done = {**manifest(request, network, devices), "complete": False}
-        raise Interrupted(Report(manifest=done, rows=rows)) from None
+        raise Interrupted(Report(manifest=done, rows=rows, masks=tuple(masks))) from None
     finally:
         shown.stop()
-    return Report(manifest={**manifest(request, network, devices), "complete": True}, rows=rows)
+    made = {**manifest(request, network, devices), "complete": True}
+    return Report(manifest=made, rows=rows, masks=tuple(masks))
+
+
+class LevelFound(NamedTuple):
+    """What one level gives: its rows on every device, and what is kept of its masks."""
+
+    rows: list[dict[str, object]]
+    masks: list[MaskSample]
 
 
 def run_level(
@@ -84,18 +97,27 @@ def run_level(
     devices: Sequence[Target],
     shown: Progress,
     pattern: str | None = None,
-) -> list[dict[str, object]]:
-    """Return the rows of one level on every device. ``pattern``: what rows call it, where layers have several."""
-    devices = [built_for(device, traced.network, level, request) for device in devices]
+) -> LevelFound:
+    """Return the rows of one level on every device, and samples of its masks.
 
-    def on_devices(trace: LayerTrace) -> tuple[str, list[LayerOutcome]]:
+    ``pattern``: what rows call it, where layers have several.
+    """
+    devices = [built_for(device, traced.network, level, request) for device in devices]
+    windows = window_layers(traced.network, level, request.prune_all)
+    named = pattern or level.pattern.spelling
+
+    def on_devices(trace: LayerTrace) -> tuple[str, list[LayerOutcome], MaskSample | None]:
         programs: Programs = {}
         found = [outcome(trace, run_layer(request, trace, device, programs)) for device in devices]
-        return trace.layer.name, found
+        name = trace.layer.name
+        return name, found, mask_sample(trace, named, level.sparsity, window=name in windows)
 
     by_layer: list[list[LayerOutcome]] = []
-    for name, found in in_order(on_devices, traced.traces, thread_count()):  # masks are made while layers run
+    masks: list[MaskSample] = []
+    for name, found, sample in in_order(on_devices, traced.traces, thread_count()):  # masks are made while layers run
         by_layer.append(found)
+        if sample is not None:
+            masks.append(sample)
         shown.step(f"{level.pattern.spelling} {name}")
     rows: list[dict[str, object]] = []
     for number, device in enumerate(devices):
@@ -103,7 +125,7 @@ def run_level(
         facts = run_facts(request, traced.network, level, device, pattern)
         rows += [layer_row(facts, layer) for layer in outcomes]
         rows.append(total_row(facts, outcomes))
-    return rows
+    return LevelFound(rows=rows, masks=masks)
 
 
 def run_layer(request: RunRequest, trace: LayerTrace, device: Target, programs: Programs) -> LayerResult:

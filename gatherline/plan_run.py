@@ -44,19 +44,21 @@ def run_plan(
     shown = progress or SilentProgress()
     shown.start(len(network.layers), f"{network.name}: {len(devices)} devices")
     try:
-        rows = plan_rows(request, plan, network, devices, shown)
+        found = plan_rows(request, plan, network, devices, shown)
     finally:
         shown.stop()
     made = {**pipeline.manifest(request, network, devices), "complete": True}
     differs = _notes(request, plan, network, devices)
     return Report(
-        manifest={**made, "plan": {**_about(plan), "differs": differs}, "notes": [*network.notes, *differs]}, rows=rows
+        manifest={**made, "plan": {**_about(plan), "differs": differs}, "notes": [*network.notes, *differs]},
+        rows=found.rows,
+        masks=tuple(found.masks),
     )
 
 
 def plan_rows(
     request: RunRequest, plan: Plan, network: Network, devices: Sequence[Target], shown: Progress
-) -> list[dict[str, object]]:
+) -> pipeline.LevelFound:
     """Return the rows of ``network`` under ``plan``: layers and total of each device. Raises RequestError."""
     for device in devices:
         refuse_fabric(device)

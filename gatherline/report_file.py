@@ -6,8 +6,6 @@ each device. Left out: whether the numbers are right, and what the devices are (
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from costmodel.spec import VALUE_BYTES
 from gatherline.report.columns import ALL_COLUMNS, COLUMNS
 from gatherline.report.files import SCHEMA
 from gatherline.request_error import RequestError
+from gatherline.strict_json import read_json
 from patterns.names import nearest
 from simulator.result import ModelKind
 
@@ -46,7 +45,7 @@ class Written:
 def read_report(folder: Path) -> Written:
     """Return the report in ``folder``. Raises RequestError naming file, row, column, value and rule; OSError."""
     path = folder / REPORT
-    return report_from(path, read_json(path))
+    return report_from(path, read_json(path, "a report that simulate run wrote"))
 
 
 def report_from(path: Path, found: object) -> Written:
@@ -66,37 +65,6 @@ def report_from(path: Path, found: object) -> Written:
     for at, row in enumerate(rows):
         _check_row(f"{path}: rows[{at}]", row)
     return Written(path=path, manifest=manifest, rows=rows, hashes=_hashes(path, manifest), dtypes=_dtypes(path, rows))
-
-
-def read_json(path: Path) -> Any:
-    """Return what a file of JSON holds: no key twice, no number that is not finite. Raises RequestError and OSError."""
-    try:
-        return json.loads(
-            path.read_text(encoding="utf-8"),
-            object_pairs_hook=_object,
-            parse_float=_finite,
-            parse_constant=_finite,
-        )
-    except RecursionError:
-        raise RequestError(f"{path}: not a report that simulate run wrote: it is nested too deep") from None
-    except ValueError as error:
-        raise RequestError(f"{path}: not a report that simulate run wrote: {error}") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"key {name!r:.100} stands in one object twice")
-        found[name] = value
-    return found
-
-
-def _finite(text: str) -> float:
-    found = float(text)
-    if not math.isfinite(found):
-        raise ValueError(f"{text:.100} is no finite number")
-    return found
 
 
 def _check_row(where: str, row: object) -> None:

@@ -89,7 +89,7 @@ def report_of(
     plan = _plan(search, network, chosen)
     progress.start(len(network.layers), f"{network.name}: the plan")
     try:
-        rows = plan_rows(run, plan, network, (search.device,), progress)
+        rows = plan_rows(run, plan, network, (search.device,), progress).rows
     finally:
         progress.stop()
     _check_met(request, rows[-1])

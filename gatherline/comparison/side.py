@@ -17,9 +17,10 @@ from gatherline.comparison.snapshot import MARK, rows_of_snapshot
 from gatherline.pipeline_types import Report
 from gatherline.report.columns import ALL_COLUMNS
 from gatherline.report.selection import RowLike
-from gatherline.report_file import REPORT, read_json, report_from
+from gatherline.report_file import REPORT, report_from
 from gatherline.request_error import RequestError
 from gatherline.result_folder import folder_kind
+from gatherline.strict_json import read_json
 
 NUMBERS = tuple(column.name for column in ALL_COLUMNS if column.type in ("int", "float"))
 Given = str | Path | Report | Sequence[Mapping[str, object]]
@@ -82,7 +83,7 @@ def _read(path: Path) -> Side:
         shown = str(path.parent)
     else:
         shown = str(path)
-    found = read_json(path)
+    found = read_json(path, "a report that simulate run wrote, and no snapshot")
     if isinstance(found, dict) and MARK in found:
         manifest, rows = rows_of_snapshot(path, found)
         return made_side(shown, manifest, rows, is_snapshot=True)

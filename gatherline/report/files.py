@@ -1,4 +1,4 @@
-"""A report as files: rows.csv, rows.sqlite, report.json, manifest.json and pictures.
+"""A report as files: rows.csv, rows.sqlite, report.json, manifest.json, pictures, and of a run masks.json.
 
 Everything is written into a hidden folder inside the target and then renamed, so that no partial file is ever seen
 under a final name. Files of an earlier report are replaced; nothing else in the folder is touched. The same rows give
@@ -20,6 +20,7 @@ from gatherline.report.columns import ALL_COLUMNS, COLUMNS, complete_row
 from gatherline.report.selection import RowLike, Rows
 
 SCHEMA = 1
+MASKS = "masks.json"  # of a run with pruned layers; mask_samples.py reads it
 PICTURE_KINDS = ("layers", "heatmap", "roofline")  # a picture is named KIND-DEVICE.png
 _SQL_TYPES = {"text": "TEXT", "int": "INTEGER", "float": "REAL", "bool": "INTEGER"}
 
@@ -62,10 +63,13 @@ def check_target(folder: Path) -> None:
             raise NotADirectoryError(20, "is not a folder, and results are written into one", str(place))
 
 
-def write_report(folder: Path, manifest: Mapping[str, object], rows: Rows, *, pictures: bool = True) -> list[Path]:
+def write_report(
+    folder: Path, manifest: Mapping[str, object], rows: Rows, *, pictures: bool = True, masks: str | None = None
+) -> list[Path]:
     """Write the report into ``folder`` (made if missing) and return the files, the table first.
 
-    Raises OSError where the folder cannot be written; then no file of this report is there.
+    ``masks``: the text of masks.json; one of an earlier run never stays, as it is of other masks. Raises OSError where
+    the folder cannot be written; then no file of this report is there.
     """
     check_target(folder)
     made = not folder.exists()
@@ -74,9 +78,14 @@ def write_report(folder: Path, manifest: Mapping[str, object], rows: Rows, *, pi
     try:
         staging.mkdir()
         names = _write_all(staging, manifest, rows, pictures)
+        if masks is not None:
+            (staging / MASKS).write_text(masks, encoding="utf-8")
+            names.append(MASKS)
         for name in names:
             if (folder / name).is_dir():
                 raise IsADirectoryError(21, "is a folder, and a file of that name is to be written", str(folder / name))
+        if (folder / MASKS).is_file():
+            (folder / MASKS).unlink()
         for name in names:
             os.replace(staging / name, folder / name)
     finally:

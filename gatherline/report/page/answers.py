@@ -33,7 +33,7 @@ def read_answers(folder: Path, name: str, manifest: Mapping[str, object]) -> Ans
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"{path}: not an answer that simulate advise wrote: {str(error):.200}") from None
+        raise RequestError(f"{path}: not an answer that simulate advise wrote: {error!s:.200}") from None
     rows = found.get("rows") if isinstance(found, dict) else None
     made_of = found.get("manifest") if isinstance(found, dict) else None
     if not isinstance(rows, list) or not isinstance(made_of, dict):

@@ -110,7 +110,7 @@ const Gatherline = {};
     (x, y, r) => `M${x} ${y + 1.3 * r}L${x + 1.2 * r} ${y - r}H${x - 1.2 * r}z`,
     (x, y, r) => `M${x - r} ${y - r}L${x} ${y - r * 0.4}L${x + r} ${y - r}L${x + r * 0.4} ${y}L${x + r} ${y + r}L${x} ${y + r * 0.4}L${x - r} ${y + r}L${x - r * 0.4} ${y}z`,
   ];
-  const CROSS = (x, y, r) => `M${x - r} ${y}h${2 * r}M${x} ${y - r}v${2 * r}`;
+  const CROSS = (x, y, r) => `M${x - r} ${y - 1}h${r - 1}v${1 - r}h2v${r - 1}h${r - 1}v2h${1 - r}v${r - 1}h-2v${1 - r}h${1 - r}z`;
   const shape = (name) => (typeof name === "number" ? SHAPES[((name % COLOURS) + COLOURS) % COLOURS] : CROSS);
   const DASHES = ["none", "7 3", "2 3", "9 3 2 3", "4 2", "12 4"];
   const dash = (name) => (typeof name === "number" ? DASHES[((name % COLOURS) + COLOURS) % COLOURS] : "5 5");

@@ -2,7 +2,7 @@
 // Draws a chart of kind "bars": stacked horizontal bars, a row each; many rows in pages of 100.
 (() => {
   const { svg, short, axis, titled, colour } = Gatherline;
-  const NARROW = 620, THICK = 18, GAP = 8, LABEL_LINE = 16;
+  const NARROW = 620, THICK = 18, GAP = 8, LABEL_LINE = 18;
   const LETTER = 7, LONGEST = 34; // pixels of a letter, letters of a label beside its bar
   const PAGE = 100;
 
@@ -37,7 +37,7 @@
     const { top, scale } = box;
     const letters = box.above ? Math.floor(box.wide / LETTER) - 2 : LONGEST;
     const text = clipped(row.label, letters);
-    if (box.above) group.append(svg("text", { x: 4, y: top - 4, class: "row-label" }, text));
+    if (box.above) group.append(svg("text", { x: 4, y: top - 6, class: "row-label" }, text));
     else group.append(svg("text", { x: box.left - 8, y: top + THICK * 0.72, "text-anchor": "end", class: "row-label" }, text));
     segments(row, hidden).forEach(([from, to], index) => {
       const start = scale.pixel(Math.min(from, to)), width = Math.abs(scale.pixel(to) - scale.pixel(from));
@@ -77,7 +77,7 @@
       for (const pair of segments(row, new Set())) ends.push(...pair);
       if (Number.isFinite(row.mark)) ends.push(row.mark);
     }
-    const scale = axis(ends, { from: left, to: wide - 14, most: Math.max(3, Math.floor((wide - left) / 80)) });
+    const scale = axis(ends, { from: left, to: wide - 14, most: Math.min(10, Math.max(3, Math.floor((wide - left) / 80))) });
     const pitch = THICK + GAP + (above ? LABEL_LINE : 0);
     const high = rows.length * pitch + 50;
     const name = `texture${(drawings += 1)}`;

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from gatherline.report.measures import Scale, scale_of
 from gatherline.report.page.results import COLOURS, DeviceResults, kept_density, patterns_of, rounded
-from gatherline.report.selection import RowLike, label, number, text
+from gatherline.report.remarks import label
+from gatherline.report.selection import RowLike, number, text
 
 Point = tuple[float, float, RowLike]  # density, seconds
 
@@ -42,9 +43,7 @@ def crossing(points: Sequence[tuple[float, float]], dense_s: float) -> tuple[str
     return f"below about {found:.3g}, between the levels of {left:.3g} and {right:.3g}", found
 
 
-def _of_device(
-    device: DeviceResults, order: list[str], answers: Sequence[Mapping[str, object]]
-) -> dict[str, object]:
+def _of_device(device: DeviceResults, order: list[str], answers: Sequence[Mapping[str, object]]) -> dict[str, object]:
     seconds = [number(row, "latency_s") or 0.0 for row in device.totals]
     scale = scale_of("latency_s", seconds)
     dense = None if device.dense is None else number(device.dense, "latency_s")
@@ -94,7 +93,11 @@ def _series(pattern: str, order: list[str], points: list[Point], scale: Scale) -
         "line": True,
         "marks": True,
         "points": [
-            [rounded(density), rounded(seconds / scale.factor), f"{label(row)}: {scale.text(seconds)}, keeps {density:.3g}"]
+            [
+                rounded(density),
+                rounded(seconds / scale.factor),
+                f"{label(row)}: {scale.text(seconds)}, keeps {density:.3g}",
+            ]
             for density, seconds, row in points
         ],
     }

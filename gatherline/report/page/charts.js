@@ -2,15 +2,16 @@
 // Draws every figure of class "chart" from the JSON inside it: picture, legend, notes; again when its box changes.
 // drawChart(figure, data, choose) also serves other scripts: choose(place) is called for a point or row that is taken.
 (() => {
-  const { html, svg, colour, shape, short } = Gatherline;
+  const { html, svg, colour, shape, dash } = Gatherline;
   const LEAST_WIDTH = 260, PRINT_WIDTH = 680;
   const states = new WeakMap(); // figure -> {data, choose, hidden, rows, width}
   const figures = new Set();
 
   const swatch = (series, kind) => {
     const hue = colour(series.colour);
-    const mark = kind === "bars"
-      ? svg("rect", { x: 1, y: 2, width: 12, height: 10, style: `fill:${hue}` })
+    const lineOnly = series.line && series.marks === false;
+    const mark = kind === "bars" ? svg("rect", { x: 1, y: 2, width: 12, height: 10, style: `fill:${hue}` })
+      : lineOnly ? svg("line", { x1: 0, x2: 14, y1: 7, y2: 7, class: "line", style: `stroke:${hue}`, "stroke-dasharray": dash(series.colour) })
       : svg("path", { d: shape(series.colour)(7, 7, 4.5), class: "marks", style: `fill:${hue};stroke:${hue}` });
     return svg("svg", { width: 14, height: 14, viewBox: "0 0 14 14", "aria-hidden": "true" }, mark);
   };

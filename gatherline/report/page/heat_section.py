@@ -6,7 +6,8 @@ Blue is faster, orange slower, in four steps each that colour-blind readers tell
 from __future__ import annotations
 
 from gatherline.report.page.results import DeviceResults, measure, patterns_of, sparsities_of, speed_up, times
-from gatherline.report.selection import RowLike, density, number, percent, text, variant
+from gatherline.report.remarks import density
+from gatherline.report.selection import RowLike, number, percent, text, variant
 
 STEPS = (1.01, 1.25, 2.0, 4.0)  # of a speed-up and, turned over, of a slow-down: where each colour starts
 KEY = (

@@ -3,7 +3,7 @@
 (() => {
   const UNITS = [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]];
   const PREFIXES = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"], [1, ""]];
-  const SMALLEST_S = 1e-12, LARGEST_S = 1e6, SMALL_PART = 0.0005, MISSING = "-";
+  const SMALLEST_S = 1e-12, LARGEST_S = 1e6, SMALL_PART = 0.0005, LARGEST_PART = 1e4, MISSING = "-";
   const known = (value) => typeof value === "number";
 
   const threeDigits = (value) => String(Number(value.toPrecision(3)));
@@ -18,6 +18,7 @@
   const share = (fraction) => {
     if (!known(fraction)) return MISSING;
     if (fraction > 0 && fraction < SMALL_PART) return "under 0.1 %";
+    if (fraction >= LARGEST_PART) return "over 1000000 %";
     const percent = fraction * 100;
     return `${percent.toFixed(percent >= 10 ? 0 : 1)} %`.replace(".0 %", " %");
   };

@@ -25,9 +25,9 @@ WORDS: Mapping[str, str] = {
     "weights": "It runs on the kernel {kernel}, its weights stored as {encoding}, {density} of them kept.",
     "dense_kernel": "The device's dense kernel would take {time}.",
     "reason": "The run notes: {reason}.",
-    "equal": "{beside} takes the same time here.",
-    "change": "{beside} takes {before} here: the change is {change} ({percent}).",
-    "changes": "{beside} takes {before} here: the change is {change} ({percent}), of it {causes}.",
+    "equal": "Compared with {beside}, its time is the same.",
+    "change": "Compared with {beside}, where it takes {before}: {change} ({percent}).",
+    "changes": "Compared with {beside}, where it takes {before}: {change} ({percent}), of it {causes}.",
     "absent": "{beside} has no such layer.",
     "band": "How sure: from {low} to {high} ({validated}).",
     "no_band": "How sure: no error band ({validated}).",
@@ -54,6 +54,7 @@ _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, ""))
 _SMALLEST_S, _LARGEST_S = 1e-12, 1e6
 _SMALL_PART = 0.0005  # of the layer's time or its change, which is not worth a word
+_LARGEST_PART = 1e4
 MISSING = "-"
 
 
@@ -98,7 +99,9 @@ def share(fraction: float | None) -> str:
         return MISSING
     if 0 < fraction < _SMALL_PART:
         return "under 0.1 %"
-    percent = Decimal(fraction) * 100
+    if fraction >= _LARGEST_PART:
+        return "over 1000000 %"
+    percent = Decimal(fraction * 100)  # the float's product, as in a browser
     step = Decimal(1) if percent >= 10 else Decimal("0.1")
     return f"{percent.quantize(step, ROUND_HALF_UP):f} %".replace(".0 %", " %")
 

@@ -97,8 +97,8 @@
     series.push(...roofs([...points, ...others], peak, bytes));
     Gatherline.drawChart(part("roofline"), {
       kind: "xy", title: `Roofline of ${data.devices[state.device].name}`, series,
-      x: { label: "effectual multiply-adds for each DRAM byte", unit: "MAC/B", scale: "log" },
-      y: { label: "effectual multiply-adds", unit: "MAC/s", scale: "log" },
+      x: { label: "effectual MACs for each DRAM byte", unit: "MAC/B", scale: "log" },
+      y: { label: "effectual MACs a second", unit: "MAC/s", scale: "log" },
     }, (place) => { if (place.point.length > 3) choose(place.point[3]); });
     const without = shown.length - points.length;
     part("without").textContent = without ? `${without} layers without multiply-adds or DRAM bytes have no point.` : "";
@@ -115,7 +115,7 @@
         cells: [
           cell(data.layers[layer]), cell(facts.kind), cell(facts.shape),
           cell(duration(facts.latency_s), facts.latency_s), cell(share(total ? seconds(facts) / total : null), seconds(facts)),
-          cell(change === null ? "-" : signed(change, duration(Math.abs(change))), change === null ? "" : change),
+          cell(change === null ? "-" : change === 0 ? "same" : signed(change, duration(Math.abs(change))), change === null ? "" : change),
           cell(told && told[0][1] > 0 ? told[0][0].title : "-"), cell(share(facts.density), facts.density),
           cell(amount(facts.macs_effectual), facts.macs_effectual), cell(amount(facts.dram_bytes), facts.dram_bytes),
           cell(share(facts.utilization), facts.utilization), cell(facts.bound), cell(facts.kernel), cell(facts.encoding), cell(facts.mapping),

@@ -54,15 +54,12 @@ class SlowestLayers:
 
 
 def layers_section(rows: Rows, manifest: Mapping[str, object]) -> dict[str, object]:
-    """Return the values of ``layers.html.jinja``: ``data``, ``slowest``, ``count`` of layers and the ``model``."""
+    """Return ``layers`` of ``layers.html.jinja``: the ``model``, ``data`` for the script, ``slowest`` for the tables."""
     of_layers, of_totals = layers(rows), totals(rows)
     best = {device: _best(of_layers, of_totals, device) for device in devices(of_layers)}
-    return {
-        "data": _data(of_layers, of_totals, best),
-        "slowest": [_slowest(of_layers, of_totals, device, asked) for device, asked in best.items()],
-        "count": len({text(row, "layer") for row in of_layers}),
-        "model": printable(str(manifest.get("model") or "")),
-    }
+    slowest = [_slowest(of_layers, of_totals, device, asked) for device, asked in best.items()]
+    model = printable(str(manifest.get("model") or "the network"))
+    return {"model": model, "data": _data(of_layers, of_totals, best), "slowest": slowest}
 
 
 def _best(of_layers: Rows, of_totals: Rows, device: str) -> Variant:

@@ -1,8 +1,9 @@
-"""Pictures of masks: a window weight by weight, density all over the layer, and how evenly rows and banks are loaded."""
+"""Pictures of masks: weight by weight, density all over the layer, and how evenly rows and banks are loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from gatherline.report.page.bitmap import data_uri
 from gatherline.report.selection import Variant, printable
 
 SHOWN_WINDOWS = 120  # of some 4 kB each
-SHOWN_LOADS = 600  # layers in the table of loads
+SHOWN_LOADS = 2_000  # layers in the table of loads
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -100,10 +101,7 @@ def _bins(load: Mapping[str, object]) -> tuple[list[int], list[int]]:
 
 def _histogram(label: str, unit: str, load: Mapping[str, object]) -> dict[str, object]:
     edges, counts = _bins(load)
-    names = [
-        f"{start}" if end - start == 1 else f"{start} to {end - 1}"
-        for start, end in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    names = [f"{start}" if end - start == 1 else f"{start} to {end - 1}" for start, end in pairwise(edges)]
     return {
         "kind": "bars",
         "title": label[:1].upper() + label[1:],

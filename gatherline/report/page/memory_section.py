@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gatherline.report.measures import scale_of
 from gatherline.report.page.results import DeviceResults, rounded
-from gatherline.report.selection import RowLike, label, number
+from gatherline.report.remarks import label
+from gatherline.report.selection import RowLike, number
 
 PARTS = (
     ("weights", "stored values, padding included"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatherline.report.measures import Scale, measure_unit, scale_of
-from gatherline.report.page.results import COLOURS, DeviceResults, is_dense, patterns_of, rounded
-from gatherline.report.selection import RowLike, label, number, text
+from gatherline.report.page.results import COLOURS, DeviceResults, patterns_of, rounded
+from gatherline.report.remarks import label
+from gatherline.report.selection import RowLike, number, text
 from gatherline.sweep.pareto import front, knee
 
 
@@ -60,7 +61,7 @@ def _of_trade(device: DeviceResults, trade: Trade, order: list[str]) -> dict[str
         "text": trade.text,
         "title": f"Latency against {trade.label.partition(':')[0]}",
         "chart": _chart(device, trade, order, points, members, scales),
-        "columns": (scales[0].label, scales[1].label),
+        "columns": (scales[0].label, scales[1].label.partition(":")[0]),
         "members": [
             {
                 "label": label(row),
@@ -103,18 +104,11 @@ def _chart(
         for place in members
     ]
     series: list[dict[str, object]] = [
-        {"name": "front", "colour": "dense", "line": True, "marks": False, "points": line},
-        *(
-            {
-                "name": name,
-                "colour": "dense" if name == "dense" else order.index(name) % COLOURS,
-                "line": False,
-                "marks": True,
-                "points": found,
-            }
-            for name, found in by_name.items()
-        ),
+        {"name": "front", "colour": "dense", "line": True, "marks": False, "points": line}
     ]
+    for name, found in by_name.items():
+        colour = "dense" if name == "dense" else order.index(name) % COLOURS
+        series.append({"name": name, "colour": colour, "line": False, "marks": True, "points": found})
     return {
         "kind": "xy",
         "title": f"Latency against {trade.label.partition(':')[0]} on {device.name}",

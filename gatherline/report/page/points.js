@@ -3,6 +3,7 @@
 (() => {
   const { svg, short, axis, titled, colour, shape, dash } = Gatherline;
   const RADIUS = 4.5, NEAR = 28;
+  const SAME = 3, MOST_TOLD = 6; // pixels within which points are one place; of them, so many are told
   const HIGH = 400, HIGH_NARROW = 320, NARROW = 520;
   const TEXT_WIDTH = 7; // of a letter of the axes, about
 
@@ -28,7 +29,7 @@
     const ys = valuesOf(data, 1), xs = valuesOf(data, 0);
     const y = axis(ys, { log: yLog, from: high - 46, to: 14, most: high > 350 ? 8 : 6 });
     const left = ticksWide(y) + 20;
-    const x = axis(xs, { log: xLog, from: left + 8, to: wide - 16, most: Math.max(3, Math.floor((wide - left) / 80)) });
+    const x = axis(xs, { log: xLog, from: left + 8, to: wide - 16, most: Math.min(10, Math.max(3, Math.floor((wide - left) / 80))) });
     return { x, y, left, right: wide - 8, top: 8, bottom: high - 40 };
   };
 
@@ -112,6 +113,17 @@
     return found;
   };
 
+  // Points that lie on one another are told together; the first of them is the one that is taken.
+  const together = (lists) => (x, y) => {
+    const found = closest(lists)(x, y);
+    if (!found) return null;
+    const here = lists.flat().filter((place) => Math.abs(place.x - found.x) < SAME && Math.abs(place.y - found.y) < SAME);
+    if (here.length === 1) return found;
+    const told = here.slice(0, MOST_TOLD).map((place) => place.text);
+    if (here.length > MOST_TOLD) told.push(`and ${here.length - MOST_TOLD} more here`);
+    return { ...found, text: told.join("\n") };
+  };
+
   // Returns the picture, its places by series, and how many points cannot be shown.
   const drawPoints = (data, wide, hidden, choose) => {
     const high = wide < NARROW ? HIGH_NARROW : HIGH;
@@ -127,7 +139,7 @@
       if (place) { ring.setAttribute("cx", place.x); ring.setAttribute("cy", place.y); }
     };
     Gatherline.reachable(picture, lists, {
-      mark, choose, near: closest(lists), along: ["ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp"],
+      mark, choose, near: together(lists), along: ["ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp"],
     });
     const left = drawn.reduce((sum, one) => sum + one.left, 0);
     const log = [data.x, data.y].some((one) => one.scale === "log");

@@ -44,10 +44,11 @@ def _text(name: str) -> str:
 @cache
 def _environment() -> Any:
     import jinja2
+    from markupsafe import Markup
 
     loader = jinja2.FunctionLoader(_text)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["data_json"] = data_json
+    environment.filters["data_json"] = lambda value: Markup(data_json(value))  # escaped for a script, not for text
     return environment

@@ -54,5 +54,5 @@ def run_page(folder: Path) -> str:
         answer_notes=[one.note for one in (exact, proved) if one.note],
         trust=trust_section(devices, rows),
         run_manifest=manifest_section(manifest),
-        **layers_section(rows, manifest),
+        layers=layers_section(rows, manifest),
     )

@@ -31,7 +31,11 @@
       if (made) return made;
       made = document.createElement("tr");
       record.cells.forEach((cell, index) => {
-        if (index > 0) { made.append(build("td", numbers[index] ? { class: "number" } : {}, cell.text)); return; }
+        if (index > 0) {
+          const kept = cell.value === undefined || cell.value === null ? {} : { "data-value": cell.value };
+          made.append(build("td", numbers[index] ? { class: "number", ...kept } : kept, cell.text));
+          return;
+        }
         const head = build("th", { scope: "row" });
         const button = build("button", { type: "button", class: "link" }, cell.text);
         button.addEventListener("click", () => choose(record.key));

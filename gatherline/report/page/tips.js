@@ -25,8 +25,10 @@
     tip.style.left = `${Math.max(4, Math.min(beside, wide - box.width - 4))}px`;
     tip.style.top = `${Math.max(4, under)}px`;
   };
+  let follow = null; // puts the tip beside its point again, once the page has moved
   const hideTip = () => {
     const tip = document.getElementById("tip");
+    follow = null;
     if (tip) tip.hidden = true;
   };
 
@@ -43,7 +45,8 @@
     };
     const tell = (place, spoken) => {
       mark(place);
-      showTip(place.text, ...toWindow(place));
+      follow = () => showTip(place.text, ...toWindow(place));
+      follow();
       if (spoken) say(place.text.replace(/\n/g, ", "));
     };
     const leave = () => { mark(null); hideTip(); };
@@ -92,6 +95,6 @@
   };
 
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
-  window.addEventListener("scroll", hideTip, { passive: true });
+  window.addEventListener("scroll", () => { if (follow) follow(); }, { passive: true, capture: true });
   Object.assign(Gatherline, { say, showTip, hideTip, reachable });
 })();

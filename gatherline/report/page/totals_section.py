@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from gatherline.report.page.results import DeviceResults, is_dense, speed_up, times
+from gatherline.report.remarks import density
 from gatherline.report.selection import (
     RowLike,
     count,
-    density,
     megabytes,
-    milliseconds,
     millijoules,
+    milliseconds,
     number,
     percent,
     text,
