@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-import gatherline as gl
 from gatherline.comparison.rules import parse_rule
 from gatherline.report.time_causes import TIME_CAUSES
 from gatherline.testing import assert_matches_snapshot
 from tests.unit.compared_rows import network
+from tests.unit.suite_of_a_user import run_suite
 
-pytest_plugins = ["pytester"]
 DOC = (Path(__file__).parents[2] / "docs" / "regression.md").read_text(encoding="utf-8")
 
 
@@ -24,17 +23,16 @@ def block(mark: str) -> str:
     return str(found)
 
 
-def test_the_example_of_a_test_writes_its_snapshots_when_asked_and_passes_from_then_on(
-    pytester: pytest.Pytester,
-) -> None:
-    for device in re.findall(r'devices=\["([\w-]+)"\]', block("test")):
-        gl.run("digits", devices=[device])  # pytester forgets modules that a test of its own imports first: not Numba
+def test_the_example_of_a_test_writes_its_snapshots_when_asked_and_passes_from_then_on(tmp_path: Path) -> None:
     (plugin,) = re.findall(r'pytest_plugins = \["([\w.]+)"\]', DOC)
-    pytester.makepyfile(test_speed=block("test"))
-    pytester.inline_run("-p", plugin).assertoutcome(failed=2)
-    pytester.inline_run("-p", plugin, "--gatherline-update").assertoutcome(passed=2)
-    assert len(list((pytester.path / "snapshots").iterdir())) == 2
-    pytester.inline_run("-p", plugin).assertoutcome(passed=2)
+    suite = tmp_path / "test_speed.py"
+    suite.write_text(block("test"))
+    status, said = run_suite(suite, "-p", plugin)
+    assert status == pytest.ExitCode.TESTS_FAILED
+    assert said.count("there is no such snapshot") >= 2
+    assert run_suite(suite, "-p", plugin, "--gatherline-update")[0] == pytest.ExitCode.OK
+    assert len(list((tmp_path / "snapshots").iterdir())) == 2
+    assert run_suite(suite, "-p", plugin)[0] == pytest.ExitCode.OK
 
 
 def test_the_workflow_is_one_whose_compare_step_has_rules_that_parse() -> None:

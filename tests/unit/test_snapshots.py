@@ -14,8 +14,7 @@ from gatherline.report.files import write_report
 from gatherline.request_error import RequestError
 from gatherline.testing import assert_matches_snapshot
 from tests.unit.compared_rows import MANIFEST, network
-
-pytest_plugins = ["pytester"]
+from tests.unit.suite_of_a_user import run_suite
 
 
 def report(**more: int) -> Report:
@@ -146,27 +145,32 @@ def test_net(gatherline_snapshot):
 """
 
 
-def test_the_fixture_fails_without_a_snapshot_writes_it_when_asked_and_explains_a_change(
-    pytester: pytest.Pytester,
-) -> None:
-    options = ("-p", "gatherline.pytest_plugin", "-p", "no:cacheprovider")
-    suite = pytester.makepyfile(test_speed=SUITE.format(more=0))
-    pytester.inline_run(*options).assertoutcome(failed=1)
-    snapshot = suite.parent / "snapshots" / "test_net.json"
+PLUGIN = ("-p", "gatherline.pytest_plugin")
+
+
+def test_the_fixture_fails_without_a_snapshot_writes_it_when_asked_and_explains_a_change(tmp_path: Path) -> None:
+    suite = tmp_path / "test_speed.py"
+    suite.write_text(SUITE.format(more=0))
+    snapshot = tmp_path / "snapshots" / "test_net.json"
+    status, said = run_suite(suite, *PLUGIN)
+    assert status == pytest.ExitCode.TESTS_FAILED
+    assert "there is no such snapshot" in said
     assert not snapshot.exists()
-    pytester.inline_run(*options, "--gatherline-update").assertoutcome(passed=1)
+    assert run_suite(suite, *PLUGIN, "--gatherline-update")[0] == pytest.ExitCode.OK
     written = snapshot.read_bytes()
-    pytester.inline_run(*options).assertoutcome(passed=1)
+    assert run_suite(suite, *PLUGIN)[0] == pytest.ExitCode.OK
     suite.write_text(SUITE.format(more=7))
-    result = pytester.runpytest_inprocess(*options)
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*conv2*conflicts +7 ns*", "*If this is meant:*--gatherline-update*"])
+    status, said = run_suite(suite, *PLUGIN)
+    assert status == pytest.ExitCode.TESTS_FAILED
+    assert "conflicts +7 ns" in said
+    assert "If this is meant: run the tests with --gatherline-update" in said
     assert snapshot.read_bytes() == written
 
 
-def test_two_checks_of_one_name_are_told_apart(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
-        test_speed="""
+def test_two_checks_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    suite = tmp_path / "test_names.py"
+    suite.write_text(
+        """
 from tests.unit.compared_rows import network
 
 def test_net(gatherline_snapshot):
@@ -177,6 +181,7 @@ def test_again(gatherline_snapshot):
     gatherline_snapshot(network(), "one")
 """
     )
-    result = pytester.runpytest_inprocess("-p", "gatherline.pytest_plugin", "--gatherline-update")
-    result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*one.json: is the snapshot of another check too*"])
+    status, said = run_suite(suite, *PLUGIN, "--gatherline-update")
+    assert status == pytest.ExitCode.TESTS_FAILED
+    assert "1 failed, 1 passed" in said
+    assert "one.json: is the snapshot of another check too" in said
