@@ -49,14 +49,14 @@ class Comparison:
 
     @property
     def lone_columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Columns that only the first side and only the second side has numbers in; snapshots leave most out."""
-        if self.before.is_snapshot or self.after.is_snapshot:
-            return (), ()
-        ours, theirs = (
-            tuple(name for name in NUMBERS if name in one.columns - other.columns and name not in ASKED)
-            for one, other in ((self.before, self.after), (self.after, self.before))
-        )
-        return ours, theirs
+        """Columns that only the first side and only the second has numbers in, but for those a snapshot never holds."""
+        ours, theirs = self.before.columns - self.after.columns, self.after.columns - self.before.columns
+        if self.after.is_snapshot and not self.before.is_snapshot:
+            ours = frozenset()
+        if self.before.is_snapshot:  # an older one may lack what newer ones have
+            theirs = frozenset()
+        found = tuple(tuple(name for name in NUMBERS if name in each and name not in ASKED) for each in (ours, theirs))
+        return found[0], found[1]
 
     @property
     def totals(self) -> tuple[Pair, ...]:
@@ -75,8 +75,9 @@ class Comparison:
 
     @property
     def moved(self) -> bool:
-        """Whether a number or a text that both sides have moved, or a row has no partner."""
-        return bool(self.pairing.only_before or self.pairing.only_after or self._any_moved())
+        """Whether a number or a text moved, or a row or a column has no partner."""
+        alone = self.pairing.only_before or self.pairing.only_after or any(self.lone_columns)
+        return bool(alone or self._any_moved())
 
     def _any_moved(self) -> bool:
         names = (*self.shared_columns, *self.shared_texts)

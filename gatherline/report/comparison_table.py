@@ -110,7 +110,7 @@ def _print_layers(comparison: Comparison, console: Console, most: int | None) ->
     table = _table(("layer", "before", "after", "change", "%"), "what moved")
     for change in shown:
         name = printable(change.pair.layer_label)
-        label = f"{name} ({point_label(change.pair)})" if several else name
+        label = f"{name} ({change.pair.point.label})" if several else name
         _add(table, label, change, why(change.pair, change.column) or "nothing else that is counted")
     console.print(Text(f"Layers that moved most in {first}, {len(shown)} of {len(changes)}", style="bold"))
     console.print(table)

@@ -156,7 +156,7 @@ def _largest(found: Sequence[tuple[str, Change]]) -> list[str]:
 def headlines(comparison: Comparison) -> list[str]:
     """Return what a reader must know first: how many totals moved and which most, or that nothing did."""
     lines = []
-    if comparison.before.rows == comparison.after.rows or not comparison.moved:
+    if not comparison.moved:
         lines.append(
             f"Nothing moved: {_count(len(comparison.pairing.pairs), 'row')} compared, every number is the same."
         )
@@ -183,7 +183,8 @@ def _many(changes: Sequence[Change], name: str) -> str:
     for moved, word in ((up, "rose"), (down, "fell")):
         if moved:
             most = max(moved, key=lambda change: abs(change.relative or 0))
-            parts.append(f"in {len(moved)} it {word} (most: {percent_text(most)}, {point_label(most.pair)})")
+            which = "" if len(moved) == 1 else "most: "
+            parts.append(f"in {len(moved)} it {word} ({which}{percent_text(most)}, {point_label(most.pair)})")
     if same:
         parts.append(f"in {same} it did not move")
     if other:

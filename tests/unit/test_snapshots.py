@@ -55,6 +55,18 @@ def test_a_layer_that_comes_or_goes_fails(kept: Path) -> None:
         assert_matches_snapshot(Report(manifest=MANIFEST, rows=network(layers=("conv1", "conv2"))), kept)
 
 
+def test_a_column_that_lost_all_its_numbers_fails(kept: Path) -> None:
+    rows = [{**row, "cycles": None} for row in network()]
+    with pytest.raises(AssertionError, match="Columns with numbers only in the first: cycles"):
+        assert_matches_snapshot(rows, kept)
+
+
+def test_a_snapshot_of_an_older_version_without_a_column_still_holds(kept: Path) -> None:
+    older = [{name: value for name, value in row.items() if not name.startswith("time_")} for row in network()]
+    kept.write_text(snapshot_text(MANIFEST, older))
+    assert_matches_snapshot(report(), kept)
+
+
 def test_a_missing_snapshot_fails_writes_nothing_and_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="no such snapshot; to make it run the tests with --gatherline-update"):
         assert_matches_snapshot(report(), tmp_path / "none.json")

@@ -55,14 +55,16 @@ def compare_page(comparison: Comparison) -> str:
         totals=_totals(comparison),
         bars=_bars(comparison),
         first=title(first),
-        layers=[
-            {**_line(change), "layer": printable(change.pair.layer_label), "why": _why(change)}
-            for change in ordered[:MOST_LAYERS]
-        ],
+        layers=[{**_line(change), **_layer(change.pair), "why": _why(change)} for change in ordered[:MOST_LAYERS]],
         left_out=max(0, len(ordered) - MOST_LAYERS),
         alone=_alone(comparison),
         manifests=_manifests(comparison),
     )
+
+
+def _layer(pair: Pair) -> dict[str, str]:
+    """Return the names of a layer's line: the network's is the first side's, a note tells what it is compared with."""
+    return {"layer": printable(pair.layer_label), "label": pair.point.label}
 
 
 def _why(change: Change) -> str:
