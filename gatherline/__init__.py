@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from gatherline.api import advise as advise
     from gatherline.api import area as area
     from gatherline.api import break_even as break_even
+    from gatherline.api import compare as compare
     from gatherline.api import device_text as device_text
     from gatherline.api import dry_run as dry_run
     from gatherline.api import energy as energy
     from gatherline.api import export as export
     from gatherline.api import front as front
+    from gatherline.api import html_report as html_report
     from gatherline.api import inspect as inspect
     from gatherline.api import load as load
     from gatherline.api import plot as plot
@@ -50,6 +52,7 @@ _HOME = {
     "advise": "gatherline.api",
     "area": "gatherline.api",
     "break_even": "gatherline.api",
+    "compare": "gatherline.api",
     "device_text": "gatherline.api",
     "dry_run": "gatherline.api",
     "encoding": "patterns.encodings.catalog",
@@ -57,6 +60,7 @@ _HOME = {
     "estimate": "costmodel.estimate",
     "export": "gatherline.api",
     "front": "gatherline.api",
+    "html_report": "gatherline.api",
     "inspect": "gatherline.api",
     "load": "gatherline.api",
     "load_device": "simulator.device_file",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gatherline.advice.device_sensitivity import SensitivityReport
     from gatherline.advice.plan_report import PlanReport
     from gatherline.advice.why import WhyReport
+    from gatherline.comparison.comparison import Comparison
     from gatherline.sweep.dry_run import DryRun
     from gatherline.sweep.export import Exported
     from gatherline.sweep.front_request import StoredFront
@@ -283,6 +284,26 @@ def export(folder: str | Path, out: str | Path) -> Exported:
     return write(Path(folder), Path(out))
 
 
+def compare(
+    before: str | Path | Report,
+    after: str | Path | Report,
+    *,
+    rules: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    devices: Sequence[str] = (),
+    patterns: Sequence[str] = (),
+    pairs: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Return what moved between two runs (folders, report files, snapshots or Reports), by how much and why.
+
+    ``rules``: as in "latency_s > +2%"; ``.broken`` holds what breaks them. ``columns``: those to show. ``pairs``: names
+    that were others, as in {"gs-tcm": "gs-tcm-ooo"}. Raises RequestError and OSError.
+    """
+    from gatherline.comparison.comparison import compare as compare_sides
+
+    return compare_sides(before, after, rules=rules, columns=columns, devices=devices, patterns=patterns, pairs=pairs)
+
+
 def break_even(
     model: Any,
     devices: Sequence[str],
@@ -421,6 +442,16 @@ def inspect(model: str | Path, **options: Any) -> Inspection:
     ``options``: how the model is read, as in ``load``, and the fields of ``gatherline.inspect_request.Questions``.
     """
     return pipeline.inspect(str(model), **_plain(options))
+
+
+def html_report(folder: str | Path, out: str | Path | None = None) -> Path:
+    """Write the run or sweep in ``folder`` as one page that needs no network, and return its path.
+
+    ``out``: a file, by default ``report.html`` in the folder. Raises RequestError for another folder, and OSError.
+    """
+    from gatherline.report.page.page_file import write_page
+
+    return write_page(Path(folder), None if out is None else Path(out))
 
 
 def _network(model: Any, example_inputs: tuple[Any, ...] | None) -> Network | None:

@@ -17,12 +17,14 @@ import typer
 
 from gatherline.commands.advise import advise
 from gatherline.commands.cache import cache
+from gatherline.commands.compare import compare
 from gatherline.commands.energy import area, energy
 from gatherline.commands.inspect import inspect
 from gatherline.commands.list_ import list_
 from gatherline.commands.measure import calibrate, validate
 from gatherline.commands.plot import plot
 from gatherline.commands.prune import prune
+from gatherline.commands.report import report
 from gatherline.commands.run import run
 from gatherline.commands.streams import replay, timeline, trace
 from gatherline.commands.sweep import export, front, sweep
@@ -33,6 +35,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (  # in the order of --h
     ("run", run),
     ("inspect", inspect),
     ("prune", prune),
+    ("report", report),
     ("trace", trace),
     ("replay", replay),
     ("timeline", timeline),
@@ -41,6 +44,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (  # in the order of --h
     ("sweep", sweep),
     ("front", front),
     ("export", export),
+    ("compare", compare),
     ("cache", cache),
     ("energy", energy),
     ("area", area),

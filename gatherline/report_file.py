@@ -45,7 +45,11 @@ class Written:
 def read_report(folder: Path) -> Written:
     """Return the report in ``folder``. Raises RequestError naming file, row, column, value and rule; OSError."""
     path = folder / REPORT
-    found = read_json(path, "a report that simulate run wrote")
+    return report_from(path, read_json(path, "a report that simulate run wrote"))
+
+
+def report_from(path: Path, found: object) -> Written:
+    """Return the report in ``found``, the JSON of the file ``path``. Raises RequestError."""
     if not isinstance(found, dict):
         raise RequestError(f"{path}: not a report that simulate run wrote: it must be an object")
     for name in ("schema", "manifest", "rows"):
@@ -70,13 +74,18 @@ def _check_row(where: str, row: object) -> None:
         if row.get(name) is None:
             raise RequestError(f"{where}: {name} is missing, and every row has it")
     for name, value in row.items():
-        if name not in _COLUMNS:
-            raise RequestError(f"{where}: column {name!r:.100} is not known; {nearest(name[:100], COLUMNS)}")
-        if value is not None and not _holds(name, value):
-            raise RequestError(f"{where}: {name} is {value!r:.100}, and must be {_RULES[_COLUMNS[name].type]}")
+        check_value(where, name, value)
     for name, known in (("model_kind", get_args(ModelKind)), ("dtype", tuple(VALUE_BYTES))):
         if row[name] not in known:
             raise RequestError(f"{where}: {name} is {row[name]!r:.100}, and must be one of {', '.join(known)}")
+
+
+def check_value(where: str, name: str, value: object) -> None:
+    """Raise RequestError, beginning with ``where``, unless ``name`` is a column and ``value`` one that it can hold."""
+    if name not in _COLUMNS:
+        raise RequestError(f"{where}: column {name!r:.100} is not known; {nearest(name[:100], COLUMNS)}")
+    if value is not None and not _holds(name, value):
+        raise RequestError(f"{where}: {name} is {value!r:.100}, and must be {_RULES[_COLUMNS[name].type]}")
 
 
 def _holds(name: str, value: object) -> bool:

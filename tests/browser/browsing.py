@@ -35,9 +35,19 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def shown(opened: Browser, path: Path, *, width: int = 1440, theme: str = "light") -> Iterator[tuple[Page, list[str]]]:
-    """Open ``path`` from the disk; yield the page and what the console and the network complained about, so far."""
-    context = opened.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+def shown(
+    opened: Browser, path: Path, *, width: int = 1440, theme: str = "light", scripts: bool = True, address: str = ""
+) -> Iterator[tuple[Page, list[str]]]:
+    """Open ``path`` from the disk, at ``address`` of it; yield the page and what it complained about so far.
+
+    Complaints are those of the console, of scripts and of the network. ``scripts``: whether the page may run its own.
+    """
+    context = opened.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme=theme,  # type: ignore[arg-type]
+        java_script_enabled=scripts,
+        reduced_motion="reduce",  # a smooth scroll is still on its way when the next step comes
+    )
     complaints: list[str] = []
     page = context.new_page()
     page.on(
@@ -49,7 +59,7 @@ def shown(opened: Browser, path: Path, *, width: int = 1440, theme: str = "light
         "request", lambda request: complaints.append(f"asked for {request.url:.200}") if _outside(request.url) else None
     )
     try:
-        page.goto(path.absolute().as_uri())
+        page.goto(path.absolute().as_uri() + address)
         yield page, complaints
     finally:
         context.close()

@@ -14,13 +14,18 @@ from typing import Any
 from gatherline.report.files import plain
 from gatherline.report.time_causes import TIME_CAUSES
 
-SCRIPTS = ("theme.js", "tables.js", "charts.js", "layers.js")  # in the order in which they stand in a page
+STYLES = ("page.css", "charts.css")
+# in the order in which they stand in a page
+SCRIPTS = (
+    "theme.js", "choices.js", "axes.js", "tips.js", "tables.js", "points.js", "bars.js", "charts.js", "layer_words.js",
+    "layers.js",
+)  # fmt: skip
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 def render(template: str, **values: object) -> str:
     """Return a page of ``template``, a file of this folder. Raises jinja2.UndefinedError for a value it lacks."""
-    style = _text("page.css")
+    style = "\n".join(_text(name) for name in STYLES)
     scripts = "\n".join(_text(name) for name in SCRIPTS)
     return str(_environment().get_template(template).render(style=style, scripts=scripts, causes=TIME_CAUSES, **values))
 
@@ -39,10 +44,11 @@ def _text(name: str) -> str:
 @cache
 def _environment() -> Any:
     import jinja2
+    from markupsafe import Markup
 
     loader = jinja2.FunctionLoader(_text)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["data_json"] = data_json
+    environment.filters["data_json"] = lambda value: Markup(data_json(value))  # escaped for a script, not for text
     return environment

@@ -1,0 +1,211 @@
+"""Two runs beside each other: rows paired, changes found, rules checked. ``compare`` is the front door.
+
+Nothing is simulated and nothing is rounded: a change of one cycle is a change. Left out: what the devices would
+measure, which only the error bands speak of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gatherline.comparison.change import Change, change_of, largest_first
+from gatherline.comparison.differences import Difference, differences
+from gatherline.comparison.pairing import Pair, Pairing, pair_rows
+from gatherline.comparison.point import DIMENSIONS, layer_of, point_of
+from gatherline.comparison.rules import Broken, Rule, check_rules, parse_rule
+from gatherline.comparison.side import NUMBERS, Given, Side, made_side, side_of
+from gatherline.report.columns import COLUMNS
+from gatherline.request_error import RequestError
+from patterns.names import nearest
+
+DEFAULT_COLUMNS = (
+    "latency_s", "cycles", "peak_memory_bytes", "weight_bytes", "index_bytes", "dram_bytes", "energy_pj", "density",
+)  # fmt: skip
+ASKED = ("sparsity_target", "sparsity_overall")  # what a run was asked for: a name of the point, not a result
+TEXTS = ("kernel", "encoding", "bound", "mapping", "layer_pattern")  # what else of a row can change, as text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """``before`` and ``after``: the sides. ``columns``: those that are shown, the first sorts.
+
+    ``broken``: what breaks the rules; ``changes``: every number that moved; ``moved``: whether anything did.
+    """
+
+    before: Side
+    after: Side
+    columns: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    pairing: Pairing
+    differences: tuple[Difference, ...]
+    broken: tuple[Broken, ...]
+
+    @property
+    def shared_columns(self) -> tuple[str, ...]:
+        """Columns with a number on both sides."""
+        both = self.before.columns & self.after.columns
+        return tuple(name for name in NUMBERS if name in both and name not in ASKED)
+
+    @property
+    def lone_columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Columns that only the first side and only the second has numbers in, but for those a snapshot never holds."""
+        ours, theirs = self.before.columns - self.after.columns, self.after.columns - self.before.columns
+        if self.after.is_snapshot and not self.before.is_snapshot:
+            ours = frozenset()
+        if self.before.is_snapshot:  # an older one may lack what newer ones have
+            theirs = frozenset()
+        found = tuple(tuple(name for name in NUMBERS if name in each and name not in ASKED) for each in (ours, theirs))
+        return found[0], found[1]
+
+    @property
+    def totals(self) -> tuple[Pair, ...]:
+        return tuple(pair for pair in self.pairing.pairs if pair.is_total)
+
+    @property
+    def layers(self) -> tuple[Pair, ...]:
+        return tuple(pair for pair in self.pairing.pairs if not pair.is_total)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Every number that moved, totals first, in the order of rows and columns."""
+        shared = self.shared_columns
+        found = (change_of(pair, name) for pair in (*self.totals, *self.layers) for name in shared)
+        return tuple(change for change in found if change.moved)
+
+    @property
+    def moved(self) -> bool:
+        """Whether a number or a text moved, or a row or a column has no partner."""
+        alone = self.pairing.only_before or self.pairing.only_after or any(self.lone_columns)
+        return bool(alone or self._any_moved())
+
+    def _any_moved(self) -> bool:
+        names = (*self.shared_columns, *self.shared_texts)
+        return any(pair.before.get(name) != pair.after.get(name) for pair in self.pairing.pairs for name in names)
+
+    @property
+    def shared_texts(self) -> tuple[str, ...]:
+        """Text columns that both sides carry."""
+        return tuple(
+            name
+            for name in TEXTS
+            if all(any(row.get(name) is not None for row in side.rows) for side in (self.before, self.after))
+        )
+
+    def sorted_layers(self) -> list[Change]:
+        """Return the layers that moved in the first column shown, the largest absolute change first."""
+        return largest_first(change_of(pair, self.columns[0]) for pair in self.layers)
+
+    def to_json(self) -> str:
+        """Return what ``--json`` prints: strict JSON, the same for the same input."""
+        from gatherline.report.comparison_files import comparison_json
+
+        return comparison_json(self)
+
+    def text(self) -> str:
+        """Return what the command prints, without colours."""
+        from gatherline.report.comparison_table import comparison_text
+
+        return comparison_text(self)
+
+    def html(self) -> str:
+        """Return the page, one file with nothing to fetch."""
+        from gatherline.report.page.compare_page import compare_page
+
+        return compare_page(self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return "<pre>" + escape(self.text()) + "</pre>"
+
+
+def compare(
+    before: Given | Side,
+    after: Given | Side,
+    *,
+    rules: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    devices: Sequence[str] = (),
+    patterns: Sequence[str] = (),
+    pairs: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Return how two runs, report files, snapshots or Reports differ. Raises RequestError and OSError.
+
+    ``columns``: those to show, the first sorts. ``devices``, ``patterns``: only these. ``pairs``: old names to new.
+    """
+    parsed = tuple(parse_rule(text) for text in rules)
+    for name in columns:
+        _check_column(name)
+    first = before if isinstance(before, Side) else side_of(before, "the first")
+    second = after if isinstance(after, Side) else side_of(after, "the second")
+    _check_names(pairs or {}, first, second)
+    first, second = _selected(first, second, devices, patterns)
+    pairing = pair_rows(first.rows, second.rows, pairs or {})
+    shown = tuple(columns) or tuple(
+        name for name in DEFAULT_COLUMNS if name in first.columns and name in second.columns
+    )
+    whole = bool(first.manifest) and bool(second.manifest) and not (first.is_snapshot or second.is_snapshot)
+    return Comparison(
+        before=first,
+        after=second,
+        columns=shown or ("latency_s",),
+        rules=parsed,
+        pairing=pairing,
+        differences=differences(first.manifest, second.manifest, known=whole),
+        broken=check_rules(parsed, pairing, (first.columns, second.columns)),
+    )
+
+
+def _check_column(name: str) -> None:
+    if name not in NUMBERS:
+        if name in COLUMNS:
+            raise RequestError(f"--column is {name}, which holds no numbers")
+        raise RequestError(f"--column is {name!r:.60}, which is not known; {nearest(name[:60], NUMBERS)}")
+
+
+def _selected(first: Side, second: Side, devices: Sequence[str], patterns: Sequence[str]) -> tuple[Side, Side]:
+    """Return the sides with the rows that are asked for. Raises RequestError for a name that neither side has."""
+    every = (*first.rows, *second.rows)
+    for option, column, wanted in (("--device", "device", devices), ("--pattern", "pattern", patterns)):
+        known = list(dict.fromkeys(str(row.get(column)) for row in every))
+        for name in wanted:
+            if name not in known:
+                raise RequestError(f"{option} is {name!r:.60}, which neither side has; {nearest(name[:60], known)}")
+    if not devices and not patterns:
+        return first, second
+    found = []
+    for side in (first, second):
+        rows = [
+            row
+            for row in side.rows
+            if (not devices or row.get("device") in devices) and (not patterns or row.get("pattern") in patterns)
+        ]
+        if not rows:
+            has = ", ".join(dict.fromkeys(f"{row.get('pattern')} on {row.get('device')}" for row in side.rows))
+            raise RequestError(f"{side.name}: has no row that --device and --pattern ask for; it has {has:.200}")
+        found.append(made_side(side.name, side.manifest, rows, is_snapshot=side.is_snapshot))
+    return found[0], found[1]
+
+
+def _check_names(pairs: Mapping[str, str], first: Side, second: Side) -> None:
+    for old, new in pairs.items():
+        for side, name in ((first, old), (second, new)):
+            known = {layer_of(row) for row in side.rows}
+            known |= {point.spelled(each) for point in {point_of(row) for row in side.rows} for each in DIMENSIONS}
+            if name not in known:
+                raise RequestError(
+                    f"--pair is {old}={new}, and {side.name} has no model, pattern, sparsity, device or layer "
+                    f"{name!r:.60}; {nearest(name[:60], sorted(known)[:40])}"
+                )
+
+
+def pair_names(texts: Sequence[str]) -> dict[str, str]:
+    """Return the names of ``--pair OLD=NEW``; raises RequestError for a text that is no pair."""
+    found = {}
+    for text in texts:
+        old, equals, new = text.partition("=")
+        if not (old and equals and new):
+            raise RequestError(f"--pair is {text!r:.60}, and must be OLD=NEW, as in gs-tcm=gs-tcm-ooo")
+        found[old] = new
+    return found

@@ -1,0 +1,118 @@
+"""Where sparse starts to pay: latency against density for each pattern, beside dense.
+
+A crossing is interpolated, straight, between two levels that were run, and says so. What ``simulate advise`` solved
+exactly is told too where its ``break-even.json`` lies in the same folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gatherline.report.measures import Scale, scale_of
+from gatherline.report.page.results import COLOURS, DeviceResults, kept_density, patterns_of, rounded
+from gatherline.report.remarks import label
+from gatherline.report.selection import RowLike, number, text
+
+Point = tuple[float, float, RowLike]  # density, seconds
+
+
+def break_even_section(
+    devices: list[DeviceResults], answers: Sequence[Mapping[str, object]]
+) -> list[dict[str, object]]:
+    """Return a chart and a table of crossings for each device with sparse rows. ``answers``: rows of advise."""
+    order = patterns_of(devices)
+    return [_of_device(device, order, answers) for device in devices if device.pruned]
+
+
+def crossing(points: Sequence[tuple[float, float]], dense_s: float) -> tuple[str, float | None]:
+    """Return in words where a pattern starts to be faster than dense, and the density, None where nothing crosses.
+
+    ``points``: (density, seconds) of the levels that were run.
+    """
+    rising = sorted(points)
+    faster = [seconds < dense_s for _, seconds in rising]
+    if not any(faster):
+        return "never: at no level that was run", None
+    if not faster[0]:
+        return "some: faster at some levels, not at the sparsest", None
+    if all(faster):
+        return f"always: at every level that was run, up to density {rising[-1][0]:.3g}", None
+    at = faster.index(False)
+    (left, left_s), (right, right_s) = rising[at - 1], rising[at]
+    found = left + (dense_s - left_s) * (right - left) / (right_s - left_s)
+    return f"below about {found:.3g}, between the levels of {left:.3g} and {right:.3g}", found
+
+
+def _of_device(device: DeviceResults, order: list[str], answers: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    seconds = [number(row, "latency_s") or 0.0 for row in device.totals]
+    scale = scale_of("latency_s", seconds)
+    dense = None if device.dense is None else number(device.dense, "latency_s")
+    points = {pattern: _points(device, pattern) for pattern in patterns_of([device])}
+    chart = {
+        "kind": "xy",
+        "title": f"Latency against density on {device.name}",
+        "x": {"label": "density: weights of pruned layers that are kept", "unit": "", "scale": "linear"},
+        "y": {"label": "latency", "unit": scale.unit, "scale": "linear"},
+        "series": [_series(pattern, order, found, scale) for pattern, found in points.items() if found],
+        "levels": [] if dense is None else [{"y": rounded(dense / scale.factor), "label": "dense"}],
+    }
+    lines = [
+        {
+            "pattern": pattern,
+            "levels": len(found),
+            "words": "" if dense is None or not found else crossing([one[:2] for one in found], dense)[0],
+            "exact": _exact(answers, device.name, pattern),
+        }
+        for pattern, found in points.items()
+    ]
+    return {
+        "device": device.name,
+        "chart": chart,
+        "lines": lines,
+        "dense": dense is not None,
+        "exact": any(line["exact"] for line in lines),
+    }
+
+
+def _points(device: DeviceResults, pattern: str) -> list[Point]:
+    found = [
+        (density, seconds, row)
+        for row in device.pruned
+        if text(row, "pattern") == pattern
+        and (density := kept_density(row)) is not None
+        and (seconds := number(row, "latency_s")) is not None
+    ]
+    return sorted(found, key=lambda point: point[:2])
+
+
+def _series(pattern: str, order: list[str], points: list[Point], scale: Scale) -> dict[str, object]:
+    ends = [(number(row, "latency_low_s"), number(row, "latency_high_s")) for _, _, row in points]
+    series: dict[str, object] = {
+        "name": pattern,
+        "colour": order.index(pattern) % COLOURS,
+        "line": True,
+        "marks": True,
+        "points": [
+            [
+                rounded(density),
+                rounded(seconds / scale.factor),
+                f"{label(row)}: {scale.text(seconds)}, keeps {density:.3g}",
+            ]
+            for density, seconds, row in points
+        ],
+    }
+    if all(low is not None and high is not None for low, high in ends):
+        series["band"] = [
+            [rounded(density), rounded((low or 0.0) / scale.factor), rounded((high or 0.0) / scale.factor)]
+            for (density, _, _), (low, high) in zip(points, ends, strict=True)
+        ]
+    return series
+
+
+def _exact(answers: Sequence[Mapping[str, object]], device: str, pattern: str) -> str:
+    for row in answers:
+        if (row.get("layer"), text(row, "device"), text(row, "pattern")) == ("total", device, pattern):
+            density = number(row, "density")
+            verdict = text(row, "verdict")
+            return verdict if density is None else f"{verdict}, density {density:.4g}"
+    return ""

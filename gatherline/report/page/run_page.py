@@ -1,0 +1,58 @@
+"""The page of a run: every section from the rows and the manifest that ``simulate run --out`` wrote.
+
+The folder is only read, and nothing is simulated again. Left out: comparing two runs, and sweeps, which have pages of
+their own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gatherline.mask_samples import read_masks
+from gatherline.report.page.answers import read_answers
+from gatherline.report.page.break_even_section import break_even_section
+from gatherline.report.page.headline_section import headline_section
+from gatherline.report.page.heat_section import heat_section
+from gatherline.report.page.layers_section import layers_section
+from gatherline.report.page.manifest_section import manifest_section, missing, model_words
+from gatherline.report.page.masks_section import masks_section
+from gatherline.report.page.memory_section import PARTS, memory_section
+from gatherline.report.page.no_faster_section import no_faster_section
+from gatherline.report.page.pareto_section import pareto_section
+from gatherline.report.page.render import render
+from gatherline.report.page.results import by_device
+from gatherline.report.page.totals_section import totals_section
+from gatherline.report.page.trust_section import trust_section
+from gatherline.report.selection import text
+from gatherline.report_file import read_report
+
+
+def run_page(folder: Path) -> str:
+    """Return the page of the run in ``folder``. Raises RequestError for files that no run wrote, and OSError."""
+    written = read_report(folder)
+    rows, manifest = written.rows, written.manifest
+    devices = by_device(rows, manifest)
+    exact, proved = (read_answers(folder, name, manifest) for name in ("break-even.json", "why.json"))
+    network = model_words(manifest, text(rows[0], "model") or "a network")
+    return render(
+        "run.html.jinja",
+        title=f"{network['name']}: latency and memory by sparsity pattern",
+        network=network,
+        complete=manifest.get("complete") is not False,
+        missing=missing(manifest, devices),
+        synthetic=any(row.get("synthetic") for row in rows),
+        no_totals=not any(device.totals for device in devices),
+        headline=headline_section(devices),
+        heat=heat_section(devices),
+        totals=totals_section(devices),
+        memory=memory_section(devices),
+        memory_parts=PARTS,
+        break_even=break_even_section(devices, exact.rows),
+        pareto=pareto_section(devices),
+        masks=masks_section(read_masks(folder)),
+        no_faster=no_faster_section(devices, proved.rows),
+        answer_notes=[one.note for one in (exact, proved) if one.note],
+        trust=trust_section(devices, rows),
+        run_manifest=manifest_section(manifest),
+        layers=layers_section(rows, manifest),
+    )

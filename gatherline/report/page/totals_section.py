@@ -1,0 +1,56 @@
+"""Every variant on every device as one table to sort and to filter."""
+
+from __future__ import annotations
+
+from gatherline.report.page.results import DeviceResults, is_dense, speed_up, times
+from gatherline.report.remarks import density
+from gatherline.report.selection import (
+    RowLike,
+    count,
+    megabytes,
+    millijoules,
+    milliseconds,
+    number,
+    percent,
+    text,
+    variant,
+)
+
+Cell = tuple[str, float | None]  # as it reads, and as it sorts
+
+
+def totals_section(devices: list[DeviceResults]) -> list[dict[str, object]]:
+    """Return a line for each total: texts, and cells of numbers with the value that they sort by."""
+    return [_line(device, row) for device in devices for row in device.totals]
+
+
+def _line(device: DeviceResults, row: RowLike) -> dict[str, object]:
+    asked = variant(row).sparsity
+    stored = _sum(row, "weight_bytes", "index_bytes")
+    factor = 1.0 if is_dense(row) and number(row, "latency_s") else speed_up(device.dense, row)
+    low, high = number(row, "latency_low_s"), number(row, "latency_high_s")
+    numbers: list[Cell] = [
+        ("dense" if is_dense(row) else "own zeros" if asked is None else percent(asked), asked),
+        (density(row), number(row, "density")),
+        (milliseconds(number(row, "latency_s")), number(row, "latency_s")),
+        (times(factor), factor),
+        ("not validated" if low is None or high is None else f"{milliseconds(low)} to {milliseconds(high)}", low),
+        (megabytes(number(row, "peak_memory_bytes")), number(row, "peak_memory_bytes")),
+        (megabytes(stored), stored),
+        (megabytes(number(row, "dram_bytes")), number(row, "dram_bytes")),
+        (millijoules(number(row, "energy_pj")), number(row, "energy_pj")),
+        (count(number(row, "cycles")), number(row, "cycles")),
+    ]
+    return {
+        "device": device.name,
+        "pattern": text(row, "pattern"),
+        "numbers": numbers,
+        "bound": text(row, "bound"),
+        "extrapolated": bool(row.get("extrapolated")),
+    }
+
+
+def _sum(row: RowLike, *columns: str) -> float | None:
+    found = [number(row, column) for column in columns]
+    known = [one for one in found if one is not None]
+    return sum(known) if known else None

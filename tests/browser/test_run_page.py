@@ -1,0 +1,196 @@
+"""The page of a run in a browser: what every page does, and the layers' section compared with the rows it is made of."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from gatherline.report.page.layer_columns import facts_of
+from gatherline.report.page.layer_words import Place, duration, sentences
+from gatherline.report.page.run_page import run_page
+from gatherline.report.selection import Variant, layers, of_device, of_variant, text, totals, variant
+from gatherline.report.time_causes import TIME_CAUSES
+from tests.browser.browsing import shown
+from tests.browser.checks import every_check, fits_every_width, nothing_serious_for_axe, tables_sort
+from tests.browser.results import DIGITS_DEVICES, MANY, NAMES, digits_folder, hostile_folder
+
+pytestmark = pytest.mark.slow
+DENSE = Variant(pattern="dense", sparsity=None)
+GS = Variant(pattern="gs:16,1", sparsity=0.9)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = digits_folder(tmp_path_factory.mktemp("digits"))
+    (folder / "page.html").write_text(run_page(folder), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = hostile_folder(tmp_path_factory.mktemp("hostile"))
+    (folder / "page.html").write_text(run_page(folder), encoding="utf-8")
+    return folder / "page.html"
+
+
+@pytest.fixture
+def page(opened: Browser, digits: Path) -> Iterator[Page]:
+    with shown(opened, digits / "page.html") as (page, complaints):
+        yield page
+        assert complaints == []
+
+
+def rows_of(digits: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads((digits / "report.json").read_text())["rows"]
+    return rows
+
+
+def pick(page: Page, device: str, pattern: Variant, beside: Variant | None = DENSE) -> None:
+    page.locator("#layer-device").select_option(label=device)
+    page.locator("#layer-variant").select_option(label=pattern.label)
+    page.locator("#layer-beside").select_option(label="nothing" if beside is None else beside.label)
+
+
+def told(page: Page) -> list[str]:
+    return page.locator("#layer-why p, #layer-why li").all_inner_texts()
+
+
+def test_the_page_of_a_run_does_what_every_page_does(opened: Browser, digits: Path) -> None:
+    every_check(opened, digits / "page.html", headline="digits")
+
+
+def test_the_words_about_a_layer_are_those_of_its_rows(page: Page, digits: Path) -> None:
+    rows = rows_of(digits)
+    for device in DIGITS_DEVICES:
+        pick(page, device, GS)
+        of_run = of_variant(of_device(layers(rows), device), GS)
+        dense = {text(row, "layer"): row for row in of_variant(of_device(layers(rows), device), DENSE)}
+        (total,) = of_variant(of_device(totals(rows), device), GS)
+        slowest = sorted(of_run, key=lambda row: -facts_of(row)["latency_s"])  # type: ignore[operator]
+        for rank, row in enumerate(slowest, start=1):
+            name = text(row, "layer")
+            page.locator("#layer-name").fill(name)
+            page.locator("#layer-name").press("Enter")
+            place = Place(layer=name, device=device, total_s=total["latency_s"], rank=rank, count=len(of_run))  # type: ignore[arg-type]
+            assert told(page) == sentences(facts_of(row), place, facts_of(dense[name]), DENSE.label)
+
+
+def test_a_bar_a_point_and_a_row_choose_the_layer_they_show(page: Page, digits: Path) -> None:
+    pick(page, "gs-tcm", GS)
+    bars = page.locator("#layer-bars .plot svg")
+    bars.scroll_into_view_if_needed()
+    label = page.locator("#layer-bars .row-label").nth(1)
+    label.click()
+    assert page.locator("#layer-name").input_value() == label.text_content()
+    page.locator("#layer-table button.link", has_text="conv1").click()
+    assert page.locator("#layer-name").input_value() == "conv1"
+    assert told(page)[0].startswith("conv1 takes ")
+    roofline = page.locator("#layer-roofline .plot svg")
+    roofline.focus()
+    page.keyboard.press("ArrowDown")  # the points of the variant, after those it is compared with
+    page.keyboard.press("End")
+    name = page.locator("#tip").inner_text().splitlines()[0]
+    page.keyboard.press("Enter")
+    assert page.locator("#layer-name").input_value() == name
+
+
+def test_a_bar_tells_its_layer_under_the_pointer(page: Page, digits: Path) -> None:
+    pick(page, "gs-tcm", DENSE, None)
+    page.locator("#layer-bars").scroll_into_view_if_needed()
+    page.locator("#layer-bars .row-label", has_text="conv2").hover()
+    (row,) = (
+        each
+        for each in rows_of(digits)
+        if (each["device"], each["layer"]) == ("gs-tcm", "conv2") and variant(each) == DENSE
+    )
+    lines = page.locator("#tip").inner_text().splitlines()
+    assert lines[0] == "conv2"
+    assert lines[1].startswith(f"{duration(facts_of(row)['latency_s'])}, ")  # type: ignore[arg-type]
+    causes = {cause.title: facts_of(row)[cause.column] for cause in TIME_CAUSES}
+    assert dict(line.split(": ") for line in lines[2:]) == {
+        title: duration(seconds) for title, seconds in causes.items() if seconds  # type: ignore[arg-type]
+    }  # fmt: skip
+
+
+def test_the_table_of_layers_has_the_numbers_of_the_rows(page: Page, digits: Path) -> None:
+    for device in DIGITS_DEVICES:
+        pick(page, device, GS)
+        wanted = of_variant(of_device(layers(rows_of(digits)), device), GS)
+        found = page.locator("#layer-table tbody tr").evaluate_all(
+            "(rows) => rows.map((row) => [row.cells[0].textContent, Number(row.cells[3].dataset.value)])"
+        )
+        assert found == [[row["layer"], facts_of(row)["latency_s"]] for row in wanted]
+
+
+def test_bars_stand_slowest_first_or_as_in_the_network(page: Page, digits: Path) -> None:
+    pick(page, "snapdragon-855", GS)
+    rows = of_variant(of_device(layers(rows_of(digits)), "snapdragon-855"), GS)
+    labels = page.locator("#layer-bars .row-label")
+    slowest = sorted(rows, key=lambda row: -facts_of(row)["latency_s"])  # type: ignore[operator]
+    assert labels.all_text_contents() == [text(row, "layer") for row in slowest]
+    page.locator("#layer-order").select_option("network")
+    assert labels.all_text_contents() == [text(row, "layer") for row in rows]
+
+
+def test_what_is_picked_stands_in_the_address_and_a_link_opens_it_again(
+    opened: Browser, page: Page, digits: Path
+) -> None:
+    pick(page, "adreno-640", GS, None)
+    page.locator("#layer-table button.link", has_text="conv3").click()
+    address = "#" + page.url.partition("#")[2]
+    before = told(page)
+    with shown(opened, digits / "page.html", address=address) as (again, complaints):
+        assert again.locator("#layer-device").evaluate("(box) => box.selectedOptions[0].text") == "adreno-640"
+        assert again.locator("#layer-variant").evaluate("(box) => box.selectedOptions[0].text") == GS.label
+        assert again.locator("#layer-beside").evaluate("(box) => box.selectedOptions[0].text") == "nothing"
+        assert told(again) == before
+        assert again.locator("#layers").evaluate("(part) => part.getBoundingClientRect().top < window.innerHeight")
+        assert complaints == []
+
+
+def test_a_link_with_names_that_are_not_there_opens_the_page_as_it_is(opened: Browser, digits: Path) -> None:
+    address = "#layers?" + urlencode({"device": "nobody's", "pattern": "<b>", "layer": "none"})
+    with shown(opened, digits / "page.html", address=address) as (page, complaints):
+        assert page.locator("#layer-device").evaluate("(box) => box.selectedOptions[0].text") == DIGITS_DEVICES[0]
+        assert told(page)
+        assert complaints == []
+
+
+def test_another_device_keeps_the_variant_and_a_name_that_is_no_layer_is_said(page: Page) -> None:
+    pick(page, "gs-tcm", GS)
+    page.locator("#layer-device").select_option(label="snapdragon-855")
+    assert page.locator("#layer-variant").evaluate("(box) => box.selectedOptions[0].text") == GS.label
+    page.locator("#layer-name").fill("<i>nothing")
+    page.locator("#layer-name").press("Enter")
+    assert told(page) == ['No layer\'s name holds "<i>nothing".']
+
+
+def test_ten_thousand_layers_with_hostile_names_stay_usable(opened: Browser, hostile: Path) -> None:
+    assert os.path.getsize(hostile) < 5_000_000
+    fits_every_width(opened, hostile)
+    nothing_serious_for_axe(opened, hostile)
+    with shown(opened, hostile) as (page, complaints):
+        assert page.locator("#layer-table tbody tr").count() == 100
+        assert f"{MANY} rows" in page.locator("#layer-view .count").inner_text()
+        for name in NAMES:
+            page.locator("#layer-name").fill(name)
+            page.locator("#layer-name").press("Enter")
+            assert (
+                " ".join(told(page)[0].split()).startswith(" ".join(name.split()).removeprefix("\u202e")[:40])
+                or "\\u202e" in told(page)[0]
+            )
+        assert page.locator("#layer-why b, #layer-why script").count() == 0
+        page.locator("#layer-table").evaluate("(table) => table.closest('.scroll').nextElementSibling.click()")
+        assert page.locator("#layer-table tbody tr").count() == 200
+        assert complaints == []
+
+
+def test_the_tables_of_ten_thousand_layers_sort(opened: Browser, hostile: Path) -> None:
+    tables_sort(opened, hostile)
