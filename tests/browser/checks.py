@@ -213,10 +213,10 @@ def _spaces(text: str) -> str:
     return " ".join(text.split())
 
 
+_TOO_WIDE = """(width) => [...document.querySelectorAll("main *")]
+  .filter((one) => one.getBoundingClientRect().right > width + 1 && !one.closest(".scroll"))
+  .slice(0, 5).map((one) => one.outerHTML.slice(0, 120))"""
+
+
 def _too_wide(page: Page, width: int) -> list[str]:
-    found = page.evaluate(
-        "(width) => [...document.querySelectorAll('main *')].filter("
-        "(one) => one.getBoundingClientRect().right > width + 1 && !one.closest('.scroll')).slice(0, 5).map((one) => one.outerHTML.slice(0, 120))",
-        width,
-    )
-    return [str(each) for each in found]
+    return [str(each) for each in page.evaluate(_TOO_WIDE, width)]

@@ -77,7 +77,8 @@ def test_points_that_cannot_be_shown_are_left_out_and_counted(opened: Browser, t
 def test_awkward_points_draw_finite_pictures(opened: Browser, tmp_path: Path, scale: str) -> None:
     axis = {"label": "v", "unit": "", "scale": scale}
     cases = [
-        points(), points([1, 1, "one"]), points([2, 2, "same"], [2, 2, "same"]), points([0, 0, "zero"]), points([-1, -1, "below"]),
+        points(), points([1, 1, "one"]), points([2, 2, "same"], [2, 2, "same"]), points([0, 0, "zero"]),
+        points([-1, -1, "below"]),
         points([1e-300, 1e300, "far"], [1e300, 1e-300, "far"]), points([None, None, ""]),
         points([1, 1, ""], [2, 2, ""], band=[[1, 0, 2], [2, 1, None]]), points(band=[[1, 1, 2], [2, 2, 3]]),
     ]  # fmt: skip
@@ -92,7 +93,8 @@ def test_a_point_stands_where_its_numbers_say(opened: Browser, tmp_path: Path) -
     """The middle of two decades lies in the middle of a logarithmic axis, and not of a linear one."""
     series = points([1, 1, ""], [2, 10, ""], [3, 100, ""], line=False)
     centres = """() => [...document.querySelectorAll('.plot .marks')].map(
-        (path) => path.getAttribute('d').split('z').filter(Boolean).map((each) => Number(each.match(/ ([\\d.]+)a/)[1])))"""
+        (path) => path.getAttribute('d').split('z').filter(Boolean)
+          .map((each) => Number(each.match(/ ([\\d.]+)a/)[1])))"""
     with drawn(opened, tmp_path, xy(series, y=LOG), xy(series)) as page:
         logarithmic, linear = page.evaluate(centres)
     assert logarithmic[1] == pytest.approx((logarithmic[0] + logarithmic[2]) / 2, abs=0.2)
@@ -206,7 +208,8 @@ TABLE = """<table class="data" data-filter="things"><caption>Things</caption><th
 <th scope="col" data-type="text">Name</th><th scope="col" data-type="number">Time</th></tr></thead><tbody>
 <tr><th scope="row">b10</th><td data-value="0.002">2 ms</td></tr><tr><th scope="row">b9</th><td>-</td></tr>
 <tr><th scope="row">a</th><td data-value="1e-9">1 ns</td></tr><tr><th scope="row">c</th><td data-value="0">0 s</td></tr>
-<tr><th scope="row">b10</th><td data-value="">not run</td></tr><tr><th scope="row">d</th><td data-value="-5">-5 s</td></tr>
+<tr><th scope="row">b10</th><td data-value="">not run</td></tr>
+<tr><th scope="row">d</th><td data-value="-5">-5 s</td></tr>
 </tbody></table>"""
 
 
