@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatherline.api import energy as energy
     from gatherline.api import export as export
     from gatherline.api import front as front
+    from gatherline.api import html_report as html_report
     from gatherline.api import inspect as inspect
     from gatherline.api import load as load
     from gatherline.api import prune as prune
@@ -56,6 +57,7 @@ _HOME = {
     "estimate": "costmodel.estimate",
     "export": "gatherline.api",
     "front": "gatherline.api",
+    "html_report": "gatherline.api",
     "inspect": "gatherline.api",
     "load": "gatherline.api",
     "load_device": "simulator.device_file",

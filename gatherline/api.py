@@ -382,6 +382,16 @@ def inspect(model: str | Path, **options: Any) -> Inspection:
     return pipeline.inspect(str(model), **_plain(options))
 
 
+def html_report(folder: str | Path, out: str | Path | None = None) -> Path:
+    """Write the run or sweep in ``folder`` as one page that needs no network, and return its path.
+
+    ``out``: a file, by default ``report.html`` in the folder. Raises RequestError for another folder, and OSError.
+    """
+    from gatherline.report.page.page_file import write_page
+
+    return write_page(Path(folder), None if out is None else Path(out))
+
+
 def _network(model: Any, example_inputs: tuple[Any, ...] | None) -> Network | None:
     """A path or a name is lowered by the pipeline; anything else is lowered here."""
     return None if isinstance(model, str | Path) else load(model, example_inputs=example_inputs)

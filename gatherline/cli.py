@@ -22,6 +22,7 @@ from gatherline.commands.inspect import inspect
 from gatherline.commands.list_ import list_
 from gatherline.commands.measure import calibrate, validate
 from gatherline.commands.prune import prune
+from gatherline.commands.report import report
 from gatherline.commands.run import run
 from gatherline.commands.streams import replay, timeline, trace
 from gatherline.commands.sweep import export, front, sweep
@@ -32,6 +33,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (  # in the order of --h
     ("run", run),
     ("inspect", inspect),
     ("prune", prune),
+    ("report", report),
     ("trace", trace),
     ("replay", replay),
     ("timeline", timeline),

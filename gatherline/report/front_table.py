@@ -16,7 +16,7 @@ from rich.text import Text
 
 from gatherline.report.measures import Scale, said, scale_of, title_of
 from gatherline.report.selection import printable
-from gatherline.sweep.front import CHOSEN_BY_NONE, Choice, Fate, SweepFront
+from gatherline.sweep.front import CHOSEN_BY_NONE, Choice, Fate, Points, SweepFront
 from gatherline.sweep.objective import Constraint
 from gatherline.sweep.pareto import LEAST_FOR_A_KNEE
 
@@ -33,11 +33,11 @@ def headlines(found: SweepFront) -> list[str]:
     within = within_text(found.constraints).strip()
     lines = [f"{within[:1].upper()}{within[1:]}:"] if within else []
     for at in range(len(found.objectives)):
-        lines.append(f"{_superlative(found, at)}: {_told(found, found.best(at), at, scales)}")
+        lines.append(f"{superlative(found, at)}: {_told(found, found.best(at), at, scales)}")
     if found.knee is not None:
         lines.append(f"Knee{_also(found, found.knee)}: {_told(found, found.knee, None, scales)}")
     elif len(found.objectives) > 1:
-        lines.append(f"Knee: none; {_why_no_knee(found)}")
+        lines.append(f"Knee: none; {why_no_knee(found)}")
     if found.volume_share and len(found.objectives) > 1 and len(found.members) > 1:
         corner = ", ".join(
             f"{scale.title} {scale.text(value)}" for scale, value in zip(scales, found.reference, strict=True)
@@ -74,12 +74,17 @@ def within_text(constraints: Sequence[Constraint]) -> str:
 
 def choice_text(found: SweepFront, point: int, among: Sequence[Choice]) -> str:
     """Return what was chosen for a point, as "gs:16,1 at 90 % on gs-tcm, scratchpad.banks 32"."""
+    return point_text(found.points, point, among)
+
+
+def point_text(points: Points, point: int, among: Sequence[Choice]) -> str:
+    """Return what was chosen for any point, on a front or not."""
     chosen = {choice.name: choice for choice in among}
     parts = []
     if "model" in chosen:
         parts.append(_value(chosen["model"], point))
     if "pattern" in chosen or "sparsity_target" in chosen:
-        pattern, sparsity = _value(found.points.choices["pattern"], point), _sparsity(found, point)
+        pattern, sparsity = _value(points.choices["pattern"], point), _sparsity(points, point)
         parts.append(f"{pattern} at {sparsity}" if sparsity else pattern)
     if "device" in chosen:
         parts.append(f"on {_value(chosen['device'], point)}")
@@ -93,9 +98,9 @@ def choice_text(found: SweepFront, point: int, among: Sequence[Choice]) -> str:
     return ", ".join(([head] if head else []) + named)
 
 
-def _sparsity(found: SweepFront, point: int) -> str:
+def _sparsity(points: Points, point: int) -> str:
     """Return the sparsity of a point as asked for, and as reached where that is another; "" for dense."""
-    asked, reached = found.points.choices["sparsity_target"].of(point), reached_sparsity(found, point)
+    asked, reached = points.choices["sparsity_target"].of(point), reached_of(points, point)
     if not isinstance(asked, int | float):
         return ""
     if reached is None:
@@ -105,14 +110,20 @@ def _sparsity(found: SweepFront, point: int) -> str:
 
 def reached_sparsity(found: SweepFront, point: int) -> float | None:
     """Return the sparsity of a point that is not the one asked for, by more than half a percent point."""
-    asked = found.points.choices["sparsity_target"].of(point)
-    reached = found.points.facts["sparsity_reached"].of(point)
+    return reached_of(found.points, point)
+
+
+def reached_of(points: Points, point: int) -> float | None:
+    """As ``reached_sparsity``, of any point."""
+    asked = points.choices["sparsity_target"].of(point)
+    reached = points.facts["sparsity_reached"].of(point)
     if not isinstance(asked, int | float) or not isinstance(reached, int | float):
         return None
     return float(reached) if abs(reached - asked) > SAME_SPARSITY else None
 
 
-def _superlative(found: SweepFront, at: int) -> str:
+def superlative(found: SweepFront, at: int) -> str:
+    """Return the name of the best point by objective ``at``: "Fastest", "Most kept L1"."""
     objective = found.objectives[at]
     word = "Most" if objective.direction == "max" else "Least"
     name = LEAST.get(objective.name) if word == "Least" else None
@@ -123,7 +134,7 @@ def _also(found: SweepFront, place: int) -> str:
     """Return in which objectives the knee is the best there is: with three it may be an end of the front."""
     values = found.points.values
     ends = [
-        _superlative(found, at)
+        superlative(found, at)
         for at in range(len(found.objectives))
         if values[found.members[place], at] == values[found.members[found.best(at)], at]
     ]
@@ -156,7 +167,8 @@ def _figure(found: SweepFront, point: int, at: int, scale: Scale) -> str:
     return f"{shown} (band {scale.number(low)} to {scale.number(high)})"
 
 
-def _why_no_knee(found: SweepFront) -> str:
+def why_no_knee(found: SweepFront) -> str:
+    """Return why a front of several objectives has no knee."""
     if len(found.members) < LEAST_FOR_A_KNEE:
         return f"the front has {len(found.members)} distinct point{'s' if len(found.members) > 1 else ''}"
     return "the front does not bend toward the best of all objectives"

@@ -224,11 +224,7 @@ def sweep_front(
 ) -> SweepFront | None:
     """Return the front of ``points``, None where no point can be on it."""
     maximise = tuple(objective.direction == "max" for objective in objectives)
-    fates = np.full(len(points.numbers), Fate.DOMINATED, dtype=np.int8)
-    for broken in points.excess.values():
-        fates[broken] = Fate.INFEASIBLE
-    fates[~np.isfinite(points.values).all(axis=1)] = Fate.NO_FIGURE
-    fates[points.refused] = Fate.REFUSED
+    fates = fates_without_front(points)
     feasible = np.flatnonzero(fates == Fate.DOMINATED)
     if not feasible.size:
         return None
@@ -249,6 +245,16 @@ def sweep_front(
         members=tuple(members), alike=tuple(alike), knee=knee(best, maximise), volume=volume,
         volume_share=share, reference=tuple(reference.tolist()),
     )  # fmt: skip
+
+
+def fates_without_front(points: Points) -> NDArray[np.int8]:
+    """Return the fate of each point before points are compared: those that may be on a front are DOMINATED."""
+    fates = np.full(len(points.numbers), Fate.DOMINATED, dtype=np.int8)
+    for broken in points.excess.values():
+        fates[broken] = Fate.INFEASIBLE
+    fates[~np.isfinite(points.values).all(axis=1)] = Fate.NO_FIGURE
+    fates[points.refused] = Fate.REFUSED
+    return fates
 
 
 def _alike(values: NDArray[np.float64], maximise: Sequence[bool]) -> list[NDArray[np.int64]]:

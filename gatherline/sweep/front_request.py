@@ -83,6 +83,18 @@ class StoredFronts:
     without: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredPoints:
+    """The points of a sweep and what they are judged by. ``spec``: the sweep's, as its TOML says it."""
+
+    record: SweepRecord
+    spec: Mapping[str, Any]
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
+    where: Mapping[str, tuple[str, ...]]
+    points: Points
+
+
 def stored_front(request: FrontRequest) -> StoredFront:
     """Return the front of the sweep that ran last in the request's folder. Raises RequestError; for several, too."""
     found = stored_fronts(request).fronts
@@ -97,17 +109,11 @@ def stored_front(request: FrontRequest) -> StoredFront:
 def stored_fronts(request: FrontRequest) -> StoredFronts:
     """Return the fronts of the sweep that ran last in the request's folder. Raises RequestError where there is none."""
     with Store.open(request.folder, create=False) as store:
-        record = store.last()
-        known = (*NUMBERS, *(name for name in OF_MEMBERS if name != "number"), *store.field_columns)
-        spec = _spec_of(record, store.path)
-        objectives = _objectives(request, spec.get("objectives", {}), known)
-        constraints = _constraints(request, spec.get("constraints", {}), known)
-        choices = (*CHOICES, *store.field_columns)
-        blocks = store.blocks(record.number, columns_of(choices, objectives, constraints))
-        where = _where(request, choices)
-        points = _kept(read_points(blocks, choices, objectives, constraints), where)
-        points = without_followers(points, _followers(spec))
-        found = fronts_of(record.name, points, objectives, constraints, where=where, together=request.together)
+        asked = stored_points(store, request)
+        record = asked.record
+        found = fronts_of(
+            record.name, asked.points, asked.objectives, asked.constraints, where=asked.where, together=request.together
+        )
         if not found.fronts:
             raise RequestError("; ".join(found.without))
         fronts = []
@@ -115,6 +121,23 @@ def stored_fronts(request: FrontRequest) -> StoredFronts:
             members = store.numbered(record.number, [int(each.points.numbers[point]) for point in each.members])
             fronts.append(StoredFront(front=each, rows=tuple(rows_of(each, members))))
         return StoredFronts(fronts=tuple(fronts), without=found.without)
+
+
+def stored_points(store: Store, request: FrontRequest) -> StoredPoints:
+    """Return the points of the sweep that ran last in ``store``, and what they are judged by. Raises RequestError."""
+    record = store.last()
+    known = (*NUMBERS, *(name for name in OF_MEMBERS if name != "number"), *store.field_columns)
+    spec = _spec_of(record, store.path)
+    objectives = _objectives(request, spec.get("objectives", {}), known)
+    constraints = _constraints(request, spec.get("constraints", {}), known)
+    choices = (*CHOICES, *store.field_columns)
+    blocks = store.blocks(record.number, columns_of(choices, objectives, constraints))
+    where = _where(request, choices)
+    points = _kept(read_points(blocks, choices, objectives, constraints), where)
+    points = without_followers(points, _followers(spec))
+    return StoredPoints(
+        record=record, spec=spec, objectives=objectives, constraints=constraints, where=where, points=points
+    )
 
 
 def _where(request: FrontRequest, choices: Sequence[str]) -> dict[str, tuple[str, ...]]:

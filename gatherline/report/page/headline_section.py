@@ -6,20 +6,25 @@ from gatherline.report.page.results import (
     DeviceResults,
     change,
     is_dense,
+    kept_density,
     measure,
+    sparsities_of,
     speed_up,
     time_shares,
     times,
 )
-from gatherline.report.remarks import density, headlines, label
-from gatherline.report.selection import RowLike, Rows, Variant, number, percent, text, variant
+from gatherline.report.remarks import SAME_SPARSITY, density, headlines, label
+from gatherline.report.selection import RowLike, Rows, fastest, number, percent, text
 
 
 def headline_section(devices: list[DeviceResults]) -> dict[str, object]:
     """Return a card for each device, and the devices on which nothing beats dense, or dense was not run."""
     judged = [device for device in devices if device.best is not None]
+    asked = [one for one in sparsities_of(judged) if one is not None]
+    several = any(len(sparsities_of([device])) > 1 for device in judged)
     return {
         "cards": [_card(device) for device in judged],
+        "densest": percent(1.0 - asked[0]) if several and asked else "",
         "beaten": [device.name for device in judged if _gains(device)],
         "not_beaten": [device.name for device in judged if device.dense is not None and _only_dense(device)],
         "without_dense": [device.name for device in judged if device.dense is None],
@@ -65,7 +70,14 @@ def _card(device: DeviceResults) -> dict[str, object]:
         "synthetic": any(row.get("synthetic") for row in rows),
         "sentence": " ".join(headlines(rows)),
         "levels": _levels(device),
+        "fewer": _keeps_fewer(device, best),
     }
+
+
+def _keeps_fewer(device: DeviceResults, best: RowLike) -> bool:
+    """Return whether another variant that was run keeps more weights than the fastest one."""
+    kept = kept_density(best)
+    return kept is not None and any((kept_density(row) or 0.0) > kept + SAME_SPARSITY for row in device.pruned)
 
 
 def _band(row: RowLike) -> str:
@@ -84,24 +96,32 @@ def _overlap(one: RowLike, other: RowLike) -> bool:
 
 
 def _levels(device: DeviceResults) -> list[dict[str, object]]:
-    """Return the fastest pattern at each sparsity that was asked for: only those keep about as many weights."""
-    best: dict[float | None, tuple[Variant, RowLike]] = {}
-    for row in device.pruned:
-        found, latency = variant(row), number(row, "latency_s")
-        if latency is None:
-            continue
-        if found.sparsity not in best or latency < (number(best[found.sparsity][1], "latency_s") or 0.0):
-            best[found.sparsity] = (found, row)
-    if len({variant(row).pattern for row in device.pruned}) < 2 and len(best) < 2:
+    """Return the fastest variant that keeps at least as much as each sparsity asked for leaves.
+
+    Patterns that were asked for one sparsity may keep different shares: channels take their consumers' weights too.
+    """
+    leasts = [1.0 - one for one in sparsities_of([device]) if one is not None]
+    if not leasts or len(device.pruned) < 2:
         return []
-    return [
-        {
-            "sparsity": "own zeros" if sparsity is None else percent(sparsity),
-            "pattern": found.pattern,
-            "density": density(row),
-            "latency": measure(row, "latency_s"),
-            "factor": times(speed_up(device.dense, row)),
-            "gains": (speed_up(device.dense, row) or 0.0) > 1.0,
-        }
-        for sparsity, (found, row) in sorted(best.items(), key=lambda one: (one[0] is not None, one[0] or 0.0))
-    ]
+    return [_level(device, least) for least in leasts]
+
+
+def _level(device: DeviceResults, least: float) -> dict[str, object]:
+    keeping = [row for row in device.totals if _keeps(row, least)]
+    best = fastest(keeping)
+    found: dict[str, object] = {"least": percent(least), "label": "none was run", "latency": "-", "factor": "-"}
+    if best is None:
+        return found
+    dense = device.dense
+    beaten = dense is not None and number(dense, "latency_s") == number(best, "latency_s")
+    return found | {
+        "label": "nothing beats dense" if beaten else label(best),
+        "latency": measure(best, "latency_s"),
+        "factor": times(1.0 if beaten else speed_up(dense, best)),
+    }
+
+
+def _keeps(row: RowLike, least: float) -> bool:
+    """Return whether a variant keeps ``least`` of the pruned layers' weights, as near as patterns come to a target."""
+    density = kept_density(row)
+    return is_dense(row) or (density is not None and density >= least - SAME_SPARSITY)

@@ -12,7 +12,7 @@ from gatherline.report.page.bitmap import data_uri
 from gatherline.report.selection import Variant, printable
 
 SHOWN_WINDOWS = 120  # of some 4 kB each
-SHOWN_LOADS = 600  # layers in the table of loads
+SHOWN_LOADS = 2_000  # layers in the table of loads
 _BARS = "▁▂▃▄▅▆▇█"
 
 

@@ -11,14 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gatherline.report.page.results import SHOWN_CAUSES, DeviceResults, is_dense
-from gatherline.report.selection import RowLike, Variant, milliseconds, number, text, variant
+from gatherline.report.selection import RowLike, Variant, milliseconds, number, percent, text, variant
 from gatherline.report.time_causes import TIME_CAUSES
 
 SHOWN = 200  # lines; those that lose most
 NAMED = 3  # of the layers of a line
 LEAST_SHARE = 0.01  # of a layer's time: a cause that grew by less is no reason
 
-Key = tuple[str, str, str, str, str]  # device, variant, the row's reason, names of causes that grew, what advise proved
+Key = tuple[
+    str, Variant, str, str, str
+]  # device, variant, the row's reason, names of causes that grew, what advise proved
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,17 +48,17 @@ def no_faster_section(devices: list[DeviceResults], answers: Sequence[Mapping[st
         slow += 1
         grown = grown_causes(row, dense)
         proof = proved.get((device.name, asked, text(row, "layer")), "")
-        key = (device.name, asked.label, text(row, "reason"), ", ".join(grown), proof)
+        key = (device.name, asked, text(row, "reason"), ", ".join(grown), proof)
         line = lines.setdefault(key, _Line())
         line.layers.append(text(row, "layer"))
         line.dense_s += before
         line.sparse_s += after
         for title, seconds in grown.items():
             line.grown_s[title] = line.grown_s.get(title, 0.0) + seconds
-    ordered = sorted(lines.items(), key=lambda one: one[1].dense_s - one[1].sparse_s)
+    told = sorted(_levels_together(lines), key=lambda one: one[2].dense_s - one[2].sparse_s)
     return {
-        "lines": [_shown(key, line) for key, line in ordered[:SHOWN]],
-        "left": max(0, len(ordered) - SHOWN),
+        "lines": [_shown(*one) for one in told[:SHOWN]],
+        "left": max(0, len(told) - SHOWN),
         "compared": compared,
         "slow": slow,
         "proved": any(key[4] for key in lines),
@@ -94,13 +96,30 @@ def _proof(row: RowLike) -> str:
     return ": ".join(part for part in parts if part)
 
 
-def _shown(key: Key, line: _Line) -> dict[str, object]:
-    device, asked, reason, _, proof = key
+def _levels_together(lines: Mapping[Key, _Line]) -> list[tuple[Key, list[Variant], _Line]]:
+    """Return lines with their variants: sparsities at which the same layers take the same time are one line."""
+    found: dict[tuple[object, ...], tuple[Key, list[Variant], _Line]] = {}
+    for key, line in lines.items():
+        device, asked, *words = key
+        same = (device, asked.pattern, *words, tuple(line.layers), line.dense_s, line.sparse_s)
+        found.setdefault(same, (key, [], line))[1].append(asked)
+    return list(found.values())
+
+
+def _variants(variants: Sequence[Variant]) -> str:
+    shared = [one.sparsity for one in variants]
+    if len(variants) == 1 or None in shared:
+        return ", ".join(one.label for one in variants)
+    return f"{variants[0].pattern} at {', '.join(percent(one) for one in shared)}"
+
+
+def _shown(key: Key, variants: Sequence[Variant], line: _Line) -> dict[str, object]:
+    device, _, reason, _, proof = key
     named = ", ".join(line.layers[:NAMED])
     lost = line.sparse_s - line.dense_s
     return {
         "device": device,
-        "variant": asked,
+        "variant": _variants(variants),
         "layers": named if len(line.layers) <= NAMED else f"{len(line.layers)} layers: {named}, ...",
         "all_layers": ", ".join(line.layers[:40]) + (", ..." if len(line.layers) > 40 else ""),
         "dense": (milliseconds(line.dense_s), line.dense_s),

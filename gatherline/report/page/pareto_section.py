@@ -61,7 +61,7 @@ def _of_trade(device: DeviceResults, trade: Trade, order: list[str]) -> dict[str
         "text": trade.text,
         "title": f"Latency against {trade.label.partition(':')[0]}",
         "chart": _chart(device, trade, order, points, members, scales),
-        "columns": (scales[0].label, scales[1].label),
+        "columns": (scales[0].label, scales[1].label.partition(":")[0]),
         "members": [
             {
                 "label": label(row),
@@ -104,18 +104,11 @@ def _chart(
         for place in members
     ]
     series: list[dict[str, object]] = [
-        {"name": "front", "colour": "dense", "line": True, "marks": False, "points": line},
-        *(
-            {
-                "name": name,
-                "colour": "dense" if name == "dense" else order.index(name) % COLOURS,
-                "line": False,
-                "marks": True,
-                "points": found,
-            }
-            for name, found in by_name.items()
-        ),
+        {"name": "front", "colour": "dense", "line": True, "marks": False, "points": line}
     ]
+    for name, found in by_name.items():
+        colour = "dense" if name == "dense" else order.index(name) % COLOURS
+        series.append({"name": name, "colour": colour, "line": False, "marks": True, "points": found})
     return {
         "kind": "xy",
         "title": f"Latency against {trade.label.partition(':')[0]} on {device.name}",

@@ -1,0 +1,312 @@
+"""What a sweep's page says first: what was searched, which points are best and how sure that is, for all devices
+together and for each, and how many points keep to the constraints.
+
+Left out: the front itself (``sweep_front.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatherline.report.front_looks import in_order
+from gatherline.report.front_table import point_text, said_of, superlative, why_no_knee, within_text
+from gatherline.report.measures import title_of
+from gatherline.report.page.sweep_found import ModelPart, SweepFound, best_of, named
+from gatherline.report.page.sweep_tables import (
+    NOT_VALIDATED,
+    Cell,
+    Head,
+    Table,
+    band_text,
+    figure_text,
+    number_cell,
+    numbers_scale,
+    sortable,
+)
+from gatherline.report.selection import printable
+from gatherline.sweep.front import Choice, Fate, Points, SweepFront, sweep_front
+from gatherline.sweep.objective import Constraint, excess_of
+
+LISTED = 10  # values of a choice; of more, the ends or the first are told
+MISSES = 3  # of a constraint
+CARD_MODELS = 6  # with cards of their own; the table has all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """An objective's figure at a point. ``sure``: its error band, or that it has none; "" for what needs none."""
+
+    title: str
+    text: str
+    sure: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """A point to choose, and for what. ``gain``: its speed beside the fastest dense point of its model
+    and device. ``ties``: points with the same figures."""
+
+    title: str
+    figures: tuple[Figure, ...]
+    choose: str
+    gain: str
+    ties: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picks:
+    """The points to choose of one model. ``told``: why there are none, or why there is no knee."""
+
+    model: str
+    picks: tuple[Pick, ...]
+    told: tuple[str, ...]
+
+
+def searched(found: SweepFound) -> Table:
+    """Return what differs between points, and over which values."""
+    rows = []
+    for choice in named(found.points):
+        values = [choice.values[code] for code in in_order(choice) if choice.values[code] is not None]
+        rows.append(
+            (Cell(text=title_of(choice.name)), number_cell(len(values)), Cell(text=_values_text(choice, values)))
+        )
+    heads = (Head(title="choice"), Head(title="values", number=True), Head(title="which", mark="wide"))
+    return Table(label="What was searched", heads=heads, rows=tuple(rows))
+
+
+def _values_text(choice: Choice, values: Sequence[object]) -> str:
+    if not values:
+        return said_of(choice, None)
+    if len(values) <= LISTED:
+        return ", ".join(said_of(choice, value) for value in values)
+    if numbers_scale(choice.name, values) is not None:
+        return f"{said_of(choice, values[0])} to {said_of(choice, values[-1])}"
+    return f"{', '.join(said_of(choice, value) for value in values[:LISTED])} and {len(values) - LISTED:,} more"
+
+
+def cards(found: SweepFound) -> tuple[Picks, ...]:
+    """Return for each model what to choose, over all devices."""
+    several = len(found.parts) > 1
+    return tuple(
+        Picks(
+            model=printable(part.model) if several else "",
+            picks=() if part.front is None else tuple(_picks(part.front, named(part.points, without=("model",)))),
+            told=_told(part),
+        )
+        for part in found.parts[:CARD_MODELS]
+    )
+
+
+def left_cards(found: SweepFound) -> int:
+    """Return how many models have no cards."""
+    return max(0, len(found.parts) - CARD_MODELS)
+
+
+def _told(part: ModelPart) -> tuple[str, ...]:
+    if part.front is None:
+        return (printable(part.without),)
+    if part.front.knee is None and len(part.front.objectives) > 1:
+        return (f"There is no knee: {why_no_knee(part.front)}.",)
+    return ()
+
+
+def by_device(found: SweepFound) -> Table | None:
+    """Return what to choose for each model and device; None where there is one of each, whose cards say it."""
+    devices = found.points.choices["device"].chosen(slice(None))
+    if len(found.parts) * len(devices) < 2:
+        return None
+    rows = [row for part in found.parts for row in _device_rows(found, part)]
+    several = len(found.parts) > 1
+    heads = [Head(title="device", mark="nowrap"), Head(title="for", mark="nowrap")]
+    heads += [Head(title=title_of(each.name), number=True) for each in found.objectives]
+    latency = found.latency_at() is not None
+    heads += [Head(title="error band", mark="nowrap"), Head(title="speed beside dense", number=True)] if latency else []
+    heads.append(Head(title="choose", mark="wide"))
+    heads = [Head(title="model"), *heads] if several else heads
+    return Table(
+        label="What to choose for each device", heads=tuple(heads),
+        rows=tuple(tuple(row if several else row[1:]) for row in rows),
+        filters="picks" if len(rows) > LISTED else "",
+    )  # fmt: skip
+
+
+def _device_rows(found: SweepFound, part: ModelPart) -> list[list[Cell]]:
+    """Return a row for each pick of each device; a device without any has one that says so."""
+    choice = part.points.choices["device"]
+    rows = []
+    latency = found.latency_at()
+    for code in in_order(choice):
+        of_this = part.points.at(np.flatnonzero(choice.codes == code))
+        first = [Cell(text=printable(part.model)), Cell(text=said_of(choice, choice.values[code]))]
+        front = sweep_front(found.record.name, of_this, found.objectives, found.constraints, {})
+        if front is None:
+            gap = [Cell(text="-", value="")] * len(found.objectives)
+            unsure = [] if latency is None else [Cell(text="-"), Cell(text="-", value="")]
+            rows.append([*first, Cell(text="nothing"), *gap, *unsure, Cell(text=_why_nothing(of_this))])
+            continue
+        for title, place in _chosen(front):
+            point = front.members[place]
+            row = [*first, Cell(text=title)]
+            for at, each in enumerate(found.objectives):
+                value = float(of_this.values[point, at])
+                row.append(Cell(text=figure_text(each.name, value), value=sortable(value)))
+            if latency is not None:
+                row += [Cell(text=band_text(of_this, point)), _gain_cell(_gain(of_this, point, latency))]
+            ties = _ties(front, place)
+            text = point_text(of_this, point, named(of_this, without=("model", "device")))
+            row.append(Cell(text=f"{text} ({ties})" if ties else text))
+            rows.append(row)
+    return rows
+
+
+def _why_nothing(points: Points) -> str:
+    """Return why no point of a device can be chosen, in a few words."""
+    refused = int(np.count_nonzero(points.refused))
+    lacking = int(np.count_nonzero(~points.refused & ~np.isfinite(points.values).all(axis=1)))
+    broken = len(points.numbers) - refused - lacking
+    parts = [f"{broken:,} break a constraint"] if broken else []
+    parts += [f"{lacking:,} lack a figure"] if lacking else []
+    parts += [f"{refused:,} are refused"] if refused else []
+    return f"of {len(points.numbers):,} points {', '.join(parts)}"
+
+
+def _chosen(front: SweepFront) -> list[tuple[str, int]]:
+    """Return what each pick of a front is for, and its place there: the best by each objective, and the knee."""
+    asked: dict[int, list[str]] = {}
+    for at in range(len(front.objectives)):
+        asked.setdefault(front.best(at), []).append(superlative(front, at))
+    if front.knee is not None:
+        asked.setdefault(front.knee, []).append("Knee")
+    titles = {place: " and ".join([names[0], *(_lower(name) for name in names[1:])]) for place, names in asked.items()}
+    return [(title, place) for place, title in titles.items()]
+
+
+def _lower(name: str) -> str:
+    return name[:1].lower() + name[1:]
+
+
+def _picks(front: SweepFront, among: Sequence[Choice]) -> list[Pick]:
+    points = front.points
+    at_latency = next((at for at, each in enumerate(front.objectives) if each.name == "latency_s"), None)
+    found = []
+    for title, place in _chosen(front):
+        point = front.members[place]
+        figures = tuple(
+            Figure(
+                title=title_of(each.name), text=figure_text(each.name, float(points.values[point, at])),
+                sure=_sure(points, point) if at == at_latency else "",
+            )
+            for at, each in enumerate(front.objectives)
+        )  # fmt: skip
+        gain = math.nan if at_latency is None else _gain(points, point, at_latency)
+        faster = "" if math.isnan(gain) else f"{gain:.2f}x as fast as its fastest dense point"
+        text, number = point_text(points, point, among), int(points.numbers[point])
+        found.append(
+            Pick(title=title, figures=figures, choose=text, gain=faster, ties=_ties(front, place), number=number)
+        )
+    return found
+
+
+def _sure(points: Points, point: int) -> str:
+    band = band_text(points, point)
+    return band if band == NOT_VALIDATED else f"band {band}"
+
+
+def _ties(front: SweepFront, place: int) -> str:
+    """Return how many points have the figures of a place, and in what they differ; "" where it is alone."""
+    alike = front.alike[place]
+    if len(alike) == 1:
+        return ""
+    differ = [title_of(each.name) for each in front.points.varying() if len(each.chosen(alike)) > 1]
+    by = f", of other {', '.join(differ)}" if differ else ""
+    count = len(alike) - 1
+    return f"{count:,} more point{'' if count == 1 else 's'} with the same figures{by}"
+
+
+def _gain(points: Points, point: int, latency_at: int) -> float:
+    """Return the speed of a point beside the fastest dense one of the same model and device; NaN where none is."""
+    patterns, devices = points.choices["pattern"], points.choices["device"]
+    if patterns.of(point) == "dense" or "dense" not in patterns.values:
+        return math.nan
+    same = (patterns.codes == patterns.values.index("dense")) & (devices.codes == devices.codes[point])
+    best = best_of(points, np.flatnonzero(same & ~points.refused), latency_at, "min")
+    own = float(points.values[point, latency_at])
+    return math.nan if best is None or own <= 0 else float(points.values[best, latency_at]) / own
+
+
+def _gain_cell(gain: float) -> Cell:
+    return Cell(text="-" if math.isnan(gain) else f"{gain:.2f}x", value=sortable(gain))
+
+
+def constraints(found: SweepFound) -> Table | None:
+    """Return how many points keep to each constraint, and which miss it by the least; None without constraints."""
+    if not found.constraints:
+        return None
+    rows = []
+    fates = np.zeros(found.computed, dtype=np.bool_)
+    for each in found.constraints:
+        figures, broken = found.points.limited[each.name], found.points.excess[each.name]
+        has = ~found.points.refused & ~np.isnan(figures)
+        kept = has & ~broken
+        rows.append(
+            (
+                Cell(text=within_text([each]).removeprefix(" with ")),
+                number_cell(int(np.count_nonzero(kept))),
+                number_cell(int(np.count_nonzero(has & broken))),
+                number_cell(int(np.count_nonzero(~found.points.refused & ~has))),
+                Cell(text="; ".join(_misses(found, each, np.flatnonzero(has & broken))) or "-"),
+            )
+        )
+        fates |= broken
+    heads = (
+        Head(title="constraint"), Head(title="points that keep it", number=True), Head(title="break it", number=True),
+        Head(title="have no figure", number=True), Head(title="nearest misses", mark="wide"),
+    )  # fmt: skip
+    together = int(np.count_nonzero(~fates & ~found.points.refused))
+    counted = found.computed - int(np.count_nonzero(found.points.refused))
+    note = f"{together:,} of {counted:,} points with numbers keep to all of them."
+    return Table(label="Constraints", heads=heads, rows=tuple(rows), note=note)
+
+
+def _misses(found: SweepFound, constraint: Constraint, places: np.ndarray) -> list[str]:
+    """Return the points that break a constraint by the least: by how much of the bound, and what they are."""
+    figures = found.points.limited[constraint.name]
+    beyond = [(excess_of(float(figures[place]), constraint), int(place)) for place in places.tolist()]
+    among = named(found.points)
+    several = len(found.parts) > 1
+    among = [each for each in among if several or each.name != "model"]
+    lines: list[str] = []
+    for excess, place in sorted(beyond)[:MISSES]:
+        figure = figure_text(constraint.name, float(figures[place]))
+        text = point_text(found.points, place, among)
+        lines.append(f"{figure} ({100 * excess:.3g} % beyond): {text}, point {int(found.points.numbers[place]):,}")
+    return lines
+
+
+def counts(found: SweepFound) -> str:
+    """Return how many points there are and what became of them, in two sentences."""
+    refused = int(np.count_nonzero(found.points.refused))
+    parts = [f"{found.computed - refused:,} with numbers", f"{refused:,} refused"]
+    if found.lacking:
+        parts.append(f"{found.lacking:,} not computed")
+    lacking = sum(int(np.count_nonzero(part.fates == Fate.NO_FIGURE)) for part in found.parts)
+    if lacking:
+        parts.append(f"{lacking:,} without one of the figures asked for")
+    broken = sum(int(np.count_nonzero(part.fates == Fate.INFEASIBLE)) for part in found.parts)
+    if found.constraints:
+        parts.append(f"{broken:,} that break a constraint")
+    on_front = sum(int(np.count_nonzero(part.fates == Fate.FRONT)) for part in found.parts)
+    whole = max(found.record.points or 0, found.computed)
+    points = f"{whole:,} point{'' if whole == 1 else 's'}"
+    return f"{points}, method {found.method}: {', '.join(parts)}. No other point beats {on_front:,} of them."
+
+
+def aims(found: SweepFound) -> str:
+    """Return what was looked for, in a sentence."""
+    wanted = [f"{'more' if each.direction == 'max' else 'less'} {title_of(each.name)}" for each in found.objectives]
+    return f"{' and '.join(wanted)}{within_text(found.constraints)}"
