@@ -29,7 +29,7 @@ DEVICES = ("snapdragon-855", "adreno-640", "gs-tcm")
 PATTERNS = ("dense", "unstructured", "gs:16,1", "block:4x1")
 SPARSITIES = (0.7, 0.8, 0.9)
 LAYER_VIEW = {"device": "gs-tcm", "pattern": "unstructured at 90 %"}
-COLOURS = 128  # of a picture's palette, so that it stays small
+MARGIN = 16
 LARGEST_BYTES = 300_000
 
 
@@ -55,15 +55,20 @@ def photograph_layers(page: Page, target: Path) -> None:
     end = page.locator("#layer-bars").bounding_box()
     if start is None or end is None:
         raise RuntimeError("the page has no section of layers to photograph")
-    box = {**start, "height": end["y"] + end["height"] - start["y"]}
+    box = {
+        "x": start["x"] - MARGIN,
+        "y": start["y"],
+        "width": start["width"] + 2 * MARGIN,
+        "height": end["y"] + end["height"] - start["y"] + MARGIN,
+    }
     page.screenshot(path=target, clip=box, full_page=True)  # type: ignore[arg-type]
 
 
 def shrink(target: Path) -> None:
-    """Keep a palette of few colours; raise where the file is still too large to stand in the repository."""
+    """Pack a picture tightly; raise where it is still too large to stand in the repository."""
     with Image.open(target) as picture:
-        small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-    small.save(target, optimize=True)
+        plain = picture.convert("RGB")
+    plain.save(target, optimize=True)
     size = target.stat().st_size
     if size > LARGEST_BYTES:
         raise RuntimeError(f"{target}: {size} bytes, and must be at most {LARGEST_BYTES}")
