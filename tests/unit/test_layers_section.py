@@ -27,7 +27,8 @@ def row(
         "layer": layer, "device": device, "pattern": pattern, "sparsity_target": asked, "kind": "conv2d",
         "m": 8, "k": 9, "p": 16, "groups": 1, "density": 1.0, "latency_s": sum(SECONDS.values()) * scale,
         "macs_effectual": 1152, "dram_bytes": 4096, "utilization": 0.25, "bound": "dram", "kernel": "gemm",
-        "encoding": "csr", "validated": "not validated", "reason": "", "peak_macs_per_s": 1e9, "dram_bytes_per_s": 1e8, **times,
+        "encoding": "csr", "validated": "not validated", "reason": "", "peak_macs_per_s": 1e9, "dram_bytes_per_s": 1e8,
+        **times,
     }  # fmt: skip
     return {**of_row, **changed}
 
