@@ -94,7 +94,9 @@ def change(before: float | None, after: float | None) -> str:
     if not before or after is None:
         return ""
     share = after / before - 1.0
-    return "as dense" if abs(share) < 5e-4 else f"{share:+.0%} against dense" if abs(share) >= 0.01 else f"{share:+.1%}"
+    if abs(share) < 5e-4:
+        return "as dense"
+    return f"{share:+.0%} against dense" if abs(share) >= 0.01 else f"{share:+.1%} against dense"
 
 
 def times(factor: float | None) -> str:

@@ -18,13 +18,14 @@ def _of_device(device: DeviceResults) -> dict[str, object]:
     layers = [row for found in device.layers.values() for row in found]
     sparse = [row for row in layers if text(row, "encoding") not in ("", "dense")]
     with_band = [row for row in device.totals if number(row, "latency_low_s") is not None]
-    texts = dict.fromkeys(text(row, "validated") for row in with_band)
+    texts = sorted({text(row, "validated") for row in with_band} - {"", NOT_VALIDATED}, key=lambda one: (len(one), one))
     return {
         "device": device.name,
         "how": "counted cycle by cycle" if _cycles(device.totals) else "roofline: no clock loop",
         "totals": len(device.totals),
         "banded": len(with_band),
-        "texts": [one for one in texts if one and one != NOT_VALIDATED],
+        "text": texts[0] if texts else NOT_VALIDATED,
+        "other_texts": texts[1:],
         "sparse": len(sparse),
         "sparse_banded": sum(number(row, "latency_low_s") is not None for row in sparse),
         "extrapolated": sum(bool(row.get("extrapolated")) for row in device.totals),
