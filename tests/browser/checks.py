@@ -160,7 +160,8 @@ def charts_answer_keys_and_pointer(opened: Browser, path: Path) -> None:
             for key in ("ArrowRight", "ArrowDown"):  # along a series, along bars
                 page.keyboard.press(key)
             if figure.locator(".marks[d*='M'], .segment").count():
-                assert tip.is_visible() and tip.inner_text().strip()
+                assert tip.is_visible()
+                assert tip.inner_text().strip()
                 assert page.locator(".hidden-text[aria-live]").inner_text().strip()
             page.keyboard.press("Escape")
             assert tip.is_hidden()
@@ -212,10 +213,10 @@ def _spaces(text: str) -> str:
     return " ".join(text.split())
 
 
+_TOO_WIDE = """(width) => [...document.querySelectorAll("main *")]
+  .filter((one) => one.getBoundingClientRect().right > width + 1 && !one.closest(".scroll"))
+  .slice(0, 5).map((one) => one.outerHTML.slice(0, 120))"""
+
+
 def _too_wide(page: Page, width: int) -> list[str]:
-    found = page.evaluate(
-        "(width) => [...document.querySelectorAll('main *')].filter((one) => one.getBoundingClientRect().right > width + 1"
-        " && !one.closest('.scroll')).slice(0, 5).map((one) => one.outerHTML.slice(0, 120))",
-        width,
-    )
-    return [str(each) for each in found]
+    return [str(each) for each in page.evaluate(_TOO_WIDE, width)]
