@@ -209,8 +209,10 @@ def _told(found: SweepFound, choice: Choice, changes: _Changes, shown: Sequence[
     least = min(known, key=lambda at: changes.ratios[at])
     most = max(known, key=lambda at: changes.ratios[at])
     low, high = (said_of(choice, choice.values[order[at]]) for at in (least, most))
-    ratio = changes.ratios[most] / changes.ratios[least]
-    return f"All else equal, {name} is least with {low}; with {high} it is {ratio:.2f}x that (median of {changes.pairs[most]:,} pairs)."
+    ratio, pairs = changes.ratios[most] / changes.ratios[least], changes.pairs[most]
+    return (
+        f"All else equal, {name} is least with {low}; with {high} it is {ratio:.2f}x that (median of {pairs:,} pairs)."
+    )
 
 
 def _chart(
