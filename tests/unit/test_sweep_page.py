@@ -13,12 +13,13 @@ import pytest
 
 from gatherline.report.page.sweep_effects import effects
 from gatherline.report.page.sweep_found import read_sweep
-from gatherline.report.page.sweep_front import MOST_DRAWN, front_chart, member_table
+from gatherline.report.page.sweep_front import front_chart, member_table
 from gatherline.report.page.sweep_headline import by_device, constraints
 from gatherline.report.page.sweep_heat import heat_maps
+from gatherline.report.page.sweep_limits import FULL, MOST_BYTES
 from gatherline.report.page.sweep_page import sweep_page
 from gatherline.report.page.sweep_parallel import parallel
-from gatherline.report.page.sweep_points import MOST_ROWS, points_table, refused_table
+from gatherline.report.page.sweep_points import points_table, refused_table
 from gatherline.request import device_named
 from gatherline.request_error import RequestError
 from gatherline.sweep.columns import point_row
@@ -161,14 +162,14 @@ def test_of_many_beaten_points_at_most_three_thousand_are_drawn_and_it_is_said(t
     chart, told = front_chart(front)
     series = {str(one["name"]): one["points"] for one in chart["series"]}  # type: ignore[attr-defined]
     drawn = sum(len(points) for name, points in series.items() if name not in ("on the front", "knee"))
-    assert drawn == MOST_DRAWN + len(front.members)
-    assert told.startswith(f"Drawn: {MOST_DRAWN:,} of {count + 1 - front.count(Fate.FRONT):,} points that others beat")
+    assert drawn == FULL.drawn + len(front.members)
+    assert told.startswith(f"Drawn: {FULL.drawn:,} of {count + 1 - front.count(Fate.FRONT):,} points that others beat")
     table = points_table(found)
     assert table is not None
-    assert len(table.rows) == MOST_ROWS
-    assert table.note == f"The first {MOST_ROWS:,} of {count + 1:,} points with numbers."
+    assert len(table.rows) == FULL.points
+    assert table.note == f"The first {FULL.points:,} of {count + 1:,} points with numbers."
     page = sweep_page(tmp_path)
-    assert len(page.encode()) < 5_000_000
+    assert len(page.encode()) <= MOST_BYTES
     assert "simulate export" in page
 
 
@@ -350,6 +351,17 @@ def test_the_spec_stands_in_the_page_as_it_was_written(tmp_path: Path) -> None:
     page = sweep_page(stored(tmp_path, bend(2), spec))
     (shown,) = re.findall(r'<pre tabindex="0" aria-label="The spec">(.*?)</pre>', page, re.DOTALL)
     assert unescape(shown) == spec.rstrip("\n")
+
+
+def test_a_page_that_would_be_too_large_shows_less(tmp_path: Path) -> None:
+    """Names of 3,000 letters in thousands of points; the limits are halved until all fits, and what is left is told."""
+    points = [
+        {**point, "model": f"{model}{'x' * 3000}", "pattern": f"gs:16,{at % 5}"}
+        for model in range(30) for at, point in enumerate(bend(30))
+    ]  # fmt: skip
+    page = sweep_page(stored(tmp_path, points))
+    assert len(page.encode()) <= MOST_BYTES
+    assert "more models have no front in this page" in words(page)
 
 
 def test_the_same_store_gives_the_same_bytes(tmp_path: Path) -> None:
