@@ -162,8 +162,10 @@ def cache_weight_bytes(problem: Problem, stored_bytes: int, served: int) -> floa
 
 def weight_shares(run: Run, weights: Sequence[float], level_bytes: Sequence[float]) -> dict[str, float]:
     """Return the share of weights in what each level serves, [levels], innermost first."""
-    both = zip(run.device.levels, weights, level_bytes, strict=True)
-    return {level.name: (of_weights / served if served else 0.0) for level, of_weights, served in both}
+    return {
+        level.name: (weights[at] / level_bytes[at] if level_bytes[at] else 0.0)
+        for at, level in enumerate(run.device.levels)
+    }
 
 
 def overhead_s(run: Run, problem: Problem) -> float:

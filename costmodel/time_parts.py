@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from simulator.result import TIME
-from simulator.time_by_cause import adding_up
 
 ROUNDED = 1e-9  # by which a share may lie above 1, where sums of floats part
 NO_TIME: Mapping[str, float] = dict.fromkeys(TIME, 0.0)
@@ -33,14 +32,16 @@ class TimeParts:
 def roofline_time_s(latency_s: float, bounds_s: Mapping[str, float], parts: TimeParts) -> dict[str, float]:
     """Return the seconds of each of TIME; they add up to ``latency_s``."""
     overhead_s = bounds_s.get("overhead", 0.0) if parts.overhead_s is None else parts.overhead_s
-    binding = max((name for name in bounds_s if name != "overhead"), key=lambda name: bounds_s[name])
-    body_s = max(latency_s - overhead_s, 0.0)
+    binding, longest_s = "", -1.0
+    for name, bound_s in bounds_s.items():
+        if bound_s > longest_s and name != "overhead":
+            binding, longest_s = name, bound_s
     if binding in parts.weights:
         share, first, rest = parts.weights[binding], "weights", "activations"
     else:
         share, first, rest = parts.useful.get(binding, 1.0), "compute", "imbalance"
     if not 0.0 <= share <= 1.0 + ROUNDED:
         raise AssertionError(f"of the bound {binding} {first} has a share of {share}, and must have 0 to 1")
-    share = min(share, 1.0)
-    found = {**NO_TIME, first: body_s * share, rest: body_s * (1 - share), "overhead": overhead_s}
-    return adding_up(found, latency_s)
+    body_s = max(latency_s - overhead_s, 0.0)
+    first_s = body_s * min(share, 1.0)
+    return {**NO_TIME, first: first_s, rest: body_s - first_s, "overhead": overhead_s}

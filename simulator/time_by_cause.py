@@ -25,7 +25,7 @@ def cycle_time_s(
 
     ``weight_share``: of the bytes moved, those of weights and indices.
     """
-    useful = effectual + lost["vector"]
+    useful = min(effectual + lost["vector"], Fraction(total))  # of several cores it is a mean and the slowest one's
     found = dict.fromkeys((*TIME, "waiting"), Fraction(0))
     removed = least = Fraction(total)
     for cause, name in _OF_CAUSE.items():

@@ -16,11 +16,11 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
+from gatherline.mask_samples import FILE as MASKS
 from gatherline.report.columns import ALL_COLUMNS, COLUMNS, complete_row
 from gatherline.report.selection import RowLike, Rows
 
 SCHEMA = 1
-MASKS = "masks.json"  # of a run with pruned layers; mask_samples.py reads it
 PICTURE_KINDS = ("layers", "heatmap", "roofline")  # a picture is named KIND-DEVICE.png
 _SQL_TYPES = {"text": "TEXT", "int": "INTEGER", "float": "REAL", "bool": "INTEGER"}
 

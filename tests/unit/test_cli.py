@@ -288,7 +288,7 @@ def test_a_run_writes_table_and_pictures_and_says_where(capsys: pytest.CaptureFi
     out = capsys.readouterr().out
     written = {path.name for path in (tmp_path / "out").iterdir()}
     pictures = {f"{k}-{d}.png" for k in ("layers", "heatmap", "roofline") for d in ("gs-tcm", "snapdragon-855")}
-    assert written == {"rows.csv", "rows.sqlite", "report.json", "manifest.json"} | pictures
+    assert written == {"rows.csv", "rows.sqlite", "report.json", "manifest.json", "masks.json"} | pictures
     for name in written:
         assert f"wrote {tmp_path / 'out' / name}\n" in out
 

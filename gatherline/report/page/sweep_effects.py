@@ -17,6 +17,7 @@ from gatherline.report.front_looks import in_order
 from gatherline.report.front_table import said_of
 from gatherline.report.measures import scale_of, title_of
 from gatherline.report.page.sweep_found import ModelPart, SweepFound, judged
+from gatherline.report.page.sweep_limits import FULL, Limits
 from gatherline.report.page.sweep_tables import (
     Cell,
     Head,
@@ -34,7 +35,6 @@ MOST_VALUES = 12  # of a choice in its table; of more, some evenly
 MOST_CHARTED = 120  # of a choice in its chart
 CHARTED_FROM = 6  # values that are numbers
 MOST_OBJECTIVES = 2
-MOST_TABLES = 60
 OF_MASKS = ("sparsity_target", "ratios", "match", "prune_all")  # what dense does not have
 OF_DEVICES = ("clock_hz", "threads", "order", "mapping", "technology")
 MOST_PAIRS = 4_000_000  # places of the table that pairs are found in
@@ -64,19 +64,22 @@ class _Changes:
         return max(known) / min(known) if known else 1.0
 
 
-def effects(found: SweepFound) -> tuple[tuple[Effect, ...], str]:
+def effects(found: SweepFound, limits: Limits = FULL) -> tuple[tuple[Effect, ...], str]:
     """Return the effect of each choice, of each model the largest first, and what is left out."""
     made: list[Effect] = []
     left = 0
     for part in found.parts:
         varying = [choice for choice in part.points.varying() if choice.name != "model"]
+        if len(made) >= limits.effects:
+            left += len(varying)
+            continue
         usable = judged(part.fates) if judged(part.fates).any() else ~part.points.refused
         changes = {
             each.name: _changes(part.points, each, varying, usable, found.objectives[0].direction) for each in varying
         }
         ranked = sorted(varying, key=lambda each: -changes[each.name].spread)
         for choice in ranked:
-            if len(made) == MOST_TABLES:
+            if len(made) == limits.effects:
                 left += 1
                 continue
             made.append(_effect(found, part, choice, changes[choice.name], usable))
@@ -209,8 +212,10 @@ def _told(found: SweepFound, choice: Choice, changes: _Changes, shown: Sequence[
     least = min(known, key=lambda at: changes.ratios[at])
     most = max(known, key=lambda at: changes.ratios[at])
     low, high = (said_of(choice, choice.values[order[at]]) for at in (least, most))
-    ratio = changes.ratios[most] / changes.ratios[least]
-    return f"All else equal, {name} is least with {low}; with {high} it is {ratio:.2f}x that (median of {changes.pairs[most]:,} pairs)."
+    ratio, pairs = changes.ratios[most] / changes.ratios[least], changes.pairs[most]
+    return (
+        f"All else equal, {name} is least with {low}; with {high} it is {ratio:.2f}x that (median of {pairs:,} pairs)."
+    )
 
 
 def _chart(

@@ -16,6 +16,7 @@ from gatherline.report.front_looks import in_order
 from gatherline.report.front_table import point_text, said_of, superlative, why_no_knee, within_text
 from gatherline.report.measures import title_of
 from gatherline.report.page.sweep_found import ModelPart, SweepFound, best_of, named
+from gatherline.report.page.sweep_limits import FULL, Limits
 from gatherline.report.page.sweep_tables import (
     NOT_VALIDATED,
     Cell,
@@ -115,12 +116,14 @@ def _told(part: ModelPart) -> tuple[str, ...]:
     return ()
 
 
-def by_device(found: SweepFound) -> Table | None:
+def by_device(found: SweepFound, limits: Limits = FULL) -> Table | None:
     """Return what to choose for each model and device; None where there is one of each, whose cards say it."""
     devices = found.points.choices["device"].chosen(slice(None))
     if len(found.parts) * len(devices) < 2:
         return None
-    rows = [row for part in found.parts for row in _device_rows(found, part)]
+    pairs = [(part, code) for part in found.parts for code in in_order(part.points.choices["device"])]
+    rows = [row for part, code in pairs[: limits.devices] for row in _device_rows(found, part, code)]
+    left = len(pairs) - limits.devices
     several = len(found.parts) > 1
     heads = [Head(title="device", mark="nowrap"), Head(title="for", mark="nowrap")]
     heads += [Head(title=title_of(each.name), number=True) for each in found.objectives]
@@ -132,35 +135,32 @@ def by_device(found: SweepFound) -> Table | None:
         label="What to choose for each device", heads=tuple(heads),
         rows=tuple(tuple(row if several else row[1:]) for row in rows),
         filters="picks" if len(rows) > LISTED else "",
+        note=f"{left:,} more: simulate front DIR --where device=NAME shows one device." if left > 0 else "",
     )  # fmt: skip
 
 
-def _device_rows(found: SweepFound, part: ModelPart) -> list[list[Cell]]:
-    """Return a row for each pick of each device; a device without any has one that says so."""
-    choice = part.points.choices["device"]
-    rows = []
-    latency = found.latency_at()
-    for code in in_order(choice):
-        of_this = part.points.at(np.flatnonzero(choice.codes == code))
-        first = [Cell(text=printable(part.model)), Cell(text=said_of(choice, choice.values[code]))]
-        front = sweep_front(found.record.name, of_this, found.objectives, found.constraints, {})
-        if front is None:
-            gap = [Cell(text="-", value="")] * len(found.objectives)
-            unsure = [] if latency is None else [Cell(text="-"), Cell(text="-", value="")]
-            rows.append([*first, Cell(text="nothing"), *gap, *unsure, Cell(text=_why_nothing(of_this))])
-            continue
-        for title, place in _chosen(front):
-            point = front.members[place]
-            row = [*first, Cell(text=title)]
-            for at, each in enumerate(found.objectives):
-                value = float(of_this.values[point, at])
-                row.append(Cell(text=figure_text(each.name, value), value=sortable(value)))
-            if latency is not None:
-                row += [Cell(text=band_text(of_this, point)), _gain_cell(_gain(of_this, point, latency))]
-            ties = _ties(front, place)
-            text = point_text(of_this, point, named(of_this, without=("model", "device")))
-            row.append(Cell(text=f"{text} ({ties})" if ties else text))
-            rows.append(row)
+def _device_rows(found: SweepFound, part: ModelPart, code: int) -> list[list[Cell]]:
+    """Return a row for each pick of a device; where there is none, one that says why."""
+    choice, latency = part.points.choices["device"], found.latency_at()
+    of_this = part.points.at(np.flatnonzero(choice.codes == code))
+    first = [Cell(text=printable(part.model)), Cell(text=said_of(choice, choice.values[code]))]
+    front = sweep_front(found.record.name, of_this, found.objectives, found.constraints, {})
+    if front is None:
+        gap = [Cell(text="-", value="")] * len(found.objectives)
+        unsure = [] if latency is None else [Cell(text="-"), Cell(text="-", value="")]
+        return [[*first, Cell(text="nothing"), *gap, *unsure, Cell(text=_why_nothing(of_this))]]
+    rows, among = [], named(of_this, without=("model", "device"))
+    for title, place in _chosen(front):
+        point = front.members[place]
+        row = [*first, Cell(text=title)]
+        for at, each in enumerate(found.objectives):
+            value = float(of_this.values[point, at])
+            row.append(Cell(text=figure_text(each.name, value), value=sortable(value)))
+        if latency is not None:
+            row += [Cell(text=band_text(of_this, point)), _gain_cell(_gain(of_this, point, latency))]
+        text, ties = point_text(of_this, point, among), _ties(front, place)
+        row.append(Cell(text=f"{text} ({ties})" if ties else text))
+        rows.append(row)
     return rows
 
 
