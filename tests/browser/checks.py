@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Locator, Page
 from tests.browser.browsing import WIDTHS, serious_problems, shown
 
 THEMES = ("light", "dark")
+PAPER_WIDTH = 703  # pixels of an A4 sheet between margins of 12 mm, at 96 an inch
 
 
 def every_check(opened: Browser, path: Path, *, headline: str) -> None:
@@ -191,6 +192,11 @@ def _without_names(markup: str) -> int:
 
 
 def prints(opened: Browser, path: Path, *, headline: str) -> None:
+    """The headline stands on the first sheet, and nothing is wider than a sheet, which would shrink all of it."""
+    with shown(opened, path, width=PAPER_WIDTH) as (page, _):
+        page.emulate_media(media="print")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= PAPER_WIDTH, f"{wide} pixels wide on paper: {_too_wide(page, PAPER_WIDTH)}"
     with shown(opened, path) as (page, complaints):
         paper = pypdf.PdfReader(io.BytesIO(page.pdf(format="A4")))
         assert headline.replace(" ", "") in "".join(paper.pages[0].extract_text().split())

@@ -69,8 +69,9 @@ def _row(pattern: str, layer: str, *, seconds: float, macs: int) -> Row:
             "device": NAMES[5], "device_kind": "accelerator", "model_kind": "roofline", "latency_s": seconds,
             "macs_dense": macs, "macs_effectual": macs, "macs_issued": macs, "weight_bytes": 32, "index_bytes": 0,
             "activation_bytes": 64, "dram_bytes": macs // 3, "bound": "compute", "utilization": 0.0, "dtype": "fp16",
-            "batch": 1, "threads": 1, "encoding": NAMES[6] if sparse else "dense", "kernel": "gemm", "validated": "not validated",
-            "synthetic": True, "extrapolated": False, "reason": NAMES[0] if sparse else None, "layer_pattern": pattern,
+            "batch": 1, "threads": 1, "encoding": NAMES[6] if sparse else "dense", "kernel": "gemm",
+            "validated": "not validated", "synthetic": True, "extrapolated": False,
+            "reason": NAMES[0] if sparse else None, "layer_pattern": pattern,
             "peak_macs_per_s": 1e9, "dram_bytes_per_s": 1e9, **causes,
         }
     )  # fmt: skip
