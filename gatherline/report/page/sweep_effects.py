@@ -197,7 +197,16 @@ def _values_column(choice: Choice, codes: Sequence[int]) -> tuple[Head, list[Cel
 
 
 def _ratio_cell(ratio: float) -> Cell:
-    return Cell(text="-" if math.isnan(ratio) else f"{ratio:.3f}x", value=sortable(ratio))
+    return Cell(text="-" if math.isnan(ratio) else f"{_times(ratio, 3)}x", value=sortable(ratio))
+
+
+def _median(pairs: int) -> str:
+    return f"median of {pairs:,} pair{'' if pairs == 1 else 's'}"
+
+
+def _times(ratio: float, digits: int) -> str:
+    """Return a ratio with some digits behind the point, a large one with none."""
+    return f"{ratio:.{digits}f}" if ratio < 100 else f"{ratio:,.0f}"
 
 
 def _told(found: SweepFound, choice: Choice, changes: _Changes, shown: Sequence[int]) -> str:
@@ -208,14 +217,12 @@ def _told(found: SweepFound, choice: Choice, changes: _Changes, shown: Sequence[
         return ""
     name = title_of(found.objectives[0].name)
     if changes.spread < 1.0005:
-        return f"It does not change {name} where all else is equal (median of {max(changes.pairs):,} pairs)."
+        return f"It does not change {name} where all else is equal ({_median(max(changes.pairs))})."
     least = min(known, key=lambda at: changes.ratios[at])
     most = max(known, key=lambda at: changes.ratios[at])
     low, high = (said_of(choice, choice.values[order[at]]) for at in (least, most))
-    ratio, pairs = changes.ratios[most] / changes.ratios[least], changes.pairs[most]
-    return (
-        f"All else equal, {name} is least with {low}; with {high} it is {ratio:.2f}x that (median of {pairs:,} pairs)."
-    )
+    ratio, pairs = _times(changes.ratios[most] / changes.ratios[least], 2), changes.pairs[most]
+    return f"All else equal, {name} is least with {low}; with {high} it is {ratio}x that ({_median(pairs)})."
 
 
 def _chart(

@@ -34,6 +34,7 @@ from gatherline.sweep.objective import Constraint, excess_of
 
 LISTED = 10  # values of a choice; of more, the ends or the first are told
 MISSES = 3  # of a constraint
+FAR = 2.0  # of a bound: misses beyond it are told as multiples
 CARD_MODELS = 6  # with cards of their own; the table has all
 
 
@@ -108,9 +109,15 @@ def left_cards(found: SweepFound) -> int:
     return max(0, len(found.parts) - CARD_MODELS)
 
 
+def sentence(text: str) -> str:
+    """Return what is said of a model as a sentence of its own."""
+    shown = printable(text)
+    return f"{shown[:1].upper()}{shown[1:]}."
+
+
 def _told(part: ModelPart) -> tuple[str, ...]:
     if part.front is None:
-        return (printable(part.without),)
+        return (sentence(part.without),)
     if part.front.knee is None and len(part.front.objectives) > 1:
         return (f"There is no knee: {why_no_knee(part.front)}.",)
     return ()
@@ -284,7 +291,8 @@ def _misses(found: SweepFound, constraint: Constraint, places: np.ndarray) -> li
     for excess, place in sorted(beyond)[:MISSES]:
         figure = figure_text(constraint.name, float(figures[place]))
         text = point_text(found.points, place, among)
-        lines.append(f"{figure} ({100 * excess:.3g} % beyond): {text}, point {int(found.points.numbers[place]):,}")
+        far = f"{100 * excess:.3g} % beyond" if excess < FAR else f"{1 + excess:,.4g} times the bound"
+        lines.append(f"{figure} ({far}): {text}, point {int(found.points.numbers[place]):,}")
     return lines
 
 
@@ -301,9 +309,10 @@ def counts(found: SweepFound) -> str:
     if found.constraints:
         parts.append(f"{broken:,} that break a constraint")
     on_front = sum(int(np.count_nonzero(part.fates == Fate.FRONT)) for part in found.parts)
+    beaten = f"No other point beats {on_front:,} of them." if on_front else "None can be chosen."
     whole = max(found.record.points or 0, found.computed)
     points = f"{whole:,} point{'' if whole == 1 else 's'}"
-    return f"{points}, method {found.method}: {', '.join(parts)}. No other point beats {on_front:,} of them."
+    return f"{points}, method {found.method}: {', '.join(parts)}. {beaten}"
 
 
 def aims(found: SweepFound) -> str:

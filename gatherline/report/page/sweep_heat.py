@@ -126,6 +126,8 @@ def _map(points: Points, usable: NDArray[np.bool_], at: int, objective: Objectiv
     if reference is not None:
         more = "; x: its speed beside dense" if objective.name == "latency_s" else ""
         note = f"Dense: {figure_text(objective.name, reference)}{more}."
+    if len(figures) > 1 and len(set(figures)) == 1:
+        note = f"{note} All cells are equal: here neither pattern nor sparsity changes it.".strip()
     word = "most" if objective.direction == "max" else "least"
     return HeatMap(
         title=f"{word} {scale.label}", heads=tuple(percent(_number(level)) for level in levels),

@@ -15,7 +15,16 @@ from gatherline.report.page.render import render
 from gatherline.report.page.sweep_effects import effects
 from gatherline.report.page.sweep_found import ModelPart, SweepFound, read_sweep
 from gatherline.report.page.sweep_front import front_chart, member_table, one_objective_chart
-from gatherline.report.page.sweep_headline import aims, by_device, cards, constraints, counts, left_cards, searched
+from gatherline.report.page.sweep_headline import (
+    aims,
+    by_device,
+    cards,
+    constraints,
+    counts,
+    left_cards,
+    searched,
+    sentence,
+)
 from gatherline.report.page.sweep_heat import heat_maps
 from gatherline.report.page.sweep_limits import FULL, MOST_BYTES, Limits
 from gatherline.report.page.sweep_parallel import Parallel, parallel
@@ -98,7 +107,7 @@ def _front(found: SweepFound, part: ModelPart, limits: Limits, fronts: int) -> F
     model = printable(part.model) if len(found.parts) > 1 else ""
     if part.front is None:
         return FrontPart(
-            model=model, chart=None, told="", table=None, parallel=None, remarks=(), without=printable(part.without)
+            model=model, chart=None, told="", table=None, parallel=None, remarks=(), without=sentence(part.without)
         )
     several = len(found.objectives) > 1
     chart, told = front_chart(part.front, limits, fronts) if several else one_objective_chart(part, part.front)
