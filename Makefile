@@ -71,9 +71,10 @@ test-slow: $(VENV)/.test-installed
 bench: $(VENV)/.test-installed
 	@for file in $(wildcard benchmarks/*.py); do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
-# what README.md shows; run it after a model change
-pictures: demo
+# what README.md shows; run it after a model change; the pages are photographed in the system's Chromium
+pictures: demo $(VENV)/.test-installed
 	cp $(OUT)/resnet50/heatmap-gs-tcm.png docs/images/resnet50-heatmap-gs-tcm.png
+	$(BIN)/python docs/draw_report.py
 
 notebook: $(VENV)/.test-installed
 	$(BIN)/python docs/make_notebook.py

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Locator, Page
 from tests.browser.browsing import WIDTHS, serious_problems, shown
 
 THEMES = ("light", "dark")
+PAPER_WIDTH = 703  # pixels of an A4 sheet between margins of 12 mm, at 96 an inch
 
 
 def every_check(opened: Browser, path: Path, *, headline: str) -> None:
@@ -160,7 +161,8 @@ def charts_answer_keys_and_pointer(opened: Browser, path: Path) -> None:
             for key in ("ArrowRight", "ArrowDown"):  # along a series, along bars
                 page.keyboard.press(key)
             if figure.locator(".marks[d*='M'], .segment").count():
-                assert tip.is_visible() and tip.inner_text().strip()
+                assert tip.is_visible()
+                assert tip.inner_text().strip()
                 assert page.locator(".hidden-text[aria-live]").inner_text().strip()
             page.keyboard.press("Escape")
             assert tip.is_hidden()
@@ -190,6 +192,11 @@ def _without_names(markup: str) -> int:
 
 
 def prints(opened: Browser, path: Path, *, headline: str) -> None:
+    """The headline stands on the first sheet, and nothing is wider than a sheet, which would shrink all of it."""
+    with shown(opened, path, width=PAPER_WIDTH) as (page, _):
+        page.emulate_media(media="print")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= PAPER_WIDTH, f"{wide} pixels wide on paper: {_too_wide(page, PAPER_WIDTH)}"
     with shown(opened, path) as (page, complaints):
         paper = pypdf.PdfReader(io.BytesIO(page.pdf(format="A4")))
         assert headline.replace(" ", "") in "".join(paper.pages[0].extract_text().split())
@@ -212,10 +219,10 @@ def _spaces(text: str) -> str:
     return " ".join(text.split())
 
 
+_TOO_WIDE = """(width) => [...document.querySelectorAll("main *")]
+  .filter((one) => one.getBoundingClientRect().right > width + 1 && !one.closest(".scroll"))
+  .slice(0, 5).map((one) => one.outerHTML.slice(0, 120))"""
+
+
 def _too_wide(page: Page, width: int) -> list[str]:
-    found = page.evaluate(
-        "(width) => [...document.querySelectorAll('main *')].filter((one) => one.getBoundingClientRect().right > width + 1"
-        " && !one.closest('.scroll')).slice(0, 5).map((one) => one.outerHTML.slice(0, 120))",
-        width,
-    )
-    return [str(each) for each in found]
+    return [str(each) for each in page.evaluate(_TOO_WIDE, width)]

@@ -64,13 +64,14 @@ def _row(pattern: str, layer: str, *, seconds: float, macs: int) -> Row:
     sparse = pattern != "dense"
     return complete_row(
         {
-            "model": NAMES[0], "layer": layer, "kind": "conv2d", "m": 4, "k": 4, "p": 4, "groups": 1, "pattern": pattern,
-            "sparsity_target": 0.9 if sparse else None, "density": 0.1 if sparse else 1.0, "device": NAMES[5],
-            "device_kind": "accelerator", "model_kind": "roofline", "latency_s": seconds, "macs_dense": macs,
-            "macs_effectual": macs, "macs_issued": macs, "weight_bytes": 32, "index_bytes": 0, "activation_bytes": 64,
-            "dram_bytes": macs // 3, "bound": "compute", "utilization": 0.0, "dtype": "fp16", "batch": 1, "threads": 1,
-            "encoding": NAMES[6] if sparse else "dense", "kernel": "gemm", "validated": "not validated", "synthetic": True,
-            "extrapolated": False, "reason": NAMES[0] if sparse else None, "layer_pattern": pattern,
+            "model": NAMES[0], "layer": layer, "kind": "conv2d", "m": 4, "k": 4, "p": 4, "groups": 1,
+            "pattern": pattern, "sparsity_target": 0.9 if sparse else None, "density": 0.1 if sparse else 1.0,
+            "device": NAMES[5], "device_kind": "accelerator", "model_kind": "roofline", "latency_s": seconds,
+            "macs_dense": macs, "macs_effectual": macs, "macs_issued": macs, "weight_bytes": 32, "index_bytes": 0,
+            "activation_bytes": 64, "dram_bytes": macs // 3, "bound": "compute", "utilization": 0.0, "dtype": "fp16",
+            "batch": 1, "threads": 1, "encoding": NAMES[6] if sparse else "dense", "kernel": "gemm",
+            "validated": "not validated", "synthetic": True, "extrapolated": False,
+            "reason": NAMES[0] if sparse else None, "layer_pattern": pattern,
             "peak_macs_per_s": 1e9, "dram_bytes_per_s": 1e9, **causes,
         }
     )  # fmt: skip

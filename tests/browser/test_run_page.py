@@ -1,4 +1,4 @@
-"""The page of a run in a browser: what every page does, and the layers' section compared with the rows it is made of."""
+"""The page of a run in a browser: what every page does, and the layers' section compared with its rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 from gatherline.report.page.layer_columns import facts_of
 from gatherline.report.page.layer_words import Place, duration, sentences
 from gatherline.report.page.run_page import run_page
-from gatherline.report.selection import Variant, layers, of_device, of_variant, text, totals, variant
+from gatherline.report.selection import Variant, layers, of_device, of_variant, printable, text, totals, variant
 from gatherline.report.time_causes import TIME_CAUSES
 from tests.browser.browsing import shown
 from tests.browser.checks import every_check, fits_every_width, nothing_serious_for_axe, tables_sort
@@ -180,12 +180,9 @@ def test_ten_thousand_layers_with_hostile_names_stay_usable(opened: Browser, hos
         assert page.locator("#layer-table tbody tr").count() == 100
         assert f"{MANY} rows" in page.locator("#layer-view .count").inner_text()
         for name in NAMES:
-            page.locator("#layer-name").fill(name)
+            page.locator("#layer-name").fill(printable(name))
             page.locator("#layer-name").press("Enter")
-            assert (
-                " ".join(told(page)[0].split()).startswith(" ".join(name.split()).removeprefix("\u202e")[:40])
-                or "\\u202e" in told(page)[0]
-            )
+            assert told(page)[0].startswith(f"{printable(name)} takes ")
         assert page.locator("#layer-why b, #layer-why script").count() == 0
         page.locator("#layer-table").evaluate("(table) => table.closest('.scroll').nextElementSibling.click()")
         assert page.locator("#layer-table tbody tr").count() == 200

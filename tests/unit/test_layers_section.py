@@ -24,10 +24,11 @@ def row(
     times = {f"time_{name}_s": seconds * scale for name, seconds in SECONDS.items()}
     asked = None if pattern == "dense" else 0.9
     of_row = {
-        "layer": layer, "device": device, "pattern": pattern, "sparsity_target": asked, "kind": "conv2d", "m": 8, "k": 9,
-        "p": 16, "groups": 1, "density": 1.0, "latency_s": sum(SECONDS.values()) * scale, "macs_effectual": 1152,
-        "dram_bytes": 4096, "utilization": 0.25, "bound": "dram", "kernel": "gemm", "encoding": "csr",
-        "validated": "not validated", "reason": "", "peak_macs_per_s": 1e9, "dram_bytes_per_s": 1e8, **times,
+        "layer": layer, "device": device, "pattern": pattern, "sparsity_target": asked, "kind": "conv2d",
+        "m": 8, "k": 9, "p": 16, "groups": 1, "density": 1.0, "latency_s": sum(SECONDS.values()) * scale,
+        "macs_effectual": 1152, "dram_bytes": 4096, "utilization": 0.25, "bound": "dram", "kernel": "gemm",
+        "encoding": "csr", "validated": "not validated", "reason": "", "peak_macs_per_s": 1e9, "dram_bytes_per_s": 1e8,
+        **times,
     }  # fmt: skip
     return {**of_row, **changed}
 
@@ -152,8 +153,8 @@ def test_what_a_row_does_not_tell_is_not_made_up() -> None:
 
 def test_a_band_reason_and_dense_kernel_are_told() -> None:
     facts = facts_of(
-        row("l", latency_low_s=5e-3, latency_high_s=20e-3, validated="418 rows", reason="stays dense.", dense_kernel_s=8e-3,
-            extrapolated=True)
+        row("l", latency_low_s=5e-3, latency_high_s=20e-3, validated="418 rows", reason="stays dense.",
+            dense_kernel_s=8e-3, extrapolated=True)
     )  # fmt: skip
     told = sentences(facts, Place(layer="l", device="d", total_s=10e-3, rank=1, count=1), None, "")
     assert "How sure: from 5 ms to 20 ms (418 rows)." in told

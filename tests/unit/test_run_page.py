@@ -256,6 +256,12 @@ def test_patterns_that_all_lose_are_told_first(tmp_path: Path) -> None:
     assert "Nothing beats dense here" in text
 
 
+def test_variants_that_are_as_fast_as_the_fastest_are_counted(tmp_path: Path) -> None:
+    rows = [{**row, "latency_s": 1e-3} for row in ROWS if row["device"] == "gs-tcm" and row["pattern"] != "dense"]
+    text = Page(run_page(written(tmp_path, rows))).text("headline")
+    assert f"unstructured at 50 % and {len(VARIANTS) - 2} alike" in text
+
+
 @pytest.mark.parametrize(
     "rows",
     [

@@ -33,7 +33,7 @@
   ]);
 
   const drawRow = (row, data, box, name, hidden) => {
-    const group = svg("g", { class: "row" });
+    const group = svg("g", { class: "row", "data-layer": row.layer });
     const { top, scale } = box;
     const letters = box.above ? Math.floor(box.wide / LETTER) - 2 : LONGEST;
     const text = clipped(row.label, letters);

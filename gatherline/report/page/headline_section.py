@@ -51,7 +51,7 @@ def _card(device: DeviceResults) -> dict[str, object]:
         "device": device.name,
         "summary": device.summary,
         "kind": text(best, "device_kind").replace("_", " "),
-        "verdict": label(best),
+        "verdict": _named(best, device.totals),
         "nothing_gains": _only_dense(device),
         "factor": times(factor) if factor is not None else "",
         "latency": measure(best, "latency_s"),
@@ -115,10 +115,16 @@ def _level(device: DeviceResults, least: float) -> dict[str, object]:
     dense = device.dense
     beaten = dense is not None and number(dense, "latency_s") == number(best, "latency_s")
     return found | {
-        "label": "nothing beats dense" if beaten else label(best),
+        "label": "nothing beats dense" if beaten else _named(best, keeping),
         "latency": measure(best, "latency_s"),
         "factor": times(1.0 if beaten else speed_up(dense, best)),
     }
+
+
+def _named(best: RowLike, rows: list[RowLike]) -> str:
+    """Return a variant in words that no line break parts from its "%", and how many of ``rows`` are as fast."""
+    alike = sum(number(row, "latency_s") == number(best, "latency_s") for row in rows) - 1
+    return label(best).replace(" %", "\N{NO-BREAK SPACE}%") + (f" and {alike} alike" if alike else "")
 
 
 def _keeps(row: RowLike, least: float) -> bool:

@@ -126,9 +126,21 @@
     part("table").closest(".scroll").hidden = !rows.length;
   };
 
+  // The slowest layer is told about until one is chosen.
+  const current = () => {
+    if (state.layer >= 0 || !shown.length) return state.layer;
+    return shown.find((each) => each.rank === 1).layer;
+  };
+  const markChosen = () => {
+    const layer = String(current());
+    for (const row of part("bars").querySelectorAll(".row")) row.classList.toggle("chosen", row.dataset.layer === layer);
+    for (const row of part("table").tBodies[0].rows) row.classList.toggle("chosen", row.dataset.key === layer);
+  };
   const tellWhy = () => {
-    const found = shown.find((each) => each.layer === state.layer);
-    const name = state.layer >= 0 ? data.layers[state.layer] : "";
+    const layer = current();
+    const found = shown.find((each) => each.layer === layer);
+    const name = layer >= 0 ? data.layers[layer] : "";
+    markChosen();
     part("name").value = name;
     part("why-title").textContent = name ? `Why does ${name} take its time?` : "Why is this layer slow?";
     if (!found) {
@@ -154,8 +166,6 @@
 
   const draw = () => {
     const ordered = readRun();
-    // the slowest layer is told about until another is chosen
-    if (state.layer < 0 && shown.length) state.layer = shown.find((each) => each.rank === 1).layer;
     part("device").value = String(state.device);
     offer(part("variant"), variantsHere(), state.variant);
     offer(part("beside"), [-1, ...variantsHere()], state.beside);
@@ -222,7 +232,7 @@
   };
   const byName = () => {
     const typed = part("name").value.trim();
-    if (!typed || (state.layer >= 0 && data.layers[state.layer] === typed)) return;
+    if (!typed || (current() >= 0 && data.layers[current()] === typed)) return;
     const same = shown.find(({ layer }) => data.layers[layer] === typed);
     const near = same || shown.find(({ layer }) => data.layers[layer].toLowerCase().includes(typed.toLowerCase()));
     if (near) { choose(near.layer); return; }

@@ -54,7 +54,7 @@ class SlowestLayers:
 
 
 def layers_section(rows: Rows, manifest: Mapping[str, object]) -> dict[str, object]:
-    """Return ``layers`` of ``layers.html.jinja``: the ``model``, ``data`` for the script, ``slowest`` for the tables."""
+    """Return ``layers`` of ``layers.html.jinja``: ``model``, ``data`` for the script, ``slowest`` for the tables."""
     of_layers, of_totals = layers(rows), totals(rows)
     best = {device: _best(of_layers, of_totals, device) for device in devices(of_layers)}
     slowest = [_slowest(of_layers, of_totals, device, asked) for device, asked in best.items()]

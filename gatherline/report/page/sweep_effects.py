@@ -17,6 +17,7 @@ from gatherline.report.front_looks import in_order
 from gatherline.report.front_table import said_of
 from gatherline.report.measures import scale_of, title_of
 from gatherline.report.page.sweep_found import ModelPart, SweepFound, judged
+from gatherline.report.page.sweep_limits import FULL, Limits
 from gatherline.report.page.sweep_tables import (
     Cell,
     Head,
@@ -34,7 +35,6 @@ MOST_VALUES = 12  # of a choice in its table; of more, some evenly
 MOST_CHARTED = 120  # of a choice in its chart
 CHARTED_FROM = 6  # values that are numbers
 MOST_OBJECTIVES = 2
-MOST_TABLES = 60
 OF_MASKS = ("sparsity_target", "ratios", "match", "prune_all")  # what dense does not have
 OF_DEVICES = ("clock_hz", "threads", "order", "mapping", "technology")
 MOST_PAIRS = 4_000_000  # places of the table that pairs are found in
@@ -64,19 +64,22 @@ class _Changes:
         return max(known) / min(known) if known else 1.0
 
 
-def effects(found: SweepFound) -> tuple[tuple[Effect, ...], str]:
+def effects(found: SweepFound, limits: Limits = FULL) -> tuple[tuple[Effect, ...], str]:
     """Return the effect of each choice, of each model the largest first, and what is left out."""
     made: list[Effect] = []
     left = 0
     for part in found.parts:
         varying = [choice for choice in part.points.varying() if choice.name != "model"]
+        if len(made) >= limits.effects:
+            left += len(varying)
+            continue
         usable = judged(part.fates) if judged(part.fates).any() else ~part.points.refused
         changes = {
             each.name: _changes(part.points, each, varying, usable, found.objectives[0].direction) for each in varying
         }
         ranked = sorted(varying, key=lambda each: -changes[each.name].spread)
         for choice in ranked:
-            if len(made) == MOST_TABLES:
+            if len(made) == limits.effects:
                 left += 1
                 continue
             made.append(_effect(found, part, choice, changes[choice.name], usable))
@@ -194,7 +197,16 @@ def _values_column(choice: Choice, codes: Sequence[int]) -> tuple[Head, list[Cel
 
 
 def _ratio_cell(ratio: float) -> Cell:
-    return Cell(text="-" if math.isnan(ratio) else f"{ratio:.3f}x", value=sortable(ratio))
+    return Cell(text="-" if math.isnan(ratio) else f"{_times(ratio, 3)}x", value=sortable(ratio))
+
+
+def _median(pairs: int) -> str:
+    return f"median of {pairs:,} pair{'' if pairs == 1 else 's'}"
+
+
+def _times(ratio: float, digits: int) -> str:
+    """Return a ratio with some digits behind the point, a large one with none."""
+    return f"{ratio:.{digits}f}" if ratio < 100 else f"{ratio:,.0f}"
 
 
 def _told(found: SweepFound, choice: Choice, changes: _Changes, shown: Sequence[int]) -> str:
@@ -205,12 +217,12 @@ def _told(found: SweepFound, choice: Choice, changes: _Changes, shown: Sequence[
         return ""
     name = title_of(found.objectives[0].name)
     if changes.spread < 1.0005:
-        return f"It does not change {name} where all else is equal (median of {max(changes.pairs):,} pairs)."
+        return f"It does not change {name} where all else is equal ({_median(max(changes.pairs))})."
     least = min(known, key=lambda at: changes.ratios[at])
     most = max(known, key=lambda at: changes.ratios[at])
     low, high = (said_of(choice, choice.values[order[at]]) for at in (least, most))
-    ratio = changes.ratios[most] / changes.ratios[least]
-    return f"All else equal, {name} is least with {low}; with {high} it is {ratio:.2f}x that (median of {changes.pairs[most]:,} pairs)."
+    ratio, pairs = _times(changes.ratios[most] / changes.ratios[least], 2), changes.pairs[most]
+    return f"All else equal, {name} is least with {low}; with {high} it is {ratio}x that ({_median(pairs)})."
 
 
 def _chart(

@@ -16,6 +16,7 @@ from gatherline.report.front_scatter import thinned
 from gatherline.report.front_table import differing, point_text, said_of, scales_of
 from gatherline.report.measures import Scale, scale_of, title_of
 from gatherline.report.page.sweep_found import FATES, ModelPart, judged, named
+from gatherline.report.page.sweep_limits import FULL, Limits
 from gatherline.report.page.sweep_tables import (
     Cell,
     Head,
@@ -31,10 +32,6 @@ from gatherline.report.plots import COLOURS, DENSE_COLOUR
 from gatherline.sweep.front import Choice, Fate, SweepFront
 from gatherline.sweep.objective import Constraint
 
-MOST_DRAWN = 3000  # dominated points of a chart
-MOST_LINE = 500  # members of a chart
-MOST_ROWS = 1000  # members of the table
-MOST_CELLS = 12_000  # of the table: what keeps a page small
 Chart = Mapping[str, object]
 
 
@@ -50,8 +47,9 @@ def evenly(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return np.asarray(places[np.linspace(0, len(places) - 1, most).astype(np.int64)])
 
 
-def front_chart(found: SweepFront, most: int = MOST_DRAWN) -> tuple[Chart, str]:
-    """Return the chart of the first two objectives, and what of the points it leaves out."""
+def front_chart(found: SweepFront, limits: Limits = FULL, fronts: int = 1) -> tuple[Chart, str]:
+    """Return the chart of the first two objectives, and what of the points it leaves out. ``fronts``: in the page."""
+    most = max(1, min(limits.drawn, limits.all_drawn // fronts))
     values = found.points.values
     drawn = np.isin(found.fates, (Fate.FRONT, Fate.DOMINATED, Fate.INFEASIBLE)) & np.isfinite(values[:, :2]).all(axis=1)
     scales = [scale_of(each.name, values[drawn, at].tolist()) for at, each in enumerate(found.objectives[:2])]
@@ -76,7 +74,10 @@ def front_chart(found: SweepFront, most: int = MOST_DRAWN) -> tuple[Chart, str]:
     out = thinned(np.flatnonzero(found.fates == Fate.INFEASIBLE), *shares)
     shown = evenly(beaten, most)
     shown_out = evenly(out, max(most - len(shown), most // 6))
-    members = [found.members[place] for place in shown_members(found, MOST_LINE)]
+    members = [
+        found.members[place]
+        for place in shown_members(found, max(1, min(limits.line, limits.all_drawn // fronts // 4)))
+    ]
     together = np.concatenate([shown, np.array(members, dtype=np.int64)])
     series: list[Chart] = []
     if shown_out.size:
@@ -146,11 +147,11 @@ def shown_members(found: SweepFront, most: int) -> list[int]:
     return sorted({*evenly(every, most).tolist(), *needed})
 
 
-def member_table(found: SweepFront) -> Table:
+def member_table(found: SweepFront, limits: Limits = FULL, fronts: int = 1) -> Table:
     """Return the members of the front: figures, and the choices in which they differ."""
     choices = differing(found)
     columns = 3 + 2 * len(found.objectives) + len(choices)
-    shown = shown_members(found, min(MOST_ROWS, MOST_CELLS // columns))
+    shown = shown_members(found, max(1, min(limits.member_rows, limits.member_cells // fronts // columns)))
     points = [found.members[place] for place in shown]
     columns_of: list[tuple[Head, Sequence[Cell]]] = [
         (Head(title="point", number=True), [number_cell(int(found.points.numbers[point])) for point in points]),

@@ -16,6 +16,7 @@ from gatherline.report.front_looks import in_order
 from gatherline.report.front_table import point_text, said_of, superlative, why_no_knee, within_text
 from gatherline.report.measures import title_of
 from gatherline.report.page.sweep_found import ModelPart, SweepFound, best_of, named
+from gatherline.report.page.sweep_limits import FULL, Limits
 from gatherline.report.page.sweep_tables import (
     NOT_VALIDATED,
     Cell,
@@ -33,6 +34,7 @@ from gatherline.sweep.objective import Constraint, excess_of
 
 LISTED = 10  # values of a choice; of more, the ends or the first are told
 MISSES = 3  # of a constraint
+FAR = 2.0  # of a bound: misses beyond it are told as multiples
 CARD_MODELS = 6  # with cards of their own; the table has all
 
 
@@ -107,20 +109,28 @@ def left_cards(found: SweepFound) -> int:
     return max(0, len(found.parts) - CARD_MODELS)
 
 
+def sentence(text: str) -> str:
+    """Return what is said of a model as a sentence of its own."""
+    shown = printable(text)
+    return f"{shown[:1].upper()}{shown[1:]}."
+
+
 def _told(part: ModelPart) -> tuple[str, ...]:
     if part.front is None:
-        return (printable(part.without),)
+        return (sentence(part.without),)
     if part.front.knee is None and len(part.front.objectives) > 1:
         return (f"There is no knee: {why_no_knee(part.front)}.",)
     return ()
 
 
-def by_device(found: SweepFound) -> Table | None:
+def by_device(found: SweepFound, limits: Limits = FULL) -> Table | None:
     """Return what to choose for each model and device; None where there is one of each, whose cards say it."""
     devices = found.points.choices["device"].chosen(slice(None))
     if len(found.parts) * len(devices) < 2:
         return None
-    rows = [row for part in found.parts for row in _device_rows(found, part)]
+    pairs = [(part, code) for part in found.parts for code in in_order(part.points.choices["device"])]
+    rows = [row for part, code in pairs[: limits.devices] for row in _device_rows(found, part, code)]
+    left = len(pairs) - limits.devices
     several = len(found.parts) > 1
     heads = [Head(title="device", mark="nowrap"), Head(title="for", mark="nowrap")]
     heads += [Head(title=title_of(each.name), number=True) for each in found.objectives]
@@ -132,35 +142,32 @@ def by_device(found: SweepFound) -> Table | None:
         label="What to choose for each device", heads=tuple(heads),
         rows=tuple(tuple(row if several else row[1:]) for row in rows),
         filters="picks" if len(rows) > LISTED else "",
+        note=f"{left:,} more: simulate front DIR --where device=NAME shows one device." if left > 0 else "",
     )  # fmt: skip
 
 
-def _device_rows(found: SweepFound, part: ModelPart) -> list[list[Cell]]:
-    """Return a row for each pick of each device; a device without any has one that says so."""
-    choice = part.points.choices["device"]
-    rows = []
-    latency = found.latency_at()
-    for code in in_order(choice):
-        of_this = part.points.at(np.flatnonzero(choice.codes == code))
-        first = [Cell(text=printable(part.model)), Cell(text=said_of(choice, choice.values[code]))]
-        front = sweep_front(found.record.name, of_this, found.objectives, found.constraints, {})
-        if front is None:
-            gap = [Cell(text="-", value="")] * len(found.objectives)
-            unsure = [] if latency is None else [Cell(text="-"), Cell(text="-", value="")]
-            rows.append([*first, Cell(text="nothing"), *gap, *unsure, Cell(text=_why_nothing(of_this))])
-            continue
-        for title, place in _chosen(front):
-            point = front.members[place]
-            row = [*first, Cell(text=title)]
-            for at, each in enumerate(found.objectives):
-                value = float(of_this.values[point, at])
-                row.append(Cell(text=figure_text(each.name, value), value=sortable(value)))
-            if latency is not None:
-                row += [Cell(text=band_text(of_this, point)), _gain_cell(_gain(of_this, point, latency))]
-            ties = _ties(front, place)
-            text = point_text(of_this, point, named(of_this, without=("model", "device")))
-            row.append(Cell(text=f"{text} ({ties})" if ties else text))
-            rows.append(row)
+def _device_rows(found: SweepFound, part: ModelPart, code: int) -> list[list[Cell]]:
+    """Return a row for each pick of a device; where there is none, one that says why."""
+    choice, latency = part.points.choices["device"], found.latency_at()
+    of_this = part.points.at(np.flatnonzero(choice.codes == code))
+    first = [Cell(text=printable(part.model)), Cell(text=said_of(choice, choice.values[code]))]
+    front = sweep_front(found.record.name, of_this, found.objectives, found.constraints, {})
+    if front is None:
+        gap = [Cell(text="-", value="")] * len(found.objectives)
+        unsure = [] if latency is None else [Cell(text="-"), Cell(text="-", value="")]
+        return [[*first, Cell(text="nothing"), *gap, *unsure, Cell(text=_why_nothing(of_this))]]
+    rows, among = [], named(of_this, without=("model", "device"))
+    for title, place in _chosen(front):
+        point = front.members[place]
+        row = [*first, Cell(text=title)]
+        for at, each in enumerate(found.objectives):
+            value = float(of_this.values[point, at])
+            row.append(Cell(text=figure_text(each.name, value), value=sortable(value)))
+        if latency is not None:
+            row += [Cell(text=band_text(of_this, point)), _gain_cell(_gain(of_this, point, latency))]
+        text, ties = point_text(of_this, point, among), _ties(front, place)
+        row.append(Cell(text=f"{text} ({ties})" if ties else text))
+        rows.append(row)
     return rows
 
 
@@ -284,7 +291,8 @@ def _misses(found: SweepFound, constraint: Constraint, places: np.ndarray) -> li
     for excess, place in sorted(beyond)[:MISSES]:
         figure = figure_text(constraint.name, float(figures[place]))
         text = point_text(found.points, place, among)
-        lines.append(f"{figure} ({100 * excess:.3g} % beyond): {text}, point {int(found.points.numbers[place]):,}")
+        far = f"{100 * excess:.3g} % beyond" if excess < FAR else f"{1 + excess:,.4g} times the bound"
+        lines.append(f"{figure} ({far}): {text}, point {int(found.points.numbers[place]):,}")
     return lines
 
 
@@ -301,9 +309,10 @@ def counts(found: SweepFound) -> str:
     if found.constraints:
         parts.append(f"{broken:,} that break a constraint")
     on_front = sum(int(np.count_nonzero(part.fates == Fate.FRONT)) for part in found.parts)
+    beaten = f"No other point beats {on_front:,} of them." if on_front else "None can be chosen."
     whole = max(found.record.points or 0, found.computed)
     points = f"{whole:,} point{'' if whole == 1 else 's'}"
-    return f"{points}, method {found.method}: {', '.join(parts)}. No other point beats {on_front:,} of them."
+    return f"{points}, method {found.method}: {', '.join(parts)}. {beaten}"
 
 
 def aims(found: SweepFound) -> str:

@@ -16,6 +16,7 @@ from gatherline.report.front_looks import in_order, is_log, share
 from gatherline.report.front_table import said_of
 from gatherline.report.measures import scale_of
 from gatherline.report.page.sweep_found import SweepFound, best_of, judged
+from gatherline.report.page.sweep_limits import FULL, Limits
 from gatherline.report.page.sweep_tables import figure_text, scaled_text
 from gatherline.report.selection import percent, printable
 from gatherline.sweep.front import Choice, Points
@@ -24,8 +25,6 @@ from gatherline.sweep.objective import Objective
 MOST_SPARSITIES = 24  # that stand side by side; drawn ones are more
 MOST_PATTERNS = 40
 NARROW = 3  # sparsities of a map that has room beside another
-MOST_MAPS = 48
-MOST_CELLS = 12_000  # of all maps: what keeps a page small
 MOST_FRAMED = 4  # cells that are equally good; more frames say nothing
 STEPS = 4  # of colour, as the style has them
 SAME = 0.005  # a sparsity that was reached is told where it differs by more
@@ -61,7 +60,7 @@ class HeatMaps:
     narrow: bool = False
 
 
-def heat_maps(found: SweepFound) -> HeatMaps:
+def heat_maps(found: SweepFound, limits: Limits = FULL) -> HeatMaps:
     """Return the heat maps of the first two objectives."""
     sparsities = found.points.choices["sparsity_target"]
     levels = [code for code in in_order(sparsities) if sparsities.values[code] is not None]
@@ -75,7 +74,7 @@ def heat_maps(found: SweepFound) -> HeatMaps:
     pairs = [(part, code) for part in found.parts for code in in_order(part.points.choices["device"])]
     objectives = found.objectives[:2]
     a_pair = len(levels) * len(patterns.values) * len(objectives)
-    most = max(1, min(MOST_MAPS, MOST_CELLS // a_pair))
+    most = max(1, min(limits.maps, limits.map_cells // a_pair))
     maps = []
     for part, code in pairs[:most]:
         devices = part.points.choices["device"]
@@ -127,6 +126,8 @@ def _map(points: Points, usable: NDArray[np.bool_], at: int, objective: Objectiv
     if reference is not None:
         more = "; x: its speed beside dense" if objective.name == "latency_s" else ""
         note = f"Dense: {figure_text(objective.name, reference)}{more}."
+    if len(figures) > 1 and len(set(figures)) == 1:
+        note = f"{note} All cells are equal: here neither pattern nor sparsity changes it.".strip()
     word = "most" if objective.direction == "max" else "least"
     return HeatMap(
         title=f"{word} {scale.label}", heads=tuple(percent(_number(level)) for level in levels),

@@ -14,16 +14,23 @@ from gatherline.report.front_remarks import remarks
 from gatherline.report.page.render import render
 from gatherline.report.page.sweep_effects import effects
 from gatherline.report.page.sweep_found import ModelPart, SweepFound, read_sweep
-from gatherline.report.page.sweep_front import MOST_DRAWN, front_chart, member_table, one_objective_chart
-from gatherline.report.page.sweep_headline import aims, by_device, cards, constraints, counts, left_cards, searched
+from gatherline.report.page.sweep_front import front_chart, member_table, one_objective_chart
+from gatherline.report.page.sweep_headline import (
+    aims,
+    by_device,
+    cards,
+    constraints,
+    counts,
+    left_cards,
+    searched,
+    sentence,
+)
 from gatherline.report.page.sweep_heat import heat_maps
+from gatherline.report.page.sweep_limits import FULL, MOST_BYTES, Limits
 from gatherline.report.page.sweep_parallel import Parallel, parallel
 from gatherline.report.page.sweep_points import points_table, refused_table
 from gatherline.report.page.sweep_tables import Table
 from gatherline.report.selection import printable
-
-ALL_MODELS_DRAWN = 12_000  # dominated points of all charts
-MOST_FRONTS = 24  # models with a front of their own in the page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +48,16 @@ class FrontPart:
 
 def sweep_page(folder: Path) -> str:
     """Return the page of the sweep that ran last in ``folder``. Raises RequestError where none is stored, OSError."""
-    found = read_sweep(folder)
-    maps = heat_maps(found)
-    made, left = effects(found)
+    found, limits = read_sweep(folder), FULL
+    page = _page(found, limits)
+    while len(page.encode()) > MOST_BYTES and limits != limits.halved():
+        limits = limits.halved()
+        page = _page(found, limits)
+    return page
+
+
+def _page(found: SweepFound, limits: Limits) -> str:
+    made, left = effects(found, limits)
     return render(
         "sweep.html.jinja",
         title=f"Sweep {printable(found.record.name)}",
@@ -54,16 +68,16 @@ def sweep_page(folder: Path) -> str:
         searched=searched(found),
         cards=cards(found),
         left_cards=left_cards(found),
-        by_device=by_device(found),
+        by_device=by_device(found, limits),
         constraints=constraints(found),
-        fronts=_fronts(found),
-        left_fronts=max(0, len(found.parts) - MOST_FRONTS),
-        heat=maps,
+        fronts=_fronts(found, limits),
+        left_fronts=max(0, len(found.parts) - limits.fronts),
+        heat=heat_maps(found, limits),
         effects=made,
         left_effects=left,
-        points=points_table(found),
-        refused=refused_table(found),
-        spec=_spec_text(found.record.spec),
+        points=points_table(found, limits),
+        refused=refused_table(found, limits),
+        spec=_spec_text(found.record.spec, limits.letters),
         version=printable(found.record.version),
         folder=printable(found.folder),
         devices=[(printable(name), digest) for name, digest in found.devices],
@@ -84,29 +98,31 @@ def _unfinished(found: SweepFound) -> str:
     return f"{there:,} of {whole:,} points: this sweep is not finished, and the same command goes on from here."
 
 
-def _fronts(found: SweepFound) -> list[FrontPart]:
-    shown = found.parts[:MOST_FRONTS]
-    most = min(MOST_DRAWN, ALL_MODELS_DRAWN // max(1, len(shown)))
-    return [_front(found, part, most) for part in shown]
+def _fronts(found: SweepFound, limits: Limits) -> list[FrontPart]:
+    shown = found.parts[: limits.fronts]
+    return [_front(found, part, limits, len(shown)) for part in shown]
 
 
-def _front(found: SweepFound, part: ModelPart, most: int) -> FrontPart:
+def _front(found: SweepFound, part: ModelPart, limits: Limits, fronts: int) -> FrontPart:
     model = printable(part.model) if len(found.parts) > 1 else ""
     if part.front is None:
         return FrontPart(
-            model=model, chart=None, told="", table=None, parallel=None, remarks=(), without=printable(part.without)
+            model=model, chart=None, told="", table=None, parallel=None, remarks=(), without=sentence(part.without)
         )
     several = len(found.objectives) > 1
-    chart, told = front_chart(part.front, most) if several else one_objective_chart(part, part.front)
+    chart, told = front_chart(part.front, limits, fronts) if several else one_objective_chart(part, part.front)
+    table = member_table(part.front, limits, fronts)
     return FrontPart(
-        model=model, chart=chart, told=told, table=member_table(part.front), parallel=parallel(part.front),
+        model=model, chart=chart, told=told, table=table, parallel=parallel(part.front),
         remarks=tuple(remarks(part.front)), without="",
     )  # fmt: skip
 
 
-def _spec_text(spec: str) -> str:
-    """Return the spec as its user wrote it, with control characters spelled out."""
-    return "\n".join("".join(_letter(letter) for letter in line) for line in spec.splitlines())
+def _spec_text(spec: str, most: int) -> str:
+    """Return the spec as its user wrote it, with control characters spelled out; of a long one the beginning."""
+    shown = "\n".join("".join(_letter(letter) for letter in line) for line in spec[:most].splitlines())
+    left = len(spec) - most
+    return f"{shown}\n... and {left:,} more letters, in the table sweeps of the store" if left > 0 else shown
 
 
 def _letter(letter: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gatherline.report.measures import scale_of
 from gatherline.report.page.sweep_found import FATES, SweepFound, named
+from gatherline.report.page.sweep_limits import FULL, Limits
 from gatherline.report.page.sweep_tables import (
     Cell,
     Head,
@@ -21,15 +22,14 @@ from gatherline.report.page.sweep_tables import (
     number_cell,
     table_of,
 )
+from gatherline.report.plots import short_name
 from gatherline.report.selection import percent
 from gatherline.sweep.front import Fate
 
-MOST_ROWS = 2000
-MOST_CELLS = 24_000  # what keeps a page small
-MOST_REASONS = 40
+LONGEST = 400  # letters of a reason
 
 
-def points_table(found: SweepFound) -> Table | None:
+def points_table(found: SweepFound, limits: Limits = FULL) -> Table | None:
     """Return the points with numbers, by what became of them and then by the first objective; None without any."""
     fates = np.empty(found.computed, dtype=np.int8)
     for part in found.parts:
@@ -39,9 +39,9 @@ def points_table(found: SweepFound) -> Table | None:
         return None
     several = len(found.parts) > 1
     choices = [each for each in named(found.points) if several or each.name != "model"]
-    limits = [each for each in found.constraints if each.name not in {other.name for other in found.objectives}]
-    columns = 4 + len(choices) + len(limits) + len(found.objectives)
-    most = max(1, min(MOST_ROWS, MOST_CELLS // columns))
+    bounds = [each for each in found.constraints if each.name not in {other.name for other in found.objectives}]
+    columns = 4 + len(choices) + len(bounds) + len(found.objectives)
+    most = max(1, min(limits.points, limits.cells // columns))
     shown = there[_best_first(found, fates, there)][:most].tolist()
     made: list[tuple[Head, Sequence[Cell]]] = [
         (Head(title="point", number=True), [number_cell(int(found.points.numbers[at])) for at in shown])
@@ -58,7 +58,7 @@ def points_table(found: SweepFound) -> Table | None:
         made.append(choice_column(choice, shown))
         if choice.name == "sparsity_target":
             made.append((Head(title="reached (%)", number=True), _reached(found, shown)))
-    for limit in limits:
+    for limit in bounds:
         values = found.points.limited[limit.name][shown].tolist()
         scale = scale_of(limit.name, values)
         made.append((Head(title=scale.label, number=True), figure_cells(scale, values)))
@@ -87,17 +87,19 @@ def _reached(found: SweepFound, shown: Sequence[int]) -> list[Cell]:
     return cells
 
 
-def refused_table(found: SweepFound) -> Table | None:
+def refused_table(found: SweepFound, limits: Limits = FULL) -> Table | None:
     """Return why points were refused, the commonest reason first; None where none was."""
     if not found.refusals:
         return None
-    shown = found.refusals[:MOST_REASONS]
+    shown = found.refusals[: limits.reasons]
     rows = []
     for each in shown:
         more = f" (and {each.others:,} with other numbers)" if each.others else ""
-        rows.append((number_cell(each.points), number_cell(each.first), Cell(text=f"{each.example}{more}")))
+        rows.append(
+            (number_cell(each.points), number_cell(each.first), Cell(text=f"{short_name(each.example, LONGEST)}{more}"))
+        )
     heads = (Head(title="points", number=True), Head(title="first point", number=True), Head(title="reason"))
-    rest = found.refusals[MOST_REASONS:]
+    rest = found.refusals[limits.reasons :]
     left = sum(each.points for each in rest)
     note = f"{len(rest):,} more reasons, of {left:,} points: the column refused of an export has them." if rest else ""
     return Table(label="Refused points", heads=heads, rows=tuple(rows), note=note)

@@ -14,6 +14,7 @@ from gatherline.report.measures import Scale, scale_of, title_of
 from gatherline.sweep.front import Choice, Points
 
 NOT_VALIDATED = "not validated"
+FILTERED_FROM = 8  # rows: fewer are seen at a glance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,4 +112,5 @@ def band_text(points: Points, point: int) -> str:
 def table_of(label: str, columns: Sequence[tuple[Head, Sequence[Cell]]], *, filters: str = "", note: str = "") -> Table:
     """Return a table of columns."""
     rows = tuple(zip(*(cells for _, cells in columns), strict=True))
-    return Table(label=label, heads=tuple(head for head, _ in columns), rows=rows, filters=filters, note=note)
+    heads = tuple(head for head, _ in columns)
+    return Table(label=label, heads=heads, rows=rows, filters=filters if len(rows) > FILTERED_FROM else "", note=note)
