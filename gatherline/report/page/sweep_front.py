@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from gatherline.report.figures.style import COLOURS, DENSE_COLOUR
 from gatherline.report.front_looks import MOST_LOOKS, colouring, in_order, is_log, looks_of, share
 from gatherline.report.front_scatter import thinned
 from gatherline.report.front_table import differing, point_text, said_of, scales_of
@@ -28,7 +29,6 @@ from gatherline.report.page.sweep_tables import (
     number_cell,
     table_of,
 )
-from gatherline.report.plots import COLOURS, DENSE_COLOUR
 from gatherline.sweep.front import Choice, Fate, SweepFront
 from gatherline.sweep.objective import Constraint
 

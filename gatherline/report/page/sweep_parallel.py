@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gatherline.report.figures.style import short_name
 from gatherline.report.front_looks import colouring, in_order, is_log, looks_of, round_marks, share
 from gatherline.report.front_table import differing, point_text, said_of, scales_of
 from gatherline.report.measures import Scale, title_of
 from gatherline.report.page.sweep_found import named
 from gatherline.report.page.sweep_front import colour_of, shown_members
 from gatherline.report.page.sweep_tables import figure_text, numbers_scale
-from gatherline.report.plots import short_name
 from gatherline.sweep.front import Choice, SweepFront
 
 MOST_LINES = 120

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gatherline.report.figures.style import short_name
 from gatherline.report.measures import scale_of
 from gatherline.report.page.sweep_found import FATES, SweepFound, named
 from gatherline.report.page.sweep_limits import FULL, Limits
@@ -22,7 +23,6 @@ from gatherline.report.page.sweep_tables import (
     number_cell,
     table_of,
 )
-from gatherline.report.plots import short_name
 from gatherline.report.selection import percent
 from gatherline.sweep.front import Fate
 
