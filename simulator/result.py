@@ -44,6 +44,7 @@ class Counters:
 
     @property
     def dram_bytes(self) -> int:
+        """Return the bytes moved to and from DRAM."""
         return self.dram_read_bytes + self.dram_write_bytes
 
 

@@ -58,6 +58,11 @@ def definition(dotted: str) -> ast.ClassDef | ast.FunctionDef:
     raise LookupError(f"{dotted}: {path.relative_to(ROOT)} defines no class or function {name}")
 
 
+def is_class(dotted: str) -> bool:
+    """Return whether ``dotted`` is a class, False for a function. Raises LookupError where there is neither."""
+    return isinstance(definition(dotted), ast.ClassDef)
+
+
 def summary(node: ast.ClassDef | ast.FunctionDef) -> str:
     """Return the first paragraph of a docstring in one line."""
     return " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
@@ -69,11 +74,7 @@ def class_facts(dotted: str) -> ClassFacts:
     if not isinstance(node, ast.ClassDef):
         raise LookupError(f"{dotted} is no class")
     comments = _comments(module_file(dotted)[0])
-    public = [
-        one
-        for one in node.body
-        if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")
-    ]
+    public = [one for one in node.body if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")]
     return ClassFacts(
         name=node.name,
         summary=summary(node),

@@ -8,10 +8,10 @@ def columns_page() -> str:
 
     parts = [
         "# Columns of a row",
-        """For people who read `rows.csv`, `rows.sqlite`, `--json` or `report.rows`. One row for each layer, and one with
-`layer` = `total`, for each model, pattern, sparsity and device. A value that does not apply is empty in CSV, `null` in
-JSON, `NULL` in SQLite and `None` in Python. Columns may be added in later versions, never renamed. What a few of them
-mean for a decision: [README](../index.md#what-the-columns-mean).""",
+        """For people who read `rows.csv`, `rows.sqlite`, `--json` or `report.rows`. One row for each layer, and one
+with `layer` = `total`, for each model, pattern, sparsity and device. A value that does not apply is empty
+in CSV, `null` in JSON, `NULL` in SQLite and `None` in Python. Columns may be added in later versions, never
+renamed. What a few of them mean for a decision: [README](../index.md#what-the-columns-mean).""",
     ]
     for title, columns in (("Of every version", CONTRACT_COLUMNS), ("Added", ADDED_COLUMNS)):
         lines = ["| column | type | meaning |", "|---|---|---|"]

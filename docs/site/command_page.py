@@ -19,8 +19,9 @@ def command_page() -> str:
     ]
     parts = [
         "# The command line",
-        """For people who run `simulate`. `simulate COMMAND --help` prints the same. Exit status: 0 good, 1 the run failed,
-2 the input or an argument is wrong, with one line that says what, where and which rule. `--debug` adds the traceback.""",
+        """For people who run `simulate`. `simulate COMMAND --help` prints the same. Exit status: 0 good, 1 the run
+failed, 2 the input or an argument is wrong, with one line that says what, where and which rule. `--debug`
+adds the traceback.""",
         "\n".join(lines),
     ]
     for name, command in group.commands.items():
@@ -39,8 +40,7 @@ def _section(name: str, command: Any) -> list[str]:
         parts.append("\n".join(["| argument | what |", "|---|---|", *rows]))
     if options:
         rows = [
-            f"| `{one.get_help_record(context)[0]}` | {_cell(one.help or '')} | {_default(one)} |"
-            for one in options
+            f"| `{one.get_help_record(context)[0]}` | {_cell(one.help or '')} | {_default(one)} |" for one in options
         ]
         parts.append("\n".join(["| option | what | default |", "|---|---|---|", *rows]))
     return parts
@@ -65,4 +65,3 @@ def _default(option: Any) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "&#124;")
-

@@ -15,7 +15,7 @@ from command_page import command_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-from repository import DOCS, LISTINGS, PAGES, ROOT, linked_files, listing, for_the_site, page_of, shown_files
+from repository import DOCS, LISTINGS, PAGES, ROOT, for_the_site, linked_files, listing, page_of, shown_files
 
 sys.path.insert(0, str(ROOT))  # the packages, where the site is built in a checkout that is not installed
 DECISIONS = "adr/"
@@ -48,7 +48,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def _made() -> dict[str, str]:
     """Return the pages that come from the code."""
-    made = {f"api/{page.name}.md": page.markdown() for page in api_pages()}
+    made = {f"api/{name}.md": text for name, text in api_pages().items()}
     made["reference/columns.md"] = columns_page()
     made["reference/command.md"] = command_page()
     made["adr/index.md"] = _decisions()
@@ -103,3 +103,11 @@ def _exists(page: str, made: dict[str, str]) -> bool:
     if page.startswith(f"{LISTINGS}/"):
         return page.removeprefix(f"{LISTINGS}/").removesuffix(".md") in _sources()
     return page in made or page in PAGES.values() or (ROOT / DOCS / page).is_file()
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Name the theme's search dialog, which screen readers announce. Raises ValueError where the theme has another."""
+    unnamed = 'data-md-component="search" role="dialog"'
+    if output.count(unnamed) != 1:
+        raise ValueError(f"page {page.file.src_uri}: the theme's search dialog is not where it was named")
+    return output.replace(unnamed, f'{unnamed} aria-label="Search"')

@@ -7,7 +7,7 @@ if (location.protocol === "file:") {
   window.Worker = class extends EventTarget {
     constructor(url) {
       super();
-      this.script = String(url);
+      this.script = new URL(url, document.baseURI).href;
       this.waiting = []; // messages from before the script was there
       this.ready = false;
       this.frame = document.createElement("iframe");

@@ -128,7 +128,8 @@ def listing(path: str) -> str:
         return _notebook(path, text)
     longest = max((len(found) for found in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
-    return f"# {posixpath.basename(path)}\n\n`{path}` in the repository.\n\n{fence}{_language(path)}\n{text.rstrip()}\n{fence}\n"
+    title = f"# {posixpath.basename(path)}\n\n`{path}` in the repository."
+    return f"{title}\n\n{fence}{_language(path)}\n{text.rstrip()}\n{fence}\n"
 
 
 def shown_files(path: str) -> list[str]:
@@ -166,7 +167,11 @@ def _notebook(path: str, text: str) -> str:
 
 def _printed(output: dict[str, object]) -> str:
     text = output["text"]
-    return "```text\n" + (text if isinstance(text, str) else "".join(map(str, text if isinstance(text, list) else ()))) + "\n```"
+    return (
+        "```text\n"
+        + (text if isinstance(text, str) else "".join(map(str, text if isinstance(text, list) else ())))
+        + "\n```"
+    )
 
 
 def _is_file(target: str) -> bool:

@@ -57,6 +57,7 @@ class ByteWidths:
 
     @property
     def in_bits(self) -> Widths:
+        """Return the same widths in bits."""
         return Widths(value_bits=8 * self.value, index_bits=8 * self.index, pointer_bits=8 * self.pointer)
 
 
@@ -73,6 +74,7 @@ class EncodedSize:
 
     @property
     def total_bytes(self) -> int:
+        """Return the bytes of values, indices and pointers together."""
         return self.weight_bytes + self.index_bytes
 
 
@@ -88,6 +90,7 @@ class Encoded:
 
     @property
     def total_bytes(self) -> int:
+        """Return the bytes of all arrays."""
         return sum(array.size for array in self.arrays.values())
 
 
