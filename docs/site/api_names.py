@@ -53,7 +53,10 @@ LAYERS = "MatrixLayer ProductLayer VectorLayer UnsupportedLayer Tensor Arrangeme
 UNITS = (
     "Device Core Scratchpad GatherUnit WeightBuffer MacArray ScatterUnit VectorUnit Dram DramTiming SecondLevel Widths"
 )
-KERNELS = "Kernel TileKernel Tile WinogradKernel WinogradSize DepthwiseKernel RowKernel InstructionMix BlockKernel EngineKernel"
+KERNELS = (
+    "Kernel TileKernel Tile WinogradKernel WinogradSize DepthwiseKernel RowKernel InstructionMix "
+    "BlockKernel EngineKernel"
+)
 
 WORDS = {  # before the first name of a page
     "gatherline": """\
