@@ -15,10 +15,10 @@ from command_page import command_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-from repository import DOCS, LISTINGS, PAGES, ROOT, for_the_site, linked_files, listing, page_of, shown_files
+from repository import DECISIONS, DOCS, LISTINGS, PAGES, ROOT, for_the_site, linked_files, listing, page_of, shown_files
 
 sys.path.insert(0, str(ROOT))  # the packages, where the site is built in a checkout that is not installed
-DECISIONS = "adr/"
+FOLDER = "adr/"  # of the navigation: all decisions
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -51,7 +51,7 @@ def _made() -> dict[str, str]:
     made = {f"api/{name}.md": text for name, text in api_pages().items()}
     made["reference/columns.md"] = columns_page()
     made["reference/command.md"] = command_page()
-    made["adr/index.md"] = _decisions()
+    made[page_of(DECISIONS)] = _decisions()
     return made
 
 
@@ -62,7 +62,7 @@ def _decisions() -> str:
 
 
 def _decision_files() -> list[Path]:
-    return sorted((ROOT / DOCS / DECISIONS).glob("[0-9]*.md"))
+    return sorted((ROOT / DECISIONS).glob("[0-9]*.md"))
 
 
 def _title(path: Path) -> str:
@@ -91,9 +91,9 @@ def _present(nav: list[Any], made: dict[str, str]) -> list[Any]:
         if isinstance(below, list):
             shown = _present(below, made)
             kept += [{title: shown}] if shown else []
-        elif below == DECISIONS:
-            decisions = [{_title(path): f"{DECISIONS}{path.name}"} for path in _decision_files()]
-            kept.append({title: [f"{DECISIONS}index.md", *decisions]})
+        elif below == FOLDER:
+            decisions = [{_title(path): f"{FOLDER}{path.name}"} for path in _decision_files()]
+            kept.append({title: [f"{FOLDER}index.md", *decisions]})
         elif _exists(below, made):
             kept.append(item)
     return kept

@@ -22,6 +22,7 @@ PAGES = {  # documents outside docs/, and their pages
     "validation/DEVIATIONS.md": "deviations.md",
     "benchmarks/README.md": "benchmarks.md",
 }
+DECISIONS = "docs/adr"  # a folder whose page lists it by titles
 LISTINGS = "source"  # the folder of pages that show a file as it is
 MOST_BYTES = 300_000  # of a file that is shown: a reader of more wants the file
 LANGUAGES = {
@@ -49,6 +50,8 @@ def page_of(path: str) -> str:
     """Return the page or file of the site, relative to its root, that stands for ``path`` in the repository."""
     if path in PAGES:
         return PAGES[path]
+    if path == DECISIONS:
+        return "adr/index.md"
     if path.startswith(f"{DOCS}/") and not path.endswith(".py") and (ROOT / path).is_file():
         return path.removeprefix(f"{DOCS}/")
     suffix = "/index.md" if (ROOT / path).is_dir() else ".md"

@@ -1,0 +1,187 @@
+"""What the site's pages are made of: every guide has its place, every public name its page, every link its target."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import posixpath
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import gatherline
+from gatherline.cli import COMMANDS
+from gatherline.report.columns import ALL_COLUMNS
+from patterns.catalog import ALL_PATTERNS, parse_pattern
+from patterns.encodings.catalog import ALL_ENCODINGS
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "docs" / "site"))  # what makes the pages is beside them
+import api_names  # noqa: E402
+import api_pages  # noqa: E402
+import class_facts  # noqa: E402
+import columns_page  # noqa: E402
+import command_page  # noqa: E402
+import repository  # noqa: E402
+
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHOWN = [name for page in api_names.named_pages() for _, names in page.sections for name in names]
+CLASSES = [name for name in SHOWN if class_facts.is_class(name)]
+
+
+class Nav(yaml.SafeLoader):
+    """Reads mkdocs.yml without making the Python objects that it names."""
+
+
+Nav.add_multi_constructor("tag:yaml.org,2002:python/", lambda _loader, suffix, _node: suffix)
+
+
+def nav_pages(items: list[Any]) -> list[str]:
+    found: list[str] = []
+    for item in items:
+        below = item if isinstance(item, str) else next(iter(item.values()))
+        found += [below] if isinstance(below, str) else nav_pages(below)
+    return found
+
+
+def test_every_guide_has_one_place_in_the_navigation() -> None:
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = nav_pages(yaml.load(text, Nav)["nav"])
+    assert len(pages) == len(set(pages))
+    assert {path.name for path in GUIDES} <= set(pages)
+
+
+def test_the_readme_leads_to_every_guide() -> None:
+    linked = {target.partition("#")[0] for target in repository.relative_links(README)}
+    assert {f"docs/{path.name}" for path in GUIDES} <= linked
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
+def test_a_guide_says_first_whom_it_is_for(path: Path) -> None:
+    first = path.read_text(encoding="utf-8").split("\n\n")[1]
+    assert re.match(r"For people (who|whose|with) ", first), first
+
+
+def test_every_name_of_gl_has_one_place() -> None:
+    homes = [f"{gatherline._HOME[name]}.{name}" for name in gatherline.__all__]
+    assert len(SHOWN) == len(set(SHOWN))
+    assert set(homes) <= set(SHOWN)
+
+
+def test_what_a_function_of_gl_returns_is_on_a_page() -> None:
+    tree = ast.parse((ROOT / "gatherline" / "api.py").read_text(encoding="utf-8"))
+    returned = {
+        name.id
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name in gatherline.__all__ and node.returns is not None
+        for name in ast.walk(node.returns)
+        if isinstance(name, ast.Name)
+    }
+    plain = {"Path", "list", "str", "int", "float", "bool", "dict", "tuple", "None"}
+    assert {"Report", "PlanReport"} <= returned
+    assert returned - plain <= {name.rpartition(".")[2] for name in CLASSES}
+
+
+def test_every_pattern_and_encoding_has_a_place() -> None:
+    made = {type(parse_pattern(kind.example)) for kind in ALL_PATTERNS} | {type(one) for one in ALL_ENCODINGS}
+    assert {f"{one.__module__}.{one.__qualname__}" for one in made} <= set(SHOWN)
+
+
+@pytest.mark.parametrize("dotted", CLASSES)
+def test_a_public_class_says_what_it_is_and_what_its_methods_do(dotted: str) -> None:
+    facts = class_facts.class_facts(dotted)
+    found = getattr(importlib.import_module(dotted.rpartition(".")[0]), facts.name)
+    assert facts.summary
+    for name in facts.undocumented:  # a method that does what its base says needs no words of its own
+        assert inspect.getdoc(getattr(found, name)), f"{dotted}.{name}"
+
+
+@pytest.mark.parametrize("dotted", [name for name in SHOWN if name not in CLASSES])
+def test_a_public_function_says_what_it_does(dotted: str) -> None:
+    assert class_facts.summary(class_facts.definition(dotted))
+
+
+def test_a_field_has_the_type_default_and_comment_of_its_line() -> None:
+    facts = {field.name: field for field in class_facts.class_facts("gatherline.request.RunRequest").fields}
+    assert (facts["seed"].type, facts["seed"].default, facts["seed"].comment) == ("int", "0", "")
+    assert facts["ratios"].comment == "a method, the path of a list, or the name of a profile"
+    report = {field.name: field.default for field in class_facts.class_facts("gatherline.pipeline_types.Report").fields}
+    assert report == {"manifest": "", "rows": "list()"}
+
+
+def test_a_page_of_a_class_has_its_fields_in_a_table() -> None:
+    page = api_pages.api_pages()["requests"]
+    assert "::: gatherline.request.RunRequest\n" in page
+    assert "| `patterns` | `tuple[str, ...]` | `()` |" in page
+
+
+def test_the_page_of_columns_has_every_column() -> None:
+    page = columns_page.columns_page()
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == [column.name for column in ALL_COLUMNS]
+
+
+def test_the_page_of_commands_has_every_command_and_option() -> None:
+    page = command_page.command_page()
+    assert re.findall(r"^## simulate (.+)$", page, re.MULTILINE) == [name for name, _ in COMMANDS]
+    run = page.split("## simulate run\n")[1].split("\n## ")[0]
+    assert "simulate run [OPTIONS]" in run
+    assert re.search(r"^\| `--seed N` \| .+ \| `0` \|$", run, re.MULTILINE)
+    assert re.search(r"^\| `--strict` \| .+ \|  \|$", run, re.MULTILINE)
+    wanted = {name.replace("_", "-") for name in inspect.signature(dict(COMMANDS)["run"]).parameters}
+    spelled = set(re.findall(r"^\| `--([a-z-]+)", run, re.MULTILINE))
+    assert wanted - {"context", "model", "prune-all"} <= spelled  # the last is spelled --all
+    assert "all" in spelled
+
+
+def test_links_lead_from_the_repository_to_the_site() -> None:
+    text = (
+        "[a](docs/sweep.md#the-front) [b](gatherline/api.py) [c](docs/adr) [d](https://example.org/x.md) `[e](no.md)`"
+    )
+    assert repository.for_the_site(text, "README.md", "index.md") == (
+        "[a](sweep.md#the-front) [b](source/gatherline/api.py.md) [c](adr/index.md) [d](https://example.org/x.md) "
+        "`[e](no.md)`"
+    )
+    moved = repository.for_the_site("[r](../README.md) [a](#here)", "docs/sweep.md", "sweep.md")
+    assert moved == "[r](index.md) [a](#here)"
+
+
+def test_a_link_to_nothing_stays_for_the_build_to_fail_on() -> None:
+    assert repository.for_the_site("[a](docs/gone.md)", "README.md", "index.md") == "[a](docs/gone.md)"
+
+
+def test_a_list_after_a_paragraph_is_set_apart_and_one_in_code_is_not() -> None:
+    assert repository.set_apart("Words:\n- one\n  more\n- two") == "Words:\n\n- one\n  more\n- two"
+    assert repository.set_apart("Words:\n| a |\n|---|\n| 1 |") == "Words:\n\n| a |\n|---|\n| 1 |"
+    code = "```\nx\n- y\n```"
+    assert repository.set_apart(code) == code
+
+
+def test_a_file_that_is_no_text_is_named() -> None:
+    picture = "docs/images/machine.png"
+    with pytest.raises(repository.MissingSource, match=re.escape(picture)):
+        repository.listing(picture)
+
+
+def test_a_file_longer_than_anyone_reads_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repository, "MOST_BYTES", 10)
+    with pytest.raises(repository.MissingSource, match="at most 10"):
+        repository.listing("gatherline/api.py")
+
+
+def test_a_listing_shows_fences_of_the_file_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "doc.md").write_text("```sh\nls\n```\n", encoding="utf-8")
+    monkeypatch.setattr(repository, "ROOT", tmp_path)
+    assert "````markdown\n```sh\nls\n```\n````" in repository.listing("doc.md")
+
+
+@pytest.mark.parametrize("path", [*GUIDES, *sorted((ROOT / "docs" / "adr").glob("*.md"))], ids=lambda path: path.name)
+def test_links_of_a_guide_lead_to_files_of_the_repository(path: Path) -> None:
+    at = posixpath.dirname(str(path.relative_to(ROOT)))
+    for target in repository.relative_links(path.read_text(encoding="utf-8")):
+        assert (ROOT / posixpath.join(at, target.partition("#")[0])).exists(), target
