@@ -24,7 +24,7 @@ class EncodingError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Widths:
-    """Bits of a value, of an index and of a row, block-row or bundle pointer (v, i and p of DESIGN section 4).
+    """Bits of a value, of an index and of a row, block-row or bundle pointer (v, i and p of the formulas of sizes).
 
     ``index_bits`` "minimal": the fewest bits, at least 1, that hold the largest index this mask needs (the mark of
     padding among them where there is any), packed as bits; "minimal_bytes": those rounded up to whole bytes. In
