@@ -10,7 +10,7 @@ from gatherline.report.files import report_json, write_report
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Rows with the columns that ``gatherline.report.columns`` lists, and the manifest that says where they come from."""
+    """Rows, whose columns ``gatherline.report.columns`` lists, and the manifest that says where they come from."""
 
     manifest: dict[str, object]
     rows: list[dict[str, object]] = field(default_factory=list)

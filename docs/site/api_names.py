@@ -1,14 +1,15 @@
 """Which names each page of the Python API has, and the words before them. ``api_pages.py`` makes the pages.
 
 Names of ``gatherline.__all__``, patterns and encodings are taken from the packages, so that a new one is on its page
-without a line here. ``RESULTS``, ``REQUESTS`` and the parts of devices are listed; a test finds one that is missing.
+without a line here, and so are the types that functions of ``gl`` return. What these are made of, requests and the
+parts of devices are listed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from class_facts import is_class
+from class_facts import is_class, returned_types
 
 Sections = tuple[tuple[str, tuple[str, ...]], ...]  # a title and full names, in order
 
@@ -21,7 +22,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (  # of the names of gatherlin
     ("One layer on one device", ("simulate", "estimate", "parse_pattern", "encoding")),
 )
 
-RESULTS = (
+RESULTS = (  # first on their page, in this order; other types that functions of gl return follow
     "gatherline.pipeline_types.Report",
     "gatherline.inspection.Inspection",
     "gatherline.advice.break_even.BreakEvenReport",
@@ -116,7 +117,7 @@ def named_pages() -> tuple[NamedPage, ...]:
     """Return all pages, in the order of the navigation. Raises LookupError for a name that no module defines."""
     return (
         _page("gatherline", "gl: what the command does, in Python", *_gl_sections()),
-        _page("results", "Results", ("", RESULTS)),
+        _page("results", "Results", ("", (*RESULTS, *_more_results()))),
         _page("requests", "Options", ("", REQUESTS)),
         _page(
             "patterns", "Patterns, in Python", ("The base", _of("patterns.base", "Pattern Violation")),
@@ -167,6 +168,13 @@ def _gl_sections() -> Sections:
     found = tuple((title, tuple(homes[name] for name in names)) for title, names in GROUPS)
     rest = tuple(home for name, home in homes.items() if name not in grouped)
     return (*found, ("More", rest)) if rest else found
+
+
+def _more_results() -> tuple[str, ...]:
+    """Return the types that functions of ``gl`` return and that are neither listed nor names of ``gl``."""
+    placed = {*RESULTS, *gl_classes()}
+    found = dict.fromkeys(name for home in _homes().values() if not is_class(home) for name in returned_types(home))
+    return tuple(name for name in found if name not in placed and not name.startswith(("patterns.", "simulator.spec.")))
 
 
 def _patterns() -> tuple[str, ...]:

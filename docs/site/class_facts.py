@@ -15,6 +15,8 @@ from pathlib import Path
 
 from repository import ROOT
 
+PACKAGES = ("patterns", "traces", "simulator", "costmodel", "gatherline")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldFacts:
@@ -61,6 +63,23 @@ def definition(dotted: str) -> ast.ClassDef | ast.FunctionDef:
 def is_class(dotted: str) -> bool:
     """Return whether ``dotted`` is a class, False for a function. Raises LookupError where there is neither."""
     return isinstance(definition(dotted), ast.ClassDef)
+
+
+def returned_types(dotted: str) -> tuple[str, ...]:
+    """Return the classes of these packages in what the function ``dotted`` returns, by their full names."""
+    node = definition(dotted)
+    if not isinstance(node, ast.FunctionDef) or node.returns is None:
+        return ()
+    path, _ = module_file(dotted)
+    imported = {
+        alias.asname or alias.name: f"{one.module}.{alias.name}"
+        for one in ast.walk(_tree(path))
+        if isinstance(one, ast.ImportFrom) and one.module is not None
+        for alias in one.names
+    }
+    named = [one.id for one in ast.walk(node.returns) if isinstance(one, ast.Name)]
+    homes = [imported[name] for name in named if name in imported]
+    return tuple(home for home in homes if home.partition(".")[0] in PACKAGES and is_class(home))
 
 
 def summary(node: ast.ClassDef | ast.FunctionDef) -> str:
