@@ -63,6 +63,11 @@ demo: $(VENV)/.demo-installed
 	@ls -1 $(OUT)/*/rows.csv $(OUT)/*/rows.sqlite | sed 's/^/  /'
 	@echo "What the columns mean, and how to run your own model: README.md"
 
+# fails on any broken link; the variable silences a notice of the theme about its successor
+site: $(VENV)/.docs-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir "$(abspath $(SITE))"
+	@echo "open $(SITE)/index.html"
+
 test: $(VENV)/.test-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -76,11 +81,6 @@ test-slow: $(VENV)/.test-installed
 
 bench: $(VENV)/.test-installed
 	@for file in $(wildcard benchmarks/*.py); do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
-
-# fails on any broken link; the variable silences a notice of the theme about its successor
-site: $(VENV)/.docs-installed
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir "$(abspath $(SITE))"
-	@echo "open $(SITE)/index.html"
 
 # what README.md shows; run it after a model change
 pictures: demo

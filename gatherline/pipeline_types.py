@@ -10,7 +10,7 @@ from gatherline.report.files import report_json, write_report
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Rows, whose columns ``gatherline.report.columns`` lists, and the manifest that says where they come from."""
+    """Rows as DESIGN section 7 names their columns, and the manifest that says where they come from."""
 
     manifest: dict[str, object]
     rows: list[dict[str, object]] = field(default_factory=list)
