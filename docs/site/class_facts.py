@@ -92,14 +92,15 @@ def class_facts(dotted: str) -> ClassFacts:
     node = definition(dotted)
     if not isinstance(node, ast.ClassDef):
         raise LookupError(f"{dotted} is no class")
-    comments = _comments(module_file(dotted)[0])
+    path, _ = module_file(dotted)
+    comments = _comments(path)
     public = [one for one in node.body if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")]
     return ClassFacts(
         name=node.name,
         summary=summary(node),
         bases=tuple(ast.unparse(base) for base in node.bases),
         fields=tuple(
-            _field(one, comments)
+            _field(one, path, comments)
             for one in node.body
             if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and not one.target.id.startswith("_")
         ),
@@ -108,26 +109,40 @@ def class_facts(dotted: str) -> ClassFacts:
     )
 
 
-def _field(node: ast.AnnAssign, comments: dict[int, str]) -> FieldFacts:
+def _field(node: ast.AnnAssign, path: Path, comments: dict[int, str]) -> FieldFacts:
     assert isinstance(node.target, ast.Name)
     return FieldFacts(
         name=node.target.id,
         type=ast.unparse(node.annotation),
-        default=_default(node.value),
+        default=_default(node.value, path),
         comment=comments.get(node.end_lineno or node.lineno, ""),
     )
 
 
-def _default(value: ast.expr | None) -> str:
-    """Return a default as a caller would write it; "" for a field that has to be given."""
+def _default(value: ast.expr | None, path: Path) -> str:
+    """Return a default as a caller would write it, a constant of the module by its value; "" where one is required."""
     if value is None:
         return ""
+    if isinstance(value, ast.Name):
+        return _constant(value.id, path)
     if isinstance(value, ast.Call) and ast.unparse(value.func) == "field":
         given = {one.arg: one.value for one in value.keywords}
         if "default" in given:
             return ast.unparse(given["default"])
         return f"{ast.unparse(given['default_factory'])}()" if "default_factory" in given else ""
     return ast.unparse(value)
+
+
+def _constant(name: str, path: Path) -> str:
+    """Return the number or text that the module ``path`` gives a name, or imports; the name for anything else."""
+    for node in _tree(path).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(one) for one in node.targets] == [name]:
+            return ast.unparse(node.value) if isinstance(node.value, ast.Constant) else name
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in PACKAGES:
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return _constant(alias.name, module_file(f"{node.module}.{alias.name}")[0])
+    return name
 
 
 @cache

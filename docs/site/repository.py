@@ -12,6 +12,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = "docs"
@@ -39,6 +40,7 @@ LANGUAGES = {
 }
 _TARGET = re.compile(r"(?<=\]\()([^()\s]+)(?=\))")
 _CODE = re.compile(r"(^ *```.*?^ *```[^\n]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+_STYLE = re.compile(r"<style.*?</style>", re.DOTALL)  # a result's own, which would reach beyond it
 _LIST = re.compile(r"([-*+]|\d+\.) ")
 
 
@@ -154,27 +156,29 @@ def _language(path: str) -> str:
 
 
 def _notebook(path: str, text: str) -> str:
-    """Return a notebook's words, code and printed results; tables and pictures of results stay in the file."""
-    parts = [f"`{path}` in the repository: open it in Jupyter for its tables and pictures."]
+    """Return a notebook's words, code and results. HTML of results is taken as it is: the notebook is our own."""
+    parts = [f"`{path}` in the repository: a notebook, with the results that it gave when it was run."]
     for cell in json.loads(text)["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             parts.append(source)
         elif cell["cell_type"] == "code":
-            parts.append(f"```python\n{source}\n```")
-            parts.extend(_printed(output) for output in cell["outputs"] if output["output_type"] == "stream")
+            parts += [f"```python\n{source}\n```", *map(_result, cell["outputs"])]
     titled = next((at for at, part in enumerate(parts) if part.startswith("# ")), None)
     parts.insert(0, parts.pop(titled) if titled is not None else f"# {posixpath.basename(path)}")
     return "\n\n".join(parts) + "\n"
 
 
-def _printed(output: dict[str, object]) -> str:
-    text = output["text"]
-    return (
-        "```text\n"
-        + (text if isinstance(text, str) else "".join(map(str, text if isinstance(text, list) else ())))
-        + "\n```"
-    )
+def _result(output: dict[str, Any]) -> str:
+    """Return what a cell printed or showed: HTML, else a picture, else text."""
+    data = output.get("data", {"text/plain": output.get("text", "")})
+    kind = next(kind for kind in ("text/html", "image/png", "text/plain") if kind in data)
+    shown = "".join(data[kind])
+    if kind == "text/html":
+        return f'<div class="result">\n{_STYLE.sub("", shown)}\n</div>'
+    if kind == "image/png":
+        return f"![what the cell above shows](data:image/png;base64,{''.join(shown.split())})"
+    return f"```text\n{shown.rstrip()}\n```"
 
 
 def _is_file(target: str) -> bool:

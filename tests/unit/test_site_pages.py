@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import posixpath
 import re
 import sys
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 import gatherline
+from gatherline import request
 from gatherline.cli import COMMANDS
 from gatherline.report.columns import ALL_COLUMNS
 from patterns.catalog import ALL_PATTERNS, parse_pattern
@@ -113,6 +115,7 @@ def test_a_field_has_the_type_default_and_comment_of_its_line() -> None:
     facts = {field.name: field for field in class_facts.class_facts("gatherline.request.RunRequest").fields}
     assert (facts["seed"].type, facts["seed"].default, facts["seed"].comment) == ("int", "0", "")
     assert facts["ratios"].comment == "a method, the path of a list, or the name of a profile"
+    assert facts["dtype"].default == repr(request.DEFAULT_DTYPE)  # a constant by its value
     report = {field.name: field.default for field in class_facts.class_facts("gatherline.pipeline_types.Report").fields}
     assert (report["manifest"], report["rows"]) == ("", "list()")
 
@@ -187,3 +190,25 @@ def test_links_of_a_guide_lead_to_files_of_the_repository(path: Path) -> None:
     at = posixpath.dirname(str(path.relative_to(ROOT)))
     for target in repository.relative_links(path.read_text(encoding="utf-8")):
         assert (ROOT / posixpath.join(at, target.partition("#")[0])).exists(), target
+
+
+def test_a_notebook_shows_its_words_code_and_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = [
+        {"output_type": "stream", "text": ["printed\n"]},
+        {
+            "output_type": "execute_result",
+            "data": {"text/html": ["<style>p {}</style><b>bold</b>"], "text/plain": ["x"]},
+        },
+        {"output_type": "display_data", "data": {"image/png": "QUJD\n", "text/plain": ["x"]}},
+    ]
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "words"]},
+        {"cell_type": "code", "source": ["1 + 1"], "outputs": results},
+    ]
+    (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    monkeypatch.setattr(repository, "ROOT", tmp_path)
+    page = repository.listing("n.ipynb")
+    assert page.startswith("# Title\nwords\n")
+    assert "```python\n1 + 1\n```\n\n```text\nprinted\n```" in page
+    assert '<div class="result">\n<b>bold</b>\n</div>' in page
+    assert "(data:image/png;base64,QUJD)" in page
