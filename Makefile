@@ -6,6 +6,7 @@
 PYTHON   ?= python3
 PIP_ARGS ?=
 OUT      ?= out/demo
+SITE     ?= out/site
 WORKERS  ?= 2
 
 VENV := .venv
@@ -15,13 +16,14 @@ DEMO_PATTERNS := --pattern dense --pattern gs:16,1 --pattern unstructured --patt
 DEMO_SPARSITIES := --sparsity 0.7 --sparsity 0.8 --sparsity 0.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench pictures notebook clean
+.PHONY: help demo test test-slow bench pictures notebook site clean
 
 help:
 	@echo "make demo       run the main job on the built-in models digits and resnet50; results in $(OUT)"
 	@echo "make test       format, lint, types, import contracts and the tests, but for the slow ones"
 	@echo "make test-slow  the slow tests"
 	@echo "make bench      the benchmarks"
+	@echo "make site       the documentation as a site, in $(SITE)"
 	@echo "make pictures   remake the pictures of README.md"
 	@echo "make notebook   run examples/notebook.ipynb again and save what it shows"
 	@echo "make clean      remove $(VENV), results and caches"
@@ -44,6 +46,11 @@ $(VENV)/.test-installed: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP_INSTALL) -e '.[test]'
 	@touch $@ $(VENV)/.demo-installed
 
+$(VENV)/.docs-installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing gatherline and its docs extra"
+	@$(PIP_INSTALL) -e '.[docs]'
+	@touch $@ $(VENV)/.demo-installed
+
 demo: $(VENV)/.demo-installed
 	@echo "== digits: a trained network, conv2 and conv3 already pruned to GS(16,1) at 90 %, beside dense =="
 	@$(BIN)/simulate inspect digits
@@ -56,6 +63,11 @@ demo: $(VENV)/.demo-installed
 	@echo "Tables:"
 	@ls -1 $(OUT)/*/rows.csv $(OUT)/*/rows.sqlite | sed 's/^/  /'
 	@echo "What the columns mean, and how to run your own model: README.md"
+
+# fails on any broken link; the variable silences a notice of the theme about its successor
+site: $(VENV)/.docs-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir "$(abspath $(SITE))"
+	@echo "open $(SITE)/index.html"
 
 test: $(VENV)/.test-installed
 	$(BIN)/ruff format --check .

@@ -238,6 +238,8 @@ def report(networks: Mapping[str, list[Matrix]], timed: list[str]) -> str:
     )
     return f"""# GS projections: what they keep, how masks pack, how long it takes
 
+For people who prune to GS and ask what the choice of weights costs.
+
 Written by `python benchmarks/gs_projections.py` on {datetime.datetime.now(datetime.UTC).date().isoformat()} \
 (Python {platform.python_version()}, one core); change that, not this file.
 

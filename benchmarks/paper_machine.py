@@ -516,6 +516,8 @@ def report(found: Grid, lines: Sequence[Headline]) -> str:
     )  # fmt: skip
     return f"""# The machine of the gather-scatter paper
 
+For people who compare with the gather-scatter paper.
+
 Written by `python benchmarks/paper_machine.py`; change that, not this file.
 
 Sun et al., "Load-balanced Gather-scatter Patterns for Sparse Deep Neural Networks" (arXiv 2112.10898), run products on

@@ -38,6 +38,7 @@ class Area:
 
     @property
     def total_mm2(self) -> float:
+        """Return the area of all parts together, square millimetres."""
         return sum(self.parts_mm2.values())
 
     @property

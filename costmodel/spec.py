@@ -58,6 +58,7 @@ class MemoryLevel:
     total_bytes_per_s: int
 
     def bytes_per_s(self, units: int) -> int:
+        """Return the bandwidth of ``units`` units together, bytes a second: theirs, or all that there is."""
         return least(units * self.unit_bytes_per_s, self.total_bytes_per_s)
 
 
@@ -323,10 +324,12 @@ class RooflineDevice:
 
     @property
     def dtypes(self) -> tuple[Dtype, ...]:
+        """Return the data types that it computes in."""
         return tuple(dtype for dtype, _ in self.matrix_macs_per_cycle)
 
     @property
     def unit_count(self) -> int:
+        """Return how many units it has, of all groups."""
         return sum(group.count for group in self.units)
 
     def taking_part(self, count: int) -> tuple[tuple[int, Units], ...]:

@@ -23,6 +23,8 @@ OF_FILES = ("units", "matrix_macs", "vector_macs", "pipes", "kernels")  # number
 
 INTRODUCTION = """# Devices
 
+For people who choose a device, and ask how far its predictions may be off.
+
 Made by `python docs/draw_devices.py` from the devices themselves and from what `simulate validate` compares.
 [Where each number is from](device-sources.md), [how to add a device](adding-a-device.md),
 [what the errors mean](validation.md), where models are known to be wrong: [DEVIATIONS.md](../validation/DEVIATIONS.md).

@@ -22,6 +22,8 @@ WORTH = 120  # letters from which a line is not said twice
 
 INTRODUCTION = """# Where the numbers of devices are from
 
+For people who doubt a number of a device, or want to change one.
+
 Made by `python docs/draw_devices.py`. [devices.md](devices.md) has errors, and what comes of these numbers.
 
 A CPU is a [core](#cores), a [SoC](#socs) and a [runtime](#runtimes-of-cpus); numbers fitted to measurements stand with

@@ -47,6 +47,7 @@ class Questions:
 
     @property
     def widths(self) -> Widths:
+        """Return the bits of a stored value, index and pointer."""
         index: int | Literal["minimal", "minimal_bytes"] = "minimal_bytes"
         if isinstance(self.index_bits, int):
             index = self.index_bits

@@ -52,10 +52,12 @@ class PlanPruneRequest:
 
     @property
     def rule(self) -> Pattern:
+        """Return the pattern of layers that the plan does not name, of which nothing is removed."""
         return Unstructured()
 
     @property
     def targets(self) -> tuple[float, ...]:
+        """Return one level: the sparsities are the plan's."""
         return (0.0,)  # each layer has its own
 
 

@@ -116,6 +116,7 @@ class PruneRequest:
 
     @property
     def listed(self) -> bool:
+        """Return whether ``ratios`` is a list or a profile, which name layers, and no method."""
         return is_listed(self.ratios)
 
     @property

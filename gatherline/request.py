@@ -45,7 +45,7 @@ Target = Device | RooflineDevice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """What is asked. ``sparsities`` empty: the zeros that the model already has. Defaults are DESIGN section 7's."""
+    """What is asked. ``sparsities`` empty: the zeros that the model already has. Defaults are those of the command."""
 
     model: str = ""
     arch: str | None = None

@@ -46,7 +46,7 @@ class Pattern(ABC):
 
     @property
     def nests(self) -> bool:
-        """Return whether ``project_within`` is defined: sparser masks within denser ones, DESIGN section 3."""
+        """Return whether ``project_within`` is defined: sparser masks within denser ones."""
         return False
 
     @property

@@ -59,6 +59,7 @@ class GatherScatter(Pattern):
 
     @property
     def rows_per_bundle(self) -> int:
+        """Return how many consecutive rows share a bundle: B / k."""
         return self.banks // self.k
 
     @property

@@ -50,6 +50,7 @@ class GatherScatterPermuted(Pattern):
 
     @property
     def rows_per_bundle(self) -> int:
+        """Return how many rows, in the permuted order, share a bundle: B / k."""
         return self.banks // self.k
 
     @property

@@ -47,12 +47,13 @@ class Counters:
 
     @property
     def dram_bytes(self) -> int:
+        """Return the bytes moved to and from DRAM."""
         return self.dram_read_bytes + self.dram_write_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cycles:
-    """Cycles of the cycle-level model (DESIGN sections 5 and 7); ``lost`` maps each of CAUSES to the cycles it costs.
+    """Cycles of the cycle-level model; ``lost`` maps each of CAUSES to the cycles it costs.
 
     ``gather``: 1 + the last grant, summed over streams. ``conflict``: lost to bank conflicts. ``stall``: lost to
     waiting for DRAM, for other cores, for the scatter unit and for the weight buffer. ``lost`` and ``effectual`` add up

@@ -97,6 +97,8 @@ class WeightBuffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MacArray:
+    """Multiplies and adds one group a cycle. ``latency``: cycles from the last group of a bundle to its result."""
+
     latency: int
 
     def __post_init__(self) -> None:
@@ -105,6 +107,8 @@ class MacArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScatterUnit:
+    """Adds results to the output scratchpad. ``rmw_cycles``: of a read-modify-write; ``ports``: of each bank for it."""
+
     rmw_cycles: int
     ports: int = 1
 
@@ -114,6 +118,8 @@ class ScatterUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorUnit:
+    """Does what is no matrix product: depthwise, pooling, norms, softmax, additions, gates of an LSTM."""
+
     elements_per_cycle: int
 
     def __post_init__(self) -> None:
@@ -320,6 +326,7 @@ class Device:
 
     @property
     def kind(self) -> str:
+        """Return ``device_kind`` of its rows."""
         return "accelerator"
 
     @property

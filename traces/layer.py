@@ -42,6 +42,7 @@ class Tensor:
 
     @property
     def elements(self) -> int:
+        """Return how many elements the shape has."""
         total = 1
         for extent in self.shape:
             total *= extent
@@ -117,6 +118,7 @@ class MatrixLayer:
 
     @property
     def macs(self) -> int:
+        """Return the multiply-adds of the dense layer: groups x m x k x p."""
         return self.groups * self.m * self.k * self.p
 
     @property
@@ -143,6 +145,7 @@ class MatrixLayer:
 
     @property
     def weight_elements(self) -> int:
+        """Return how many weights there are, kept or not: groups x m x k."""
         return self.groups * self.m * self.k
 
 
@@ -161,14 +164,17 @@ class ProductLayer:
 
     @property
     def macs(self) -> int:
+        """Return the multiply-adds of all instances."""
         return self.instances * self.m * self.k * self.p
 
     @property
     def input_elements(self) -> int:
+        """Return the elements of both operands, each read once."""
         return self.instances * (self.m + self.p) * self.k
 
     @property
     def output_elements(self) -> int:
+        """Return the elements of the result."""
         return self.instances * self.m * self.p
 
 
@@ -237,10 +243,12 @@ class Network:
 
     @property
     def matrix_layers(self) -> tuple[MatrixLayer, ...]:
+        """Return the layers that have weights and a matrix product, in the network's order."""
         return tuple(layer for layer in self.layers if isinstance(layer, MatrixLayer))
 
     @property
     def macs(self) -> int:
+        """Return the multiply-adds of the dense network, products of attention included."""
         return sum(layer.macs for layer in self.layers if isinstance(layer, MatrixLayer | ProductLayer))
 
     def __repr__(self) -> str:

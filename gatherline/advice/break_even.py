@@ -143,6 +143,7 @@ class BreakEvenReport:
 
     @property
     def rows(self) -> list[Row]:
+        """Return one row for each answer, in their order."""
         return [found.row() for found in self.answers]
 
     def of(self, layer: str, pattern: str, device: str) -> BreakEven:

@@ -44,10 +44,12 @@ class Probe:
 
     @property
     def density(self) -> float | None:
+        """Return the fraction of weights that stay and are not zero, None where it was not counted."""
         return None if self.kept is None or not self.weights else self.kept / self.weights
 
     @property
     def mask_density(self) -> float | None:
+        """Return the fraction of weights that the mask keeps, zeros among them, None where it was not counted."""
         return None if self.masked is None or not self.weights else self.masked / self.weights
 
     @property

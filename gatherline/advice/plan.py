@@ -60,6 +60,7 @@ class LayerPlan:
 
     @property
     def rule(self) -> Pattern:
+        """Return the pattern. Raises PatternError for a spelling that is not known."""
         return parse_pattern(self.pattern)
 
 

@@ -54,6 +54,7 @@ class PlanReport:
 
     @property
     def total(self) -> Row:
+        """Return the total row of the network under the plan."""
         return self.rows[-1]
 
     @property

@@ -89,7 +89,7 @@ ADDED_COLUMNS: tuple[Column, ...] = (
     _column("vector_elements", "int", "element operations outside the matrix products"),
     _column("waiting_words", "int", "gathered words that wait for the MAC array, at most"),
     _column("effectual_cycles", "float", "cycles that kept weights alone would take at full use"),
-    *(_column(f"lost_{cause}_cycles", "float", f"cycles lost to {cause} (DESIGN 5a)") for cause in CAUSES),
+    *(_column(f"lost_{cause}_cycles", "float", f"cycles lost to {cause} (ADR 0006)") for cause in CAUSES),
     _column("activation_peak_bytes", "int", "total only: peak of live activations over the schedule"),
     _column("peak_macs_per_s", "float", "multiply-adds a second of this device at full use, for the roofline"),
     _column("dram_bytes_per_s", "float", "DRAM bandwidth of this device, for the roofline"),

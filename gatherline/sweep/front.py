@@ -131,6 +131,7 @@ class SweepFront:
     reference: tuple[float, ...]
 
     def count(self, fate: Fate) -> int:
+        """Return how many points met ``fate``."""
         return int(np.count_nonzero(self.fates == fate))
 
     @property
@@ -145,6 +146,7 @@ class SweepFront:
 
     @property
     def maximise(self) -> tuple[bool, ...]:
+        """Return for each objective whether more is better."""
         return tuple(objective.direction == "max" for objective in self.objectives)
 
     def best(self, at: int) -> int:

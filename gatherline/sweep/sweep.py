@@ -52,6 +52,7 @@ class SweepResult:
 
     @property
     def store(self) -> Path:
+        """Return the path of the SQLite file that holds the points."""
         return self.folder / FILE
 
     def rows(self) -> Iterator[Row]:

@@ -24,7 +24,7 @@ class EncodingError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Widths:
-    """Bits of a value, of an index and of a row, block-row or bundle pointer (v, i and p of DESIGN section 4).
+    """Bits of a value, of an index and of a row, block-row or bundle pointer (v, i and p of the formulas of sizes).
 
     ``index_bits`` "minimal": the fewest bits, at least 1, that hold the largest index this mask needs (the mark of
     padding among them where there is any), packed as bits; "minimal_bytes": those rounded up to whole bytes. In
@@ -57,6 +57,7 @@ class ByteWidths:
 
     @property
     def in_bits(self) -> Widths:
+        """Return the same widths in bits."""
         return Widths(value_bits=8 * self.value, index_bits=8 * self.index, pointer_bits=8 * self.pointer)
 
 
@@ -73,6 +74,7 @@ class EncodedSize:
 
     @property
     def total_bytes(self) -> int:
+        """Return the bytes of values, indices and pointers together."""
         return self.weight_bytes + self.index_bytes
 
 
@@ -88,6 +90,7 @@ class Encoded:
 
     @property
     def total_bytes(self) -> int:
+        """Return the bytes of all arrays."""
         return sum(array.size for array in self.arrays.values())
 
 
