@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from gatherline.report.page.sweep_constraints import constraints
 from gatherline.report.page.sweep_effects import effects
 from gatherline.report.page.sweep_found import read_sweep
 from gatherline.report.page.sweep_front import front_chart, member_table
-from gatherline.report.page.sweep_headline import by_device, constraints
+from gatherline.report.page.sweep_headline import by_device
 from gatherline.report.page.sweep_heat import heat_maps
 from gatherline.report.page.sweep_limits import FULL, MOST_BYTES
 from gatherline.report.page.sweep_page import sweep_page

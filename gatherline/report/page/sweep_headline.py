@@ -1,5 +1,5 @@
 """What a sweep's page says first: what was searched, which points are best and how sure that is, for all devices
-together and for each, and how many points keep to the constraints.
+together and for each.
 
 Left out: the front itself (``sweep_front.py``).
 """
@@ -30,11 +30,8 @@ from gatherline.report.page.sweep_tables import (
 )
 from gatherline.report.selection import printable
 from gatherline.sweep.front import Choice, Fate, Points, SweepFront, sweep_front
-from gatherline.sweep.objective import Constraint, excess_of
 
 LISTED = 10  # values of a choice; of more, the ends or the first are told
-MISSES = 3  # of a constraint
-FAR = 2.0  # of a bound: misses beyond it are told as multiples
 CARD_MODELS = 6  # with cards of their own; the table has all
 
 
@@ -248,52 +245,6 @@ def _gain(points: Points, point: int, latency_at: int) -> float:
 
 def _gain_cell(gain: float) -> Cell:
     return Cell(text="-" if math.isnan(gain) else f"{gain:.2f}x", value=sortable(gain))
-
-
-def constraints(found: SweepFound) -> Table | None:
-    """Return how many points keep to each constraint, and which miss it by the least; None without constraints."""
-    if not found.constraints:
-        return None
-    rows = []
-    fates = np.zeros(found.computed, dtype=np.bool_)
-    for each in found.constraints:
-        figures, broken = found.points.limited[each.name], found.points.excess[each.name]
-        has = ~found.points.refused & ~np.isnan(figures)
-        kept = has & ~broken
-        rows.append(
-            (
-                Cell(text=within_text([each]).removeprefix(" with ")),
-                number_cell(int(np.count_nonzero(kept))),
-                number_cell(int(np.count_nonzero(has & broken))),
-                number_cell(int(np.count_nonzero(~found.points.refused & ~has))),
-                Cell(text="; ".join(_misses(found, each, np.flatnonzero(has & broken))) or "-"),
-            )
-        )
-        fates |= broken
-    heads = (
-        Head(title="constraint"), Head(title="points that keep it", number=True), Head(title="break it", number=True),
-        Head(title="have no figure", number=True), Head(title="nearest misses", mark="wide"),
-    )  # fmt: skip
-    together = int(np.count_nonzero(~fates & ~found.points.refused))
-    counted = found.computed - int(np.count_nonzero(found.points.refused))
-    note = f"{together:,} of {counted:,} points with numbers keep to all of them."
-    return Table(label="Constraints", heads=heads, rows=tuple(rows), note=note)
-
-
-def _misses(found: SweepFound, constraint: Constraint, places: np.ndarray) -> list[str]:
-    """Return the points that break a constraint by the least: by how much of the bound, and what they are."""
-    figures = found.points.limited[constraint.name]
-    beyond = [(excess_of(float(figures[place]), constraint), int(place)) for place in places.tolist()]
-    among = named(found.points)
-    several = len(found.parts) > 1
-    among = [each for each in among if several or each.name != "model"]
-    lines: list[str] = []
-    for excess, place in sorted(beyond)[:MISSES]:
-        figure = figure_text(constraint.name, float(figures[place]))
-        text = point_text(found.points, place, among)
-        far = f"{100 * excess:.3g} % beyond" if excess < FAR else f"{1 + excess:,.4g} times the bound"
-        lines.append(f"{figure} ({far}): {text}, point {int(found.points.numbers[place]):,}")
-    return lines
 
 
 def counts(found: SweepFound) -> str:

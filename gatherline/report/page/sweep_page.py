@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gatherline.report.front_remarks import remarks
 from gatherline.report.page.render import render
+from gatherline.report.page.sweep_constraints import constraints
 from gatherline.report.page.sweep_effects import effects
 from gatherline.report.page.sweep_found import ModelPart, SweepFound, read_sweep
 from gatherline.report.page.sweep_front import front_chart, member_table, one_objective_chart
@@ -19,7 +20,6 @@ from gatherline.report.page.sweep_headline import (
     aims,
     by_device,
     cards,
-    constraints,
     counts,
     left_cards,
     searched,
