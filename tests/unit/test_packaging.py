@@ -84,4 +84,10 @@ def test_the_wheel_holds_the_five_packages_their_data_and_nothing_else(tmp_path:
     cost_data = {
         str(file.relative_to(ROOT)) for file in (ROOT / "costmodel").rglob("*.*") if file.suffix in DATA_SUFFIXES
     }
-    assert names == ours | MODEL_FILES | profiles | cost_data
+    pages = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "gatherline/report/page").iterdir()
+        if file.suffix in (".jinja", ".css", ".js")
+    }
+    assert pages
+    assert names == ours | MODEL_FILES | profiles | cost_data | pages
