@@ -1,5 +1,5 @@
 # Two commands, each complete on a machine with Python 3.11 or later and make:
-#   make demo   install, run the main job, say where the pictures and tables are
+#   make demo   install, run the main job, say where page, pictures and tables are
 #   make test   install the test extra, run every check
 # A CPU-only torch: make test PIP_ARGS="--extra-index-url ..." (see README, Install).
 
@@ -58,7 +58,10 @@ demo: $(VENV)/.demo-installed
 	@echo "== resnet50: three patterns beside dense, three sparsities =="
 	@$(BIN)/simulate run resnet50 $(DEMO_PATTERNS) $(DEMO_SPARSITIES) --out $(OUT)/resnet50
 	@echo
-	@echo "Pictures, the first to look at is $(OUT)/resnet50/heatmap-gs-tcm.png:"
+	@$(BIN)/simulate report $(OUT)/digits
+	@$(BIN)/simulate report $(OUT)/resnet50
+	@echo "Open first, in a browser: $(OUT)/resnet50/report.html"
+	@echo "Pictures:"
 	@ls -1 $(OUT)/*/*.png | sed 's/^/  /'
 	@echo "Tables:"
 	@ls -1 $(OUT)/*/rows.csv $(OUT)/*/rows.sqlite | sed 's/^/  /'

@@ -60,10 +60,12 @@ class Comparison:
 
     @property
     def totals(self) -> tuple[Pair, ...]:
+        """Pairs of rows that sum a network."""
         return tuple(pair for pair in self.pairing.pairs if pair.is_total)
 
     @property
     def layers(self) -> tuple[Pair, ...]:
+        """Pairs of rows of single layers."""
         return tuple(pair for pair in self.pairing.pairs if not pair.is_total)
 
     @property
@@ -114,10 +116,15 @@ class Comparison:
 
         return compare_page(self)
 
-    def _repr_html_(self) -> str:
-        from html import escape
+    def __repr__(self) -> str:
+        alone = len(self.pairing.only_before) + len(self.pairing.only_after)
+        return f"Comparison({len(self.pairing.pairs):,} rows, {alone:,} alone, {len(self.broken):,} rules broken)"
 
-        return "<pre>" + escape(self.text()) + "</pre>"
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from gatherline.report.notebook_pages import comparison_html
+
+        return comparison_html(self)
 
 
 def compare(

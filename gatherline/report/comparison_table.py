@@ -36,7 +36,7 @@ SHOWN_BROKEN = 10  # rows of a rule
 _STYLES = {1: "red", -1: "green", 0: ""}
 
 
-def print_comparison(comparison: Comparison, stream: TextIO, by: By = "both") -> None:
+def print_comparison(comparison: Comparison, stream: TextIO | Console, by: By = "both") -> None:
     """Print what moved. ``by``: totals alone, totals and all layers that moved, or totals and the ten largest."""
     _print(comparison, console_for(stream), by)
 

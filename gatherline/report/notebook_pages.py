@@ -14,6 +14,7 @@ from traces.html_table import cells_html
 
 if TYPE_CHECKING:
     from gatherline.advice.plan_report import PlanReport
+    from gatherline.comparison.comparison import Comparison
     from gatherline.sweep.front import SweepFront
     from gatherline.sweep.sweep import SweepResult
 
@@ -31,6 +32,12 @@ def report_html(manifest: Mapping[str, object], rows: Rows) -> str:
     from gatherline.report.table import print_streams
 
     return page(lambda console: print_streams(rows, console))
+
+
+def comparison_html(comparison: Comparison) -> str:
+    from gatherline.report.comparison_table import print_comparison
+
+    return page(lambda console: print_comparison(comparison, console))
 
 
 def why_html(manifest: Mapping[str, object], rows: Rows) -> str:

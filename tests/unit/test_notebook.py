@@ -112,6 +112,7 @@ RESULTS: dict[str, Callable[[Path], Any]] = {
     "plan": lambda _: gl.advise("digits", "gs-tcm", latency_s=1.0, **PRUNED),
     "sensitivity": lambda _: gl.sensitivity("digits", "gs-tcm", pattern="gs:16,1", sparsity=0.9),
     "validation": lambda _: gl.validate(["raspberry-pi-4"]),
+    "comparison": lambda _: gl.compare(*(gl.run("digits", devices=[name], **PRUNED) for name in ("gs-tcm", "a100"))),
     "sweep": swept,
     "front": lambda folder: gl.front(swept(folder).folder),
 }
