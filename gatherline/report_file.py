@@ -21,6 +21,7 @@ from simulator.result import ModelKind
 
 REPORT = "report.json"
 LARGEST = (1 << 63) - 1  # of a count
+SIGNED = ("conflict_cycles", "stall_cycles")  # lost cycles: removing a cause may cost some (ADR 0006)
 NEEDED = ("layer", "device", "model_kind", "dtype", "latency_s")
 _COLUMNS = {column.name: column for column in ALL_COLUMNS}
 _RULES = {
@@ -95,7 +96,7 @@ def _holds(name: str, value: object) -> bool:
         case "bool":
             return isinstance(value, bool)
         case "int":
-            return type(value) is int and 0 <= value <= LARGEST
+            return type(value) is int and (-LARGEST if name in SIGNED else 0) <= value <= LARGEST
         case "float":
             if isinstance(value, bool) or not isinstance(value, int | float):
                 return False

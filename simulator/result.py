@@ -13,8 +13,8 @@ from typing import Literal
 ModelKind = Literal["cycle", "roofline"]
 
 # what cycles are lost to, in the order in which causes are removed: another core at the DRAM, waiting for DRAM, bank
-# conflicts, scatter stalls, the weight buffer's interval, imbalance and raggedness (with pipeline fill and drain, and
-# cores that idle), padding; then the vector unit
+# conflicts, scatter stalls, the interval of groups (weight buffer, or what a core issues), imbalance and raggedness
+# (with pipeline fill and drain, and cores that idle), padding; then the vector unit
 CAUSES = ("core", "dram", "conflict", "scatter", "interval", "imbalance", "padding", "vector")
 
 # what seconds are made of, on every kind of device (ADR 0030)

@@ -20,7 +20,7 @@ from simulator.runner import run_parts, with_transfers
 from simulator.schedule.many_cores import LayerWays
 from simulator.schedule.program import Program
 from simulator.spec import Device
-from simulator.time_by_cause import cycle_time_s
+from simulator.time_by_cause import buffer_share, cycle_time_s
 from traces.layer import Layer, MatrixLayer, ProductLayer, UnsupportedLayer, VectorLayer
 from traces.trace import LayerTrace
 
@@ -217,7 +217,12 @@ def run_program(facts: LayerFacts, program: Program, device: Device, judge: Cycl
         bound=max(causes, key=lambda cause: causes[cause]) if total else "",
         bounds_s={cause: float(value) / device.clock_hz for cause, value in causes.items()},
         time_s=cycle_time_s(
-            lost, total=total, effectual=effectual, weight_share=counts.weight_share, clock_hz=device.clock_hz
+            lost,
+            total=total,
+            effectual=effectual,
+            weight_share=counts.weight_share,
+            buffer_share=buffer_share(program, device, judge.runs) if lost["interval"] else Fraction(0),
+            clock_hz=device.clock_hz,
         ),
         utilization=float(effectual / total) if total else 0.0,
         mapping=program.mapping,

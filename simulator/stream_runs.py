@@ -86,9 +86,20 @@ def supplied(stream: RequestStream, supply: Supply) -> Fraction:
     """Return cycles per group: the device's own interval, or what the weight buffer or the core needs for a group."""
     if supply.interval is not None:
         return supply.interval
-    size_bytes = supply.lane_bytes if stream.bytes_per_group is None else stream.bytes_per_group
-    delivered = Fraction(size_bytes, supply.bytes_per_cycle)
+    delivered = _delivered(stream, supply)
     return delivered if supply.core is None else max(delivered, core_interval(stream, supply.core))
+
+
+def buffer_binds(stream: RequestStream, supply: Supply) -> bool:
+    """Return whether ``supplied`` is the weight buffer's: no interval of the device, and no core that is as slow."""
+    if supply.interval is not None:
+        return False
+    return supply.core is None or _delivered(stream, supply) > core_interval(stream, supply.core)
+
+
+def _delivered(stream: RequestStream, supply: Supply) -> Fraction:
+    size_bytes = supply.lane_bytes if stream.bytes_per_group is None else stream.bytes_per_group
+    return Fraction(size_bytes, supply.bytes_per_cycle)
 
 
 def _reduced(stream: RequestStream, supply: Supply) -> tuple[int, int]:

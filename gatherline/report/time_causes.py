@@ -25,11 +25,14 @@ class TimeCause:
 
 
 TIME_CAUSES: tuple[TimeCause, ...] = (
-    TimeCause(name="compute", title="compute", colour="#0072B2", text="multiply-adds with a kept weight, vector work"),
+    TimeCause(
+        name="compute", title="compute", colour="#0072B2",
+        text="multiply-adds with a kept weight, issuing them, vector work",
+    ),
     TimeCause(name="conflict", title="conflicts", colour="#D55E00", text="banks that several lanes want at once"),
     TimeCause(
         name="imbalance", title="imbalance, padding", colour="#E69F00",
-        text="units that wait for the fullest row, empty slots of tiles and groups",
+        text="units that wait for the fullest row, empty slots, removed weights that a dense kernel still multiplies",
     ),
     TimeCause(name="weights", title="weights", colour="#009E73", text="waiting for weights and their indices"),
     TimeCause(name="activations", title="activations", colour="#56B4E9", text="waiting for inputs and outputs"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import gatherline as gl
 from costmodel.devices.a100 import A100
@@ -24,13 +27,18 @@ from costmodel.spec import MemoryLevel, RooflineDevice
 from costmodel.spmv import GemvKernel
 from costmodel.time_parts import NO_TIME, TimeParts, roofline_time_s
 from gatherline.report.time_causes import TIME_CAUSES
+from gatherline.report_file import check_value
+from gatherline.request_error import RequestError
+from gatherline.rows import LayerOutcome, RunFacts, layer_row, total_row
 from patterns.base import Mask, Pattern
 from patterns.dense import Dense
 from patterns.gs import GatherScatter
 from patterns.unstructured import Unstructured
 from simulator.devices.gs_tcm import GS_TCM
-from simulator.result import TIME, LayerResult
+from simulator.devices.gs_tcm_sve8 import GS_TCM_SVE8
+from simulator.result import CAUSES, TIME, Counters, Cycles, LayerResult
 from simulator.simulate import simulate
+from simulator.spec import Core, Device
 from simulator.time_by_cause import cycle_time_s
 from traces.layer import MatrixLayer, ProductLayer, VectorLayer, Window
 from traces.trace import LayerTrace
@@ -113,9 +121,130 @@ def test_waiting_for_dram_is_shared_out_by_the_bytes_of_weights_and_activations(
 def test_a_loss_below_nothing_counts_as_nothing_and_takes_from_those_after_it() -> None:
     lost = dict.fromkeys(("core", "dram", "scatter", "interval", "padding", "vector"), Fraction(0))
     lost |= {"conflict": Fraction(-30), "imbalance": Fraction(50), "dram": Fraction(20)}
-    found = cycle_time_s(lost, total=100, effectual=Fraction(60), weight_share=Fraction(1, 4), clock_hz=1)
+    found = seconds_of(lost, effectual=60)
     # 100, less 20 of DRAM is 80; without conflicts 110, with even rows 60: 20 less than the least so far
     assert found == {"compute": 60, "conflict": 0, "imbalance": 20, "weights": 5, "activations": 15, "overhead": 0}
+
+
+def seconds_of(lost: dict[str, Fraction], effectual: int, buffer_share: Fraction = Fraction(1)) -> dict[str, float]:
+    """Cycles as seconds; a quarter of the bytes are weights."""
+    total = effectual + sum(lost.values())
+    assert total == int(total)
+    return cycle_time_s(
+        lost, total=int(total), effectual=Fraction(effectual), weight_share=Fraction(1, 4), buffer_share=buffer_share,
+        clock_hz=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("cause", CAUSES[:-1])  # of the vector unit it is time that is spent, never saved
+def test_any_cause_may_cost_less_than_nothing_and_the_rest_still_adds_up(cause: str) -> None:
+    lost = dict.fromkeys(CAUSES, Fraction(10)) | {cause: Fraction(-25)}
+    found = seconds_of(lost, effectual=40)
+    assert sum(found.values()) == sum(lost.values()) + 40 == 40 + 7 * 10 - 25
+    assert min(found.values()) >= 0
+    assert found["compute"] == 40 + 10  # what is done is done, whatever its way
+
+
+@given(
+    losses=st.lists(st.integers(-1000, 1000), min_size=len(CAUSES), max_size=len(CAUSES)),
+    effectual=st.integers(0, 1000),
+    of_buffer=st.fractions(0, 1),
+)
+def test_seconds_add_up_and_none_is_negative_whatever_was_lost(
+    losses: list[int], effectual: int, of_buffer: Fraction
+) -> None:
+    lost = {cause: Fraction(value) for cause, value in zip(CAUSES, losses, strict=True)}
+    lost["vector"] = abs(lost["vector"])
+    lost["imbalance"] += max(0, -(effectual + sum(lost.values())))  # no layer takes less than nothing
+    found = seconds_of(lost, effectual, of_buffer)
+    assert sum(found.values()) == pytest.approx(float(effectual + sum(lost.values())), abs=1e-9)
+    assert min(found.values()) >= 0
+
+
+def test_rows_of_a_layer_that_gained_by_a_conflict_hold_the_gain_and_seconds_that_add_up() -> None:
+    lost = dict.fromkeys(CAUSES, Fraction(0)) | {"conflict": Fraction(-30), "imbalance": Fraction(50)}
+    cycles = Cycles(
+        total=80, compute=80, gather=70, conflict=-30, stall=0, waiting_words=0, effectual=60.0,
+        lost={cause: float(value) for cause, value in lost.items()},
+    )  # fmt: skip
+    result = LayerResult(
+        layer="fc", kind="linear", m=1, k=1, p=1, groups=1, density=1.0, device=GS_TCM.name, device_kind=GS_TCM.kind,
+        model_kind="cycle", latency_s=80.0, counters=Counters(), cycles=cycles, time_s=seconds_of(lost, effectual=60),
+    )  # fmt: skip
+    facts = RunFacts(
+        model="one", pattern="dense", sparsity_target=None, device=GS_TCM, dtype="fp16", batch=1, threads=1,
+        synthetic=False, activation_peak_bytes=0,
+    )  # fmt: skip
+    told = LayerOutcome(result=result, pattern="dense", kept=1, weights_dense=1)
+    for row, count in ((layer_row(facts, told), 1), (total_row(facts, [told, told]), 2)):
+        assert sum(number_of(row, cause.column) for cause in TIME_CAUSES) == number_of(row, "latency_s") == 80 * count
+        assert number_of(row, "time_conflict_s") == 0.0
+        assert number_of(row, "lost_conflict_cycles") == -30 * count
+        lost_cycles = sum(number_of(row, f"lost_{cause}_cycles") for cause in CAUSES)
+        assert lost_cycles + number_of(row, "effectual_cycles") == number_of(row, "cycles") == 80 * count
+        for name, value in row.items():
+            check_value("rows[0]", name, value)  # as ``simulate report`` reads it
+    with pytest.raises(RequestError, match=r"rows\[0\]: cycles is -1, and must be a whole number from 0"):
+        check_value("rows[0]", "cycles", -1)
+
+
+def number_of(row: Mapping[str, object], column: str) -> float:
+    value = row[column]
+    assert isinstance(value, int | float)
+    return value
+
+
+def on_core(bytes_per_cycle: int = 32, issue_width: int = 2, interval: Fraction | None = None) -> Device:
+    return replace(
+        GS_TCM_SVE8,
+        weight_buffer=replace(GS_TCM_SVE8.weight_buffer, bytes_per_cycle=bytes_per_cycle),
+        core=replace(GS_TCM_SVE8.core or Core(issue_width=2), issue_width=issue_width),
+        gather=replace(GS_TCM_SVE8.gather, interval=interval),
+    )
+
+
+SAME_TILES = "rows=8 tile=1x4 channels=64 strips=1x1x1 order=rcp"  # whatever the mapper finds best
+
+
+def run_on(device: Device) -> tuple[LayerResult, Mapping[str, float]]:
+    trace = masked(linear(32, 64, 4), even_rows(32, 64, 32), Unstructured())
+    result = simulate(trace, device, mapping=SAME_TILES if device.core else None)
+    assert result.cycles is not None
+    assert result.cycles.lost["interval"] > 0
+    return result, result.cycles.lost | {"work": result.cycles.effectual + result.cycles.lost["vector"]}
+
+
+def test_waiting_for_a_core_to_issue_is_compute_and_for_the_weight_buffer_weights() -> None:
+    plain, lost = run_on(on_core())
+    assert cycles_of(plain, "compute") == pytest.approx(lost["work"] + lost["interval"])
+    assert cycles_of(plain, "weights") + cycles_of(plain, "activations") == pytest.approx(lost["dram"])
+    of_weights = cycles_of(plain, "weights") / lost["dram"]
+    # a weight buffer that is no limit, twice as wide: not a cycle moves; a core that issues more: compute falls
+    assert run_on(on_core(bytes_per_cycle=64))[0].time_s == plain.time_s
+    wide, wide_lost = run_on(on_core(issue_width=3))
+    assert cycles_of(wide, "compute") < cycles_of(plain, "compute")
+    assert cycles_of(wide, "weights") == pytest.approx(wide_lost["dram"] * of_weights)
+    # a group of 8 lanes x 4 bytes at 2 bytes a cycle takes 16 cycles, and no issue width changes that
+    starved, starved_lost = run_on(on_core(bytes_per_cycle=2))
+    assert cycles_of(starved, "compute") == pytest.approx(starved_lost["work"])
+    waiting = starved_lost["dram"] * of_weights
+    assert cycles_of(starved, "weights") == pytest.approx(waiting + starved_lost["interval"])
+    assert run_on(on_core(bytes_per_cycle=2, issue_width=4))[0].time_s == starved.time_s
+    assert cycles_of(run_on(on_core(bytes_per_cycle=4))[0], "weights") < cycles_of(starved, "weights")
+
+
+def test_waiting_at_an_interval_of_the_gather_units_own_is_compute() -> None:
+    own = Fraction(9)
+    for device in (replace(GS_TCM, gather=replace(GS_TCM.gather, interval=own)), on_core(interval=own)):
+        result, lost = run_on(device)
+        assert cycles_of(result, "compute") == pytest.approx(lost["work"] + lost["interval"])
+
+
+def test_a_device_without_a_core_waits_for_its_weight_buffer() -> None:
+    buffer = replace(GS_TCM.weight_buffer, bytes_per_cycle=2)
+    result, lost = run_on(replace(GS_TCM, weight_buffer=buffer))
+    assert cycles_of(result, "compute") == pytest.approx(lost["work"])
+    assert cycles_of(result, "weights") >= lost["interval"]
 
 
 # Rooflines
@@ -225,6 +354,18 @@ def test_reading_and_computing_that_do_not_overlap_are_no_overhead() -> None:
     weights, vectors = 4096 * 4096 * 2, (4096 + 4096) * 2
     body_s = result.latency_s - kernel.start_s
     assert result.time_s["weights"] == pytest.approx(body_s * weights / (weights + vectors))
+
+
+def test_a_server_gpus_tiles_start_by_their_own_field_and_its_element_work_by_the_devices() -> None:
+    trace = dense(linear(64, 64, 2))
+    kernel = next(each for each in A100.kernels if each.name == estimate(trace, A100).kernel)
+    assert isinstance(kernel, GpuTileKernel)
+    assert estimate(trace, replace(A100, overhead_s=0.0)).time_s["overhead"] == kernel.launch_s > 0
+    at_once = tuple(replace(each, launch_s=0.0) if isinstance(each, GpuTileKernel) else each for each in A100.kernels)
+    assert estimate(trace, replace(A100, kernels=at_once)).time_s["overhead"] == 0.0
+    addition = LayerTrace(layer=VectorLayer(name="add", kind="add", op="Add", elements=64), pattern=Dense())
+    assert estimate(addition, A100).time_s["overhead"] == A100.overhead_s
+    assert estimate(addition, replace(A100, overhead_s=0.0)).time_s["overhead"] == 0.0
 
 
 def test_a_share_that_cannot_be_is_refused() -> None:
