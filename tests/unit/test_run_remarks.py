@@ -11,7 +11,7 @@ from costmodel.devices.catalog import ALL_DEVICES
 from gatherline.pipeline import run
 from gatherline.report import table
 from gatherline.report.columns import Row, complete_row
-from gatherline.report.remarks import MARK, SHOWN_REASONS, headlines, label, reasons, remarks, sparsity
+from gatherline.report.remarks import MARK, SHOWN_REASONS, headlines, reasons, remarks, short_label, sparsity
 from gatherline.report.selection import milliseconds, totals
 from gatherline.request import DEFAULT_DTYPE, RunRequest, devices_of
 from simulator.spec import DeviceError
@@ -161,7 +161,7 @@ def test_the_title_tells_the_threads_of_a_cpu(kind: str, threads: int, says: str
 def test_the_engine_of_an_fpga_stands_under_its_table_with_the_variant_it_was_built_for() -> None:
     rows = ran(model="digits", patterns=("dense", "gs:16,1"), sparsities=(0.9,), devices=("zcu102",), dtype="int8")
     for one in totals(rows):
-        assert f"{label(one)}: {one['mapping']}" in printed(rows).splitlines()
+        assert f"{short_label(one)}: {one['mapping']}" in printed(rows).splitlines()
         assert str(one["mapping"]).startswith("dense-engine: " if one["pattern"] == "dense" else "gs-engine: ")
 
 
