@@ -9,7 +9,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gatherline.report.page.layer_columns import COUNTS, FLAGS, NUMBERS, RATIOS, TEXTS, facts_of, layer_columns
-from gatherline.report.page.layer_words import BOUNDS, OTHER_BOUND, WORDS, causes_of, duration, share
+from gatherline.report.page.layer_words import (
+    ALIKE,
+    BOUNDS,
+    COUNTED,
+    KERNELS,
+    LOW,
+    MEMORY,
+    OTHER_BOUND,
+    WORDS,
+    WORK,
+    causes_of,
+    duration,
+    share,
+)
 from gatherline.report.selection import (
     Rows,
     Variant,
@@ -82,7 +95,15 @@ def _data(of_layers: Rows, of_totals: Rows, best: Mapping[str, Variant]) -> dict
             }
             for name, asked in best.items()
         ],
-        "variants": [{"label": each.label, "dense": each.pattern == "dense"} for each in variants],
+        "variants": [
+            {
+                "label": each.label,
+                "dense": each.pattern == "dense",
+                "pattern": each.pattern,
+                "sparsity": each.sparsity,
+            }
+            for each in variants
+        ],
         "layers": columns.layers,
         "runs": [
             {
@@ -96,13 +117,27 @@ def _data(of_layers: Rows, of_totals: Rows, best: Mapping[str, Variant]) -> dict
         "columns": columns.pool.unfolded(),
         "texts": list(columns.pool.texts),
         "causes": [
-            {"column": each.column, "title": each.title, "text": each.text, "colour": f"cause-{each.name}"}
+            {
+                "name": each.name,
+                "column": each.column,
+                "title": each.title,
+                "text": each.text,
+                "colour": f"cause-{each.name}",
+            }
             for each in TIME_CAUSES
         ],
         "names": {"numbers": [*NUMBERS, *COUNTS, *RATIOS], "texts": TEXTS, "flags": FLAGS},
         "words": dict(WORDS),
         "bounds": dict(BOUNDS),
         "other_bound": OTHER_BOUND,
+        "rules": {
+            "counted": dict(COUNTED),
+            "memory": MEMORY,
+            "kernels": dict(KERNELS),
+            "work": WORK,
+            "low": LOW,
+            "alike": ALIKE,
+        },
     }
 
 
