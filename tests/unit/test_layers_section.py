@@ -185,8 +185,8 @@ def test_what_a_row_does_not_tell_is_not_made_up() -> None:
     told = sentences(facts_of(bare), place, None, "gs")
     assert told == [
         "x takes 0 s, - of the network's 0 s on d: number 1 of 1 by time.",
-        "What its time is made of is not told apart.",
         "gs has no such layer.",
+        "What its time is made of is not told apart.",
         "How sure: no error band (not validated).",
     ]
 

@@ -186,7 +186,7 @@ def _limited_by(facts: Facts) -> list[str]:
 
 
 def _used(facts: Facts, beside: Facts | None, label: str) -> list[str]:
-    """Return how many multiply-adds there are, how fast each is and why: against the other variant where they differ."""
+    """Return how many multiply-adds there are, how fast each is and why: against the other variant, if they differ."""
     macs, use = _number(facts, "macs_effectual"), _number(facts, "utilization")
     kernel, other = _text(facts, "kernel"), _text(beside or {}, "kernel")
     lines = []

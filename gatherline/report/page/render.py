@@ -17,7 +17,7 @@ from gatherline.report.time_causes import TIME_CAUSES
 STYLES = ("page.css", "charts.css")
 # in the order in which they stand in a page
 SCRIPTS = (
-    "theme.js", "choices.js", "axes.js", "tips.js", "tables.js", "points.js", "bars.js", "charts.js", "layer_words.js",
+    "theme.js", "axes.js", "choices.js", "tips.js", "tables.js", "points.js", "bars.js", "charts.js", "layer_words.js",
     "layers.js",
 )  # fmt: skip
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
