@@ -26,8 +26,8 @@ from tests.browser.browsing import browser, shown  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 DEVICES = ("snapdragon-855", "adreno-640", "gs-tcm")
-PATTERNS = ("dense", "unstructured", "gs:16,1", "block:4x1")
-SPARSITIES = (0.7, 0.8, 0.9)
+PATTERNS = ("dense", "unstructured", "gs:16,1", "block:4x1", "channel")
+SPARSITIES = (0.5, 0.7, 0.9)
 LAYER_VIEW = {"device": "gs-tcm", "pattern": "unstructured, 90 % removed"}
 MARGIN = 16
 LARGEST_BYTES = 300_000
