@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page
 from gatherline.report.page.layer_columns import facts_of
 from gatherline.report.page.layer_words import Place, duration, sentences
 from gatherline.report.page.run_page import run_page
+from gatherline.report.remarks import removed_label
 from gatherline.report.selection import Variant, layers, of_device, of_variant, printable, text, totals, variant
 from gatherline.report.time_causes import TIME_CAUSES
 from tests.browser.browsing import shown
@@ -53,9 +54,13 @@ def rows_of(digits: Path) -> list[dict[str, Any]]:
 
 
 def pick(page: Page, device: str, pattern: Variant, beside: Variant | None = DENSE) -> None:
-    page.locator("#layer-device").select_option(label=device)
-    page.locator("#layer-variant").select_option(label=pattern.label)
-    page.locator("#layer-beside").select_option(label="nothing" if beside is None else beside.label)
+    page.locator("#choice-device").select_option(value=device)
+    page.locator("#layer-variant").select_option(label=removed_label(pattern, None))
+    page.locator("#layer-beside").select_option(label="nothing" if beside is None else removed_label(beside, None))
+
+
+def shown_variant(page: Page) -> str:
+    return str(page.locator("#layer-variant").evaluate("(box) => box.selectedOptions[0].text"))
 
 
 def told(page: Page) -> list[str]:
@@ -131,17 +136,11 @@ def test_the_table_of_layers_has_the_numbers_of_the_rows(page: Page, digits: Pat
         pick(page, device, GS)
         wanted = of_variant(of_device(layers(rows_of(digits)), device), GS)
         with_weights = [row for row in wanted if row["density"] is not None]
-        assert 0 < len(with_weights) <= 10 < len(wanted)
+        assert 0 < len(with_weights) < len(wanted) <= 10
         page.locator("#layer-also").uncheck()
         assert table_of_layers(page) == [[row["layer"], facts_of(row)["latency_s"]] for row in with_weights]
         page.locator("#layer-also").check()
-        assert table_of_layers(page) == [[row["layer"], facts_of(row)["latency_s"]] for row in wanted[:10]]
-        more = page.locator("#layer-view .scroll + button")
-        if more.is_visible():
-            assert more.inner_text() == f"Show all {len(wanted)}"
-            more.click()
         assert table_of_layers(page) == [[row["layer"], facts_of(row)["latency_s"]] for row in wanted]
-        page.reload()
 
 
 def test_bars_stand_slowest_first_or_as_in_the_network(page: Page, digits: Path) -> None:
@@ -163,7 +162,7 @@ def test_what_is_picked_stands_in_the_address_and_a_link_opens_it_again(
     before = told(page)
     with shown(opened, digits / "page.html", address=address) as (again, complaints):
         assert again.locator("#layer-device").evaluate("(box) => box.selectedOptions[0].text") == "adreno-640"
-        assert again.locator("#layer-variant").evaluate("(box) => box.selectedOptions[0].text") == GS.label
+        assert shown_variant(again) == removed_label(GS, None)
         assert again.locator("#layer-beside").evaluate("(box) => box.selectedOptions[0].text") == "nothing"
         assert told(again) == before
         assert again.locator("#layers").evaluate("(part) => part.getBoundingClientRect().top < window.innerHeight")
@@ -180,11 +179,31 @@ def test_a_link_with_names_that_are_not_there_opens_the_page_as_it_is(opened: Br
 
 def test_another_device_keeps_the_variant_and_a_name_that_is_no_layer_is_said(page: Page) -> None:
     pick(page, "gs-tcm", GS)
-    page.locator("#layer-device").select_option(label="snapdragon-855")
-    assert page.locator("#layer-variant").evaluate("(box) => box.selectedOptions[0].text") == GS.label
+    page.locator("#choice-device").select_option(value="snapdragon-855")
+    assert shown_variant(page) == removed_label(GS, None)
     page.locator("#layer-name").fill("<i>nothing")
     page.locator("#layer-name").press("Enter")
     assert told(page) == ['No layer\'s name holds "<i>nothing".']
+
+
+def test_the_layers_follow_the_limit_of_the_page_until_a_variant_is_picked(page: Page) -> None:
+    told_of = json.loads(page.locator("#choices-data").text_content() or "")
+    assert page.locator("#layer-device-label").is_hidden()
+    best = {
+        (device, limit): removed_label(Variant(pattern=each["pattern"], sparsity=each["sparsity"]), None)
+        for device, row in zip(told_of["devices"], told_of["best"], strict=True)
+        for limit, each in zip(told_of["limits"], row, strict=True)
+    }
+    assert len(set(best.values())) > 1
+    for (device, limit), wanted in best.items():
+        page.locator("#choice-device").select_option(value=device)
+        page.locator(f"#choices [name=limit][value='{limit}']").check()
+        assert shown_variant(page) == wanted
+        assert device in page.locator("#layer-bars figcaption").inner_text()
+    page.locator("#layer-variant").select_option(label=removed_label(GS, None))
+    for limit in told_of["limits"]:
+        page.locator(f"#choices [name=limit][value='{limit}']").check()
+        assert shown_variant(page) == removed_label(GS, None)
 
 
 def test_ten_thousand_layers_with_hostile_names_stay_usable(opened: Browser, hostile: Path) -> None:

@@ -70,7 +70,7 @@ def test_data_hold_every_fact_of_every_layer() -> None:
     wanted = [each for each in rows if each["layer"] != "total"]
     assert len(found) == len(wanted)
     for each in wanted:
-        asked = "dense" if each["pattern"] == "dense" else f"{each['pattern']} at 90 %"
+        asked = "dense" if each["pattern"] == "dense" else f"{each['pattern']}, 90 % removed"
         facts = found[each["device"], asked, each["layer"]]
         for name, value in facts_of(each).items():
             assert facts[name] == value
@@ -107,11 +107,19 @@ def test_counts_are_whole_and_times_have_five_digits() -> None:
 def test_the_slowest_layers_are_those_of_the_variant_that_is_fastest() -> None:
     rows = [*network(count=30), *network(pattern="gs:16,1", scale=0.5, count=30)]
     (slowest,) = layers_section(rows, MANIFEST)["slowest"]  # type: ignore[misc]
-    assert slowest.variant == "gs:16,1 at 90 %"
+    assert slowest.variant == "gs:16,1, 90 % removed"
     assert [each.layer for each in slowest.layers] == [f"l{at}" for at in range(29, 29 - SLOWEST, -1)]
     assert slowest.layers[0].time == duration(10e-3 * 0.5 * 30)
     assert slowest.layers[0].cause == f"compute {duration(4e-3 * 0.5 * 30)}"
     assert slowest.count == 30
+
+
+def test_a_variant_has_the_name_that_the_rest_of_the_page_gives_it() -> None:
+    rows = [*network(), *network(pattern="channel")]
+    rows = [{**each, "sparsity_reached": 0.967} if each["layer"] == "total" else each for each in rows]
+    found = section(rows)
+    assert [each["label"] for each in found["variants"]] == ["dense", "channel, 97 % removed (90 % asked)"]
+    assert [(each["pattern"], each["sparsity"]) for each in found["variants"]] == [("dense", None), ("channel", 0.9)]
 
 
 def test_a_run_without_totals_or_layers_or_causes_has_a_section() -> None:

@@ -116,7 +116,7 @@ def _answer(found: Verdict | None, limit: str) -> dict[str, object]:
         "memory_change": change(number(dense, "peak_memory_bytes"), number(best, "peak_memory_bytes"))
         if other and dense is not None
         else "",
-        "removes": _removes(best),
+        "removes": "" if found.best_is_dense else _removes(best),
         "density": density(best),
         "bound": text(best, "bound"),
         "shares": time_shares(best),

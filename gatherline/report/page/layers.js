@@ -169,7 +169,10 @@
     if (state.order !== "slowest") asked.set("order", state.order);
     return HASH + asked.toString();
   };
-  const keep = () => history.replaceState(null, "", picked());
+  const keep = () => {
+    history.replaceState(null, "", picked());
+    if (Gatherline.keepChoice) Gatherline.keepChoice(); // the limit of the page beside them
+  };
   const keepHere = () => { if (location.hash.startsWith(HASH)) keep(); }; // a link to here stays true, others stay
 
   const draw = () => {
@@ -279,7 +282,7 @@
   part("view").hidden = false;
   restart(0);
   if (choices) {
-    part("device-label").hidden = true; // the page has one for all of it
+    part("device-label").hidden = data.devices.every(({ name }) => choices.devices.includes(name)); // the page has one for all of it
     if (Gatherline.choice) follow(Gatherline.choice());
     document.addEventListener("gatherline-choice", ({ detail }) => { if (follow(detail)) { draw(); keepHere(); } });
   }
