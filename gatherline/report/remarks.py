@@ -60,13 +60,19 @@ def removed_label(asked: Variant, reached: float | None) -> str:
     """
     if asked.sparsity is None:
         return asked.label
-    if reached is None or abs(reached - asked.sparsity) < SAME_SPARSITY:
-        return f"{asked.pattern}, {percent(asked.sparsity)} removed"
-    return f"{asked.pattern}, {_share(reached, asked.sparsity)} removed ({percent(asked.sparsity)} asked)"
+    share, of_asked = percent(asked.sparsity) if reached is None else removed_share(reached, asked.sparsity), ""
+    if share != percent(asked.sparsity):
+        of_asked = f" ({percent(asked.sparsity)} asked)"
+    return f"{asked.pattern}, {share} removed{of_asked}"
 
 
-def _share(reached: float, asked: float) -> str:
-    """Return a share in whole percent, with a digit more where that would read as all, nothing, or what was asked."""
+def removed_share(reached: float, asked: float | None) -> str:
+    """Return a share as names of variants say it: what was asked where that was reached, or else in whole percent.
+
+    It has a digit more where that would read as all, as nothing, or as what was asked.
+    """
+    if asked is not None and abs(reached - asked) < SAME_SPARSITY:
+        return percent(asked)
     whole = f"{100 * reached:.0f} %"
     return f"{100 * reached:.3g} %" if whole in ("0 %", "100 %", percent(asked)) else whole
 

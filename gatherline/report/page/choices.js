@@ -100,7 +100,7 @@
   const keep = () => {
     const section = location.hash.split("?")[0] || "#headline", values = asked();
     values.set("device", state.device);
-    if (data.limits.length > 1) values.set("limit", state.limit);
+    values.set("limit", state.limit);
     state.kept = true;
     const address = `${section}?${values}`;
     if (address !== location.hash) history.replaceState(null, "", address);
@@ -133,6 +133,9 @@
     if (fromAddress()) { apply(); tell(); }
     if (state.kept) keep(); // a link within the page has left it out
   });
+  // the layers keep what is picked there in the address, too, and leave the limit out
+  for (const kind of ["change", "click"]) {
+    document.addEventListener(kind, () => { if (state.kept && location.hash.includes("?") && !asked().has("limit")) keep(); });
+  }
   Gatherline.choice = choice;
-  Gatherline.keepChoice = keep;
 })();

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from gatherline.report.headline import DeviceHeadline, Verdict, limits_of
 from gatherline.report.page.results import DeviceResults, change, measure, time_shares, times
-from gatherline.report.remarks import density, label
+from gatherline.report.remarks import density, label, removed_share
 from gatherline.report.selection import RowLike, number, percent, removed, text, variant
 
 ANY = 1.0  # the limit of a run with no sparsities to choose between
@@ -116,7 +116,7 @@ def _answer(found: Verdict | None, limit: str) -> dict[str, object]:
         "memory_change": change(number(dense, "peak_memory_bytes"), number(best, "peak_memory_bytes"))
         if other and dense is not None
         else "",
-        "removes": percent(removed(best)),
+        "removes": _removes(best),
         "density": density(best),
         "bound": text(best, "bound"),
         "shares": time_shares(best),
@@ -131,7 +131,12 @@ def named(found: Verdict) -> str:
     others = (
         f" and {len(names) - 1} alike" if len(names) > NAMED else "".join(f" and, alike, {one}" for one in names[1:])
     )
-    return (names[0] + others).replace(" %", "\N{NO-BREAK SPACE}%")
+    return (names[0] + others).replace(" %", "\N{NO-BREAK SPACE}%").replace(" asked)", "\N{NO-BREAK SPACE}asked)")
+
+
+def _removes(row: RowLike) -> str:
+    share = removed(row)
+    return "-" if share is None else removed_share(share, variant(row).sparsity)
 
 
 def _band(row: RowLike) -> str:

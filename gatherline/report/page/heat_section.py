@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gatherline.report.headline import DeviceHeadline, Verdict
 from gatherline.report.page.results import DeviceResults, measure, patterns_of, sparsities_of, speed_up, times
-from gatherline.report.remarks import label
+from gatherline.report.remarks import label, removed_share
 from gatherline.report.selection import RowLike, percent, removed, text, variant
 
 STEPS = (1.01, 1.25, 2.0, 4.0)  # of a speed-up and, turned over, of a slow-down: where each colour starts
@@ -87,7 +87,7 @@ def _cell(device: DeviceResults, row: RowLike | None, found: DeviceHeadline | No
         "factor": factor_words(factor),
         "latency": measure(row, "latency_s"),
         "removed": share,
-        "removes": "" if share is None else f"removes {percent(round(share, 2) if 0.01 <= share <= 0.99 else share)}",
+        "removes": "" if share is None else f"removes {removed_share(share, variant(row).sparsity)}",
         "best": [place for place, one in enumerate(within) if _is_fastest(row, one.verdict)],
         "fastest": _is_fastest(row, found),
         "reason": text(row, "reason"),

@@ -53,7 +53,7 @@ def run_page(folder: Path) -> str:
         memory_parts=PARTS,
         break_even=break_even_section(devices, exact.rows),
         pareto=pareto_section(devices),
-        masks=masks_section(read_masks(folder)),
+        masks=masks_section(read_masks(folder), devices),
         no_faster=no_faster_section(devices, proved.rows),
         answer_notes=[one.note for one in (exact, proved) if one.note],
         trust=trust_section(devices, rows),
