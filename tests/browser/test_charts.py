@@ -201,6 +201,11 @@ def test_ticks_stand_above_bars_too_and_labels_never_on_the_axis(opened: Browser
         zero = float(page.locator(".axes .axis").get_attribute("x1") or 0)
         assert float(page.locator(".row-label").get_attribute("x") or 0) < zero
         assert page.locator(".row-label").get_attribute("text-anchor") == "end"
+    with drawn(opened, tmp_path, bars([{"label": "a name too long for the side", "values": [4, 0]}])) as page:
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.wait_for_function("() => document.querySelector('.plot svg').viewBox.baseVal.width < 390")
+        zero = float(page.locator(".axes .axis").get_attribute("x1") or 0)
+        assert float(page.locator(".row-label").get_attribute("x") or 0) > zero
 
 
 def test_lines_that_coincide_are_one_line_under_all_their_names(opened: Browser, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@
     const { top, scale } = box;
     const letters = box.above ? Math.floor(box.wide / LETTER) - 2 : LONGEST;
     const text = clipped(row.label, letters);
-    if (box.above) group.append(svg("text", { x: 4, y: top - 6, class: "row-label" }, text));
+    if (box.above) group.append(svg("text", { x: box.left + 5, y: top - 6, class: "row-label over-grid" }, text));
     else group.append(svg("text", { x: box.left - 8, y: top + THICK * 0.72, "text-anchor": "end", class: "row-label" }, text));
     segments(row, hidden).forEach(([from, to], index) => {
       const start = scale.pixel(Math.min(from, to)), width = Math.abs(scale.pixel(to) - scale.pixel(from));
