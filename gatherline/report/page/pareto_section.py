@@ -110,7 +110,9 @@ def _close(one: Point, other: Point) -> bool:
     return all(abs(a - b) <= ALIKE * max(abs(a), abs(b)) for a, b in zip(one[:2], other[:2], strict=True))
 
 
-def _line(points: Sequence[Point], group: Sequence[int], scales: tuple[Scale, Scale], *, knee: bool) -> dict[str, object]:
+def _line(
+    points: Sequence[Point], group: Sequence[int], scales: tuple[Scale, Scale], *, knee: bool
+) -> dict[str, object]:
     latency, other, _ = points[group[0]]
     return {
         "label": alike_names([points[place][2] for place in sorted(group)]),
