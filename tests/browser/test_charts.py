@@ -180,6 +180,7 @@ def test_a_bar_ends_with_its_number_and_a_far_mark_is_an_arrow_with_its_own(open
         assert page.locator(".bar-end").all_text_contents() == ["3 ms", "4.5"]
         assert page.locator(".beyond").all_text_contents() == ["90 ms \u25b6"]
         assert page.locator(".beside").count() == 1  # that of the second row has a place
+        assert note(page).startswith("An arrow with a number: ")
         wide = [float(one.get_attribute("width") or 0) for one in page.locator(".segment").all()]
         picture = page.locator(".plot svg").evaluate("(picture) => picture.viewBox.baseVal.width")
         assert sum(wide[2:]) > picture / 2  # bars are no slivers
@@ -201,6 +202,11 @@ def test_ticks_stand_above_bars_too_and_labels_never_on_the_axis(opened: Browser
         zero = float(page.locator(".axes .axis").get_attribute("x1") or 0)
         assert float(page.locator(".row-label").get_attribute("x") or 0) < zero
         assert page.locator(".row-label").get_attribute("text-anchor") == "end"
+    with drawn(opened, tmp_path, bars([{"label": "a name too long for the side", "values": [4, 0]}])) as page:
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.wait_for_function("() => document.querySelector('.plot svg').viewBox.baseVal.width < 390")
+        zero = float(page.locator(".axes .axis").get_attribute("x1") or 0)
+        assert float(page.locator(".row-label").get_attribute("x") or 0) > zero
 
 
 def test_lines_that_coincide_are_one_line_under_all_their_names(opened: Browser, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@
     const { top, scale } = box;
     const letters = box.above ? Math.floor(box.wide / LETTER) - 2 : LONGEST;
     const text = clipped(row.label, letters);
-    if (box.above) group.append(svg("text", { x: 4, y: top - 6, class: "row-label" }, text));
+    if (box.above) group.append(svg("text", { x: box.left + 5, y: top - 6, class: "row-label over-grid" }, text));
     else group.append(svg("text", { x: box.left - 8, y: top + THICK * 0.72, "text-anchor": "end", class: "row-label" }, text));
     segments(row, hidden).forEach(([from, to], index) => {
       const start = scale.pixel(Math.min(from, to)), width = Math.abs(scale.pixel(to) - scale.pixel(from));
@@ -132,8 +132,11 @@
       mark, choose, near: (x, y) => places[Math.floor((y - TOP + GAP / 2) / pitch)] || null, along: ["ArrowDown", "ArrowUp", "", ""],
     });
     const bad = data.rows.reduce((sum, row) => sum + row.values.filter((value) => !Number.isFinite(value)).length, 0);
-    const note = bad ? `${bad} value${bad > 1 ? "s" : ""} left out: no number.` : "";
-    return { picture, note, count: rows.length, more: data.rows.length - rows.length, keys: "Arrow keys move from bar to bar." };
+    const notes = [
+      ...(bad ? [`${bad} value${bad > 1 ? "s" : ""} left out: no number.`] : []),
+      ...(beyond.length ? ["An arrow with a number: the mark lies beyond the axis, which would leave the bars too short."] : []),
+    ];
+    return { picture, note: notes.join(" "), count: rows.length, more: data.rows.length - rows.length, keys: "Arrow keys move from bar to bar." };
   };
 
   Object.assign(Gatherline, { drawBars, BARS_PAGE: PAGE });

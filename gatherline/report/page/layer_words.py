@@ -24,7 +24,7 @@ WORDS: Mapping[str, str] = {
     "bound_apart": "Its bound is {bound} ({text}), while most of its time is {title} ({cause}): both are at work.",
     "beside_use": "It does {macs} multiply-adds, {part} of those of {beside}, each in {times} times the time: "
     "it reaches {after} of the device's peak, {beside} {before}.",
-    "beside_kernel": "Its kernel is {kernel}; that of {beside} is {other}.",
+    "beside_kernel": "The kernel of {beside} is {other}, not {kernel}.",
     "use": "It has {macs} multiply-adds with a kept weight and reaches {utilization} of the device's peak.",
     "use_kernel": "It has {macs} multiply-adds with a kept weight and reaches {utilization} of the device's peak: "
     "the kernel {kernel} {why}.",
