@@ -13,7 +13,7 @@ from gatherline.mask_samples import MaskSample, MaskWindow
 from gatherline.report.page.bitmap import data_uri
 from gatherline.report.page.results import DeviceResults, is_dense
 from gatherline.report.remarks import label
-from gatherline.report.selection import Variant, number, printable, text, variant
+from gatherline.report.selection import Variant, number, percent, printable, text, variant
 
 SHOWN_WINDOWS = 120  # of some 4 kB each
 SHOWN_LOADS = 2_000  # layers in the table of loads
@@ -113,8 +113,8 @@ def _pictures(sample: MaskSample, window: MaskWindow) -> dict[str, object]:
             f"from {thinnest:.2g} to {densest:.2g}.",
             "rows": parts.shape[0],
             "columns": parts.shape[1],
-            "scale": f"no colour where nothing is kept, full colour where {densest:.0%} is kept, the most of any part; "
-            f"the least is {thinnest:.0%}",
+            "scale": f"no colour where nothing is kept, full colour where {percent(densest)} is kept, the most of any part; "
+            f"the least is {percent(thinnest)}",
         },
         "evenly": _spread(sample),
         "row_chart": _histogram("kept weights of a row", "rows", sample.row_load),

@@ -12,6 +12,7 @@ from gatherline.mask_samples import read_masks
 from gatherline.report.headline import headline_facts
 from gatherline.report.page.answers import read_answers
 from gatherline.report.page.break_even_section import break_even_section
+from gatherline.report.page.glossary_section import glossary_section
 from gatherline.report.page.headline_section import choices_data, device_titles, headline_section
 from gatherline.report.page.heat_section import heat_section
 from gatherline.report.page.layers_section import layers_section
@@ -59,4 +60,5 @@ def run_page(folder: Path) -> str:
         trust=trust_section(devices, rows),
         run_manifest=manifest_section(manifest),
         layers=layers_section(rows, manifest),
+        glossary=glossary_section(devices),
     )
