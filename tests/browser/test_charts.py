@@ -180,6 +180,7 @@ def test_a_bar_ends_with_its_number_and_a_far_mark_is_an_arrow_with_its_own(open
         assert page.locator(".bar-end").all_text_contents() == ["3 ms", "4.5"]
         assert page.locator(".beyond").all_text_contents() == ["90 ms \u25b6"]
         assert page.locator(".beside").count() == 1  # that of the second row has a place
+        assert note(page).startswith("An arrow with a number: ")
         wide = [float(one.get_attribute("width") or 0) for one in page.locator(".segment").all()]
         picture = page.locator(".plot svg").evaluate("(picture) => picture.viewBox.baseVal.width")
         assert sum(wide[2:]) > picture / 2  # bars are no slivers

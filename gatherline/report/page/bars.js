@@ -132,8 +132,11 @@
       mark, choose, near: (x, y) => places[Math.floor((y - TOP + GAP / 2) / pitch)] || null, along: ["ArrowDown", "ArrowUp", "", ""],
     });
     const bad = data.rows.reduce((sum, row) => sum + row.values.filter((value) => !Number.isFinite(value)).length, 0);
-    const note = bad ? `${bad} value${bad > 1 ? "s" : ""} left out: no number.` : "";
-    return { picture, note, count: rows.length, more: data.rows.length - rows.length, keys: "Arrow keys move from bar to bar." };
+    const notes = [
+      ...(bad ? [`${bad} value${bad > 1 ? "s" : ""} left out: no number.`] : []),
+      ...(beyond.length ? ["An arrow with a number: the mark lies beyond the axis, which would leave the bars too short."] : []),
+    ];
+    return { picture, note: notes.join(" "), count: rows.length, more: data.rows.length - rows.length, keys: "Arrow keys move from bar to bar." };
   };
 
   Object.assign(Gatherline, { drawBars, BARS_PAGE: PAGE });

@@ -66,7 +66,7 @@
     });
     const label = besideLabel();
     part("bars").querySelector("figcaption").textContent =
-      `Time of each layer by cause: ${data.variants[state.variant].label} on ${data.devices[state.device].name}${label ? `; the upright mark is ${label}, an arrow with a number where that lies beyond the axis` : ""}`;
+      `Time of each layer by cause: ${data.variants[state.variant].label} on ${data.devices[state.device].name}${label ? `; the upright mark is ${label}` : ""}`;
     Gatherline.drawChart(part("bars"), { kind: "bars", title: "Time of each layer by cause", x: { label: "time", unit }, series, rows, page: FIRST_BARS },
       (place) => choose(place.row.layer));
   };
