@@ -26,9 +26,9 @@ from tests.browser.browsing import browser, shown  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 DEVICES = ("snapdragon-855", "adreno-640", "gs-tcm")
-PATTERNS = ("dense", "unstructured", "gs:16,1", "block:4x1")
-SPARSITIES = (0.7, 0.8, 0.9)
-LAYER_VIEW = {"device": "gs-tcm", "pattern": "unstructured at 90 %"}
+PATTERNS = ("dense", "unstructured", "gs:16,1", "block:4x1", "channel")
+SPARSITIES = (0.5, 0.7, 0.9)
+LAYER_VIEW = {"device": "gs-tcm", "pattern": "unstructured, 90 % removed"}
 MARGIN = 16
 LARGEST_BYTES = 300_000
 
@@ -48,7 +48,7 @@ def photograph_top(page: Page, target: Path, height: int) -> None:
 
 def photograph_layers(page: Page, target: Path) -> None:
     """Save the section's pickers, bars and the panel that says why; the rest of it does not fit a README."""
-    page.locator("#layer-device").select_option(label=LAYER_VIEW["device"])
+    page.locator("#choice-device").select_option(LAYER_VIEW["device"])
     page.locator("#layer-variant").select_option(label=LAYER_VIEW["pattern"])
     page.locator(".top").evaluate("(bar) => { bar.style.position = 'static'; }")
     start = page.locator("#layers").bounding_box()

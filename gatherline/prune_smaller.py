@@ -15,7 +15,7 @@ from pathlib import Path
 from gatherline.prune_masks import LayerMasks, mask_layer
 from patterns.channel import Channel
 from patterns.channel_then import ChannelThen
-from traces.channels import ChannelPlan, prune_channels
+from traces.channels import ChannelPlan, kept_reasons, prune_channels
 from traces.layer import MatrixLayer, Network
 from traces.lower.onnx_shrink import shrink_onnx
 from traces.lower.onnx_write import OnnxSource, open_onnx
@@ -68,7 +68,6 @@ def mask_smaller(
     return replace(masks, targets=tuple(targets), reason="; ".join(text for text in (masks.reason, alone) if text))
 
 
-def stay_reasons(smaller: Smaller, reasons: Mapping[str, str]) -> dict[str, str]:
+def stay_reasons(network: Network, smaller: Smaller, reasons: Mapping[str, str]) -> dict[str, str]:
     """Return why layers keep more output channels than asked: those that stay, and those tied to what stays."""
-    kept = {name: f"all its output channels stay: {reason}" for name, reason in reasons.items()}
-    return {**smaller.plan.reasons, **kept}
+    return {**smaller.plan.reasons, **kept_reasons(network, smaller.plan.network, reasons)}

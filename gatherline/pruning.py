@@ -55,7 +55,7 @@ def prune(request: PruneRequest, progress: Progress | None = None) -> Report:
             if isinstance(source, OnnxSource) and isinstance(request.rule, Channel | ChannelThen):
                 asked = overall_target(request, network, sparsities)
                 smaller = shrink(source, request.rule, asked, reasons, out, stack)
-                reasons = stay_reasons(smaller, reasons)
+                reasons = stay_reasons(network, smaller, reasons)
                 source = opened(smaller, source, strict=request.strict)
             pruned = _masks(request, network, source, sparsities, smaller, hidden, shown)
             rows = prune_rows(request, network, pruned, reasons, hidden, smaller)  # before the source is used up

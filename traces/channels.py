@@ -119,6 +119,26 @@ def prune_channels(
     )
 
 
+def kept_reasons(network: Network, smaller: Network, keep: Mapping[str, str]) -> dict[str, str]:
+    """Return what channel pruning left of each layer of ``keep``, which says why no channel was chosen in it.
+
+    A depthwise layer follows its producer, and inputs that a producer lost are gone in its consumers.
+    """
+    after = {layer.name: layer for layer in smaller.matrix_layers}
+    found = {}
+    for old in network.matrix_layers:
+        if old.name not in keep:
+            continue
+        new = after[old.name]
+        text = f"all its output channels stay: {keep[old.name]}"
+        if new.groups * new.m < old.groups * old.m:
+            text = "keeps its own weights; loses the channels that the layer before it lost"
+        elif new.weight_elements < old.weight_elements:
+            text += "; loses the inputs that the layer before it lost"
+        found[old.name] = text
+    return found
+
+
 def _select(
     network: Network, ties: Ties, energy: npt.NDArray[np.float64], sparsity: float
 ) -> tuple[npt.NDArray[np.bool_], tuple[ChannelGroup, ...]]:

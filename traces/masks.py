@@ -18,7 +18,7 @@ from patterns.channel_then import ChannelThen
 from patterns.dense import Dense
 from patterns.kernel_pattern import KernelPattern
 from patterns.unstructured import Unstructured, global_threshold, project_with_threshold
-from traces.channels import prune_channels
+from traces.channels import kept_reasons, prune_channels
 from traces.fusion import fuse
 from traces.layer import Layer, MatrixLayer, Network, ProductLayer
 from traces.layout import column_banks
@@ -87,7 +87,8 @@ def trace_network(
         plan = prune_channels(network, level.sparsity, keep=frozenset(keep))
         smaller = fuse(plan.network)
         return TracedNetwork(
-            network=smaller, traces=_channel_traces(network, smaller, {**plan.reasons, **_kept_outputs(keep)}, level)
+            network=smaller,
+            traces=_channel_traces(network, smaller, {**plan.reasons, **kept_reasons(network, smaller, keep)}, level),
         )
     if isinstance(level.pattern, ChannelThen) and level.sparsity is not None:
         return _trace_smaller(network, level, level.pattern, level.sparsity, keep, match)
@@ -231,6 +232,7 @@ def _trace_smaller(
     plan = prune_channels(network, pattern.channel_sparsity(sparsity), keep=frozenset(keep))
     smaller = fuse(plan.network)
     reasons = {name: f"all its output channels stay: {why}" for name, why in plan.reasons.items() if name not in keep}
+    keep = {**keep, **kept_reasons(network, smaller, keep)}
     traces = _smaller_traces(network, smaller, level, pattern, sparsity, keep, reasons, match)
     return TracedNetwork(network=smaller, traces=traces)
 
@@ -285,11 +287,6 @@ def _rest(pattern: ChannelThen, sparsity: float, before: Sequence[Layer], after:
     """Return what the second pattern removes of the weights ``after`` the channels went from the layers ``before``."""
     counts = sum(layer.weight_elements for layer in before if isinstance(layer, MatrixLayer))
     return pattern.rest_sparsity(sparsity, counts, sum(layer.weight_elements for layer in after)) if after else 0.0
-
-
-def _kept_outputs(keep: dict[str, str]) -> dict[str, str]:
-    """Under channel pruning a layer that stays loses none of its outputs; its inputs follow the producer."""
-    return {name: f"all its output channels stay: {reason}" for name, reason in keep.items()}
 
 
 def _channel_traces(

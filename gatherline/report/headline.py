@@ -1,5 +1,8 @@
 """The headline of a run as facts: for each device the fastest variant, beside dense, and how sure that is.
 
+Over all, and for those who can remove no more than one of the sparsities that were run. What counts is what a variant
+removes, not what was asked: channels take their consumers' weights with them.
+
 The table in a terminal, the words under it and the page show these, so that they say the same. Nothing is computed but
 ratios of totals. The ends of a speed-up take the errors of both latencies to be independent, which is the widest that
 they can mean: one runtime's errors mostly go the same way. Left out: accuracy, and what the words are (``remarks.py``).
@@ -8,10 +11,11 @@ they can mean: one runtime's errors mostly go the same way. Left out: accuracy, 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from gatherline.report.selection import (
+    SAME_SPARSITY,
     RowLike,
     Rows,
     Variant,
@@ -19,6 +23,7 @@ from gatherline.report.selection import (
     fastest,
     layers,
     number,
+    removed,
     text,
     totals,
     variant,
@@ -28,21 +33,18 @@ Certainty = Literal["validated", "partly validated", "not validated"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceHeadline:
-    """What stands first about one device; all rows are totals.
+class Verdict:
+    """The fastest of some totals of one device, beside dense; all rows are totals.
 
     ``best``: the fastest, dense where dense is among the fastest. ``ties``: the others that take as long. ``dense``:
-    None where it was not run. ``tried``: how many totals there are. ``levels``: the fastest pattern at each sparsity
-    asked, in order. ``without_band``: the totals that the verdict compares and that have no error band.
-    ``partly_banded``: those that have one, but none of whose own for some sparse layers.
+    None where it was not run. ``tried``: how many totals there are. ``without_band``: the totals that the verdict
+    compares and that have no error band. ``partly_banded``: those that have one, but none of whose own for some sparse
+    layers.
     """
 
-    device: str
-    kind: str
     best: RowLike
     dense: RowLike | None
     ties: tuple[RowLike, ...]
-    levels: tuple[RowLike, ...]
     tried: int
     compared: tuple[RowLike, ...]
     without_band: tuple[RowLike, ...]
@@ -81,6 +83,12 @@ class DeviceHeadline:
         return dense[0] / own[1], dense[1] / own[0]
 
     @property
+    def may_be_no_faster(self) -> bool:
+        """Whether the error bands let dense be as fast; what has no band is not told."""
+        band = self.speed_up_band
+        return band is not None and band[0] <= 1.0
+
+    @property
     def certainty(self) -> Certainty:
         """How much of what the verdict compares has an error band."""
         if len(self.without_band) == len(self.compared):
@@ -102,45 +110,89 @@ class DeviceHeadline:
         return bool(self.best.get("synthetic"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Within:
+    """What is fastest on a device among the variants that remove at most ``limit`` of the pruned layers' weights.
+
+    ``verdict``: None where nothing that was run removes so little.
+    """
+
+    limit: float
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceHeadline(Verdict):
+    """What stands first about one device: its verdict over all, and within each sparsity asked, taken as a limit.
+
+    ``beyond``: whether the fastest of all removes more than the largest of the limits.
+    """
+
+    device: str
+    kind: str
+    limits: tuple[Within, ...]
+    beyond: bool
+
+
 def headline_facts(rows: Rows) -> tuple[DeviceHeadline, ...]:
     """Return the headline of each device, in the order in which they appear; none for one without a finite time."""
     of_device: dict[str, list[RowLike]] = {}  # one pass: a run may have many devices and many rows
     for row in rows:
         of_device.setdefault(text(row, "device"), []).append(row)
-    found = (_of_device(device, of_device[device]) for device in devices(totals(rows)))
+    limits = limits_of(rows)
+    found = (_of_device(device, of_device[device], limits) for device in devices(totals(rows)))
     return tuple(one for one in found if one is not None)
 
 
-def _of_device(device: str, rows: Rows) -> DeviceHeadline | None:
-    of_this = totals(rows)
-    timed = [row for row in of_this if math.isfinite(_seconds(row))]
+def limits_of(rows: Rows) -> tuple[float, ...]:
+    """Return the sparsities that were asked for, rising: how much a reader may be able to remove."""
+    return tuple(sorted({level for row in totals(rows) if (level := variant(row).sparsity) is not None}))
+
+
+def is_within(row: RowLike, limit: float) -> bool:
+    """Return whether a total removes at most ``limit``, as near as patterns come to a target; dense always does."""
+    share = removed(row)
+    return share is not None and share <= limit + SAME_SPARSITY
+
+
+def _of_device(device: str, rows: Rows, limits: tuple[float, ...]) -> DeviceHeadline | None:
+    of_this, unproven = totals(rows), _unproven(rows)
+    found = _verdict(of_this, unproven)
+    if found is None:
+        return None
+    within = tuple(
+        Within(limit=limit, verdict=_verdict([row for row in of_this if is_within(row, limit)], unproven))
+        for limit in limits
+    )
+    return DeviceHeadline(
+        **{each.name: getattr(found, each.name) for each in fields(Verdict)},
+        device=device,
+        kind=text(found.best, "device_kind"),
+        limits=within,
+        beyond=bool(limits) and not is_within(found.best, limits[-1]),
+    )
+
+
+def _verdict(of_totals: Rows, unproven: set[Variant]) -> Verdict | None:
+    """Return the verdict over some totals of one device, None where none of them has a finite time."""
+    timed = [row for row in of_totals if math.isfinite(_seconds(row))]
     found = fastest(timed)
     if found is None:
         return None
     alike = [row for row in timed if _seconds(row) == _seconds(found)]
     of_dense = [row for row in timed if text(row, "pattern") == "dense"]
     best = next((row for row in alike if text(row, "pattern") == "dense"), found)  # who gains nothing should not prune
-    compared = of_this if best in of_dense else [*alike, *(row for row in of_dense if row not in alike)]
-    unproven = _unproven(rows)
+    compared = of_totals if best in of_dense else [*alike, *(row for row in of_dense if row not in alike)]
     without = [row for row in compared if _band(row) is None]
-    return DeviceHeadline(
-        device=device,
-        kind=text(best, "device_kind"),
+    return Verdict(
         best=best,
         dense=of_dense[0] if of_dense else None,
         ties=tuple(row for row in alike if row is not best),
-        levels=_levels(timed),
-        tried=len(of_this),
+        tried=len(of_totals),
         compared=tuple(compared),
         without_band=tuple(without),
         partly_banded=tuple(row for row in compared if row not in without and variant(row) in unproven),
     )
-
-
-def _levels(timed: Rows) -> tuple[RowLike, ...]:
-    asked = sorted({level for row in timed if (level := variant(row).sparsity) is not None})
-    found = (fastest([row for row in timed if variant(row).sparsity == level]) for level in asked)
-    return tuple(row for row in found if row is not None)
 
 
 def _unproven(rows: Rows) -> set[Variant]:

@@ -14,7 +14,7 @@ from gatherline.report.figures.colours import SLOWER_STRIPES, ink_on, rgb, speed
 from gatherline.report.headline import DeviceHeadline, headline_facts
 from gatherline.report.headline_table import cells_of, title
 from gatherline.report.notebook import box, folded, page, paragraph
-from gatherline.report.remarks import MARK, label, remarks, verdicts
+from gatherline.report.remarks import MARK, remarks, short_label, verdicts
 from gatherline.report.selection import (
     RowLike,
     Rows,
@@ -140,7 +140,7 @@ def _time_bars(facts: Sequence[DeviceHeadline]) -> str:
             told = [(cause.title, seconds) for cause, seconds in parts if seconds and seconds >= LEAST_TOLD * longest]
             said = ", ".join(f"{name} {milliseconds(seconds)}" for name, seconds in told)
             took = milliseconds(number(row, "latency_s"))
-            cells = [one.device, label(row), took, said]
+            cells = [one.device, short_label(row), took, said]
             lines.append([*map(escape, cells[:3]), strip, escape(said)])
     if not lines:
         return ""
@@ -169,7 +169,7 @@ def _device(of_this: Rows, one: DeviceHeadline) -> str:
     found = layers(of_variant(of_this, variant(one.best)))
     slowest = sorted(found, key=lambda row: -(number(row, "latency_s") or 0.0))[:SHOWN_LAYERS]
     if slowest:
-        said = f"{one.device}: the slowest {len(slowest)} of {len(found):,} layers, {label(one.best)}"
+        said = f"{one.device}: the slowest {len(slowest)} of {len(found):,} layers, {short_label(one.best)}"
         parts += folded(said, _layers(slowest, one))
     return parts
 

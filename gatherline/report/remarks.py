@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 
 from gatherline.report.headline import DeviceHeadline, headline_facts
 from gatherline.report.selection import (
+    SAME_SPARSITY,
     RowLike,
     Rows,
+    Variant,
     devices,
     layers,
     milliseconds,
     number,
     of_device,
     percent,
+    removed,
     text,
     totals,
     unique,
@@ -26,7 +29,6 @@ from gatherline.report.selection import (
 MARK = "*"  # of a time that is extrapolated
 NAMED = 3  # of the layers that share a reason, the first few are named
 SHOWN_REASONS = 12
-SAME_SPARSITY = 0.005  # what was reached is told apart from what was asked beyond half a point
 NO_KERNEL = "has no kernel"
 DENSE_IS_FASTER = "the dense kernel would take"
 
@@ -42,7 +44,41 @@ def sparsity(row: RowLike) -> str:
 
 
 def label(row: RowLike) -> str:
-    """Return a total's pattern and sparsity in words."""
+    """Return the name that a variant has all over a page, of its total."""
+    return removed_label(variant(row), removed(row))
+
+
+def labels(rows: Rows) -> dict[Variant, str]:
+    """Return the name of each variant that has a total."""
+    return {variant(row): label(row) for row in reversed(totals(rows))}
+
+
+def removed_label(asked: Variant, reached: float | None) -> str:
+    """Return a variant's name: the share of the pruned layers' weights that it removes, and what was asked if another.
+
+    ``reached``: None where nothing tells it.
+    """
+    if asked.sparsity is None:
+        return asked.label
+    share, of_asked = percent(asked.sparsity) if reached is None else removed_share(reached, asked.sparsity), ""
+    if share != percent(asked.sparsity):
+        of_asked = f" ({percent(asked.sparsity)} asked)"
+    return f"{asked.pattern}, {share} removed{of_asked}"
+
+
+def removed_share(reached: float, asked: float | None) -> str:
+    """Return a share as names of variants say it: what was asked where that was reached, or else in whole percent.
+
+    It has a digit more where that would read as all, as nothing, or as what was asked.
+    """
+    if asked is not None and abs(reached - asked) < SAME_SPARSITY:
+        return percent(asked)
+    whole = f"{100 * reached:.0f} %"
+    return f"{100 * reached:.3g} %" if whole in ("0 %", "100 %", percent(asked)) else whole
+
+
+def short_label(row: RowLike) -> str:
+    """Return a total's pattern and sparsity as a terminal says them."""
     of_row = sparsity(row)
     if of_row in ("", "own zeros"):
         return variant(row).label
@@ -71,7 +107,7 @@ def headline(found: DeviceHeadline) -> str:
     shown = found.speed_up is not None and not found.best_is_dense
     gain = f", {found.speed_up:.2f}x dense" if shown else ""
     if found.ties:
-        names = ", ".join(label(row) for row in (found.best, *found.ties))
+        names = ", ".join(short_label(row) for row in (found.best, *found.ties))
         return f"{found.device}: fastest are, alike, {names}: {took}{gain}{unproven}."
     fastest_is = "fastest is " if found.tried > 1 else ""
     return f"{found.device}: {fastest_is}{_label_and_density(found.best)}: {took}{gain}{unproven}."
@@ -89,7 +125,7 @@ def verdicts(found: Sequence[DeviceHeadline]) -> list[str]:
 
 
 def _label_and_density(row: RowLike) -> str:
-    name, of_row = label(row), f"density {density(row)}"
+    name, of_row = short_label(row), f"density {density(row)}"
     return f"{name.removesuffix(')')}; {of_row})" if name.endswith(" asked)") else f"{name} ({of_row})"
 
 
@@ -97,8 +133,8 @@ def _not_validated(found: DeviceHeadline) -> str:
     """Return which of the totals that a verdict compares stand on times without an error band, "" where none does."""
     if found.certainty == "not validated":
         return " (not validated)"
-    told = [_named([label(row) for row in found.without_band], "variants")] if found.without_band else []
-    partly = [label(row) for row in found.partly_banded]
+    told = [_named([short_label(row) for row in found.without_band], "variants")] if found.without_band else []
+    partly = [short_label(row) for row in found.partly_banded]
     told += [f"sparse layers of {_named(partly, 'variants')}"] if partly else []
     return f" (not validated: {', '.join(told)})" if told else ""
 
@@ -128,7 +164,7 @@ def _without_band(device: str, of_this: Rows) -> str:
     without = [row for row in of_this if number(row, "latency_low_s") is None]
     if len(without) == len(of_this):
         return device
-    return f"{device} ({_named([label(row) for row in without], 'variants')})" if without else ""
+    return f"{device} ({_named([short_label(row) for row in without], 'variants')})" if without else ""
 
 
 def _unsupported(rows: Rows) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gatherline.report.columns import TOTAL
 
+SAME_SPARSITY = 0.005  # what was reached is told apart from what was asked beyond half a point
 RowLike = Mapping[str, object]
 Rows = Sequence[RowLike]
 
@@ -59,6 +60,16 @@ def variant(row: RowLike) -> Variant:
     return Variant(
         pattern=text(row, "pattern"), sparsity=number(row, "sparsity_target") if overall is None else overall
     )
+
+
+def removed(row: RowLike) -> float | None:
+    """Return which share of the pruned layers' weights a total lost: what was asked for where it does not tell."""
+    if text(row, "pattern") == "dense":
+        return 0.0
+    reached, asked, density = number(row, "sparsity_reached"), variant(row).sparsity, number(row, "density")
+    if reached is None and asked is None and density is not None:
+        return 1.0 - density  # the zeros that a model has
+    return asked if reached is None else reached
 
 
 def totals(rows: Rows) -> list[RowLike]:

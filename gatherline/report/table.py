@@ -18,7 +18,7 @@ from gatherline.report.fitting import PIPED_WIDTH, fitting, plain_table
 from gatherline.report.headline import headline_facts
 from gatherline.report.headline_table import print_headline
 from gatherline.report.listing import Catalog
-from gatherline.report.remarks import MARK, density, label, reasons, remarks, sparsity, speed_up, verdicts
+from gatherline.report.remarks import MARK, density, reasons, remarks, short_label, sparsity, speed_up, verdicts
 from gatherline.report.selection import (
     RowLike,
     Rows,
@@ -151,7 +151,7 @@ def engines(of_totals: Rows) -> list[str]:
     built: dict[str, list[str]] = {}
     for row in of_totals:
         if number(row, "dsp") is not None and text(row, "mapping"):
-            built.setdefault(text(row, "mapping"), []).append(label(row))
+            built.setdefault(text(row, "mapping"), []).append(short_label(row))
     return [f"{', '.join(names)}: {engine}" for engine, names in built.items()]
 
 

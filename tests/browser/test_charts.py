@@ -163,11 +163,75 @@ def test_many_bars_come_in_pages(opened: Browser, tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"label": f"row {at}", "values": [at, 1], "tip": f"row {at}"} for at in range(250)]
     with drawn(opened, tmp_path, bars(rows)) as page:
         labels, more = page.locator(".row-label"), page.locator("figure.chart > button")
-        assert (labels.count(), more.inner_text()) == (100, "Show 100 more of 150 bars")
+        assert (labels.count(), more.inner_text()) == (100, "Show 100 of the other 150")
         more.click()
+        assert more.inner_text() == "Show the other 50"
         more.click()
         assert labels.count() == 250
         assert more.is_hidden()
+
+
+def test_a_bar_ends_with_its_number_and_a_far_mark_is_an_arrow_with_its_own(opened: Browser, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"label": "short", "values": [1, 2], "mark": 90, "markText": "90 ms", "end": "3 ms"},
+        {"label": "sum", "values": [1, 3.5], "mark": 4},
+    ]
+    with drawn(opened, tmp_path, bars(rows)) as page:
+        assert page.locator(".bar-end").all_text_contents() == ["3 ms", "4.5"]
+        assert page.locator(".beyond").all_text_contents() == ["90 ms \u25b6"]
+        assert page.locator(".beside").count() == 1  # that of the second row has a place
+        assert note(page).startswith("An arrow with a number: ")
+        wide = [float(one.get_attribute("width") or 0) for one in page.locator(".segment").all()]
+        picture = page.locator(".plot svg").evaluate("(picture) => picture.viewBox.baseVal.width")
+        assert sum(wide[2:]) > picture / 2  # bars are no slivers
+        page.locator(".legend button").first.click()
+        assert page.locator(".bar-end").all_text_contents() == ["2", "3.5"]
+
+
+def test_a_mark_that_is_near_has_a_place_on_the_axis(opened: Browser, tmp_path: Path) -> None:
+    with drawn(opened, tmp_path, bars([{"label": "a", "values": [4, 0], "mark": 5.5}])) as page:
+        assert (page.locator(".beside").count(), page.locator(".beyond").count()) == (1, 0)
+
+
+def test_ticks_stand_above_bars_too_and_labels_never_on_the_axis(opened: Browser, tmp_path: Path) -> None:
+    with drawn(opened, tmp_path, bars([{"label": "61", "values": [4, 0]}])) as page:
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.wait_for_function("() => document.querySelector('.plot svg').viewBox.baseVal.width < 390")
+        ticks = page.locator(".axes text:not(.label)").all_text_contents()
+        assert ticks.count("0") == 2
+        zero = float(page.locator(".axes .axis").get_attribute("x1") or 0)
+        assert float(page.locator(".row-label").get_attribute("x") or 0) < zero
+        assert page.locator(".row-label").get_attribute("text-anchor") == "end"
+    with drawn(opened, tmp_path, bars([{"label": "a name too long for the side", "values": [4, 0]}])) as page:
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.wait_for_function("() => document.querySelector('.plot svg').viewBox.baseVal.width < 390")
+        zero = float(page.locator(".axes .axis").get_attribute("x1") or 0)
+        assert float(page.locator(".row-label").get_attribute("x") or 0) > zero
+
+
+def test_lines_that_coincide_are_one_line_under_all_their_names(opened: Browser, tmp_path: Path) -> None:
+    places = ([1, 1, "a1"], [2, 2, "a2"])
+    band = [[1, 0.5, 1.5], [2, 1.5, 2.5]]
+    one, two = {**points(*places), "band": band}, {**points(*places), "name": "two", "colour": 1, "band": band}
+    other = {**points([1, 2, ""], [2, 1, ""]), "name": "other", "colour": 2}
+    with drawn(opened, tmp_path, xy(one, two, other)) as page:
+        assert page.locator(".series .line").count() == 2
+        assert page.locator(".series .band").count() == 1
+        assert sorted(page.locator(".line-name").all_text_contents()) == ["one", "other", "two alike"]
+        assert "one, two: alike, one line." in note(page)
+        page.locator(".legend button", has_text="one").click()
+        assert page.locator(".series .line").count() == 2  # the second is drawn for itself
+        assert sorted(page.locator(".line-name").all_text_contents()) == ["other", "two"]
+
+
+def test_a_level_has_its_band(opened: Browser, tmp_path: Path) -> None:
+    levels = [{"y": 2, "label": "dense", "low": 1, "high": 4}, {"y": 3, "label": "none"}]
+    with drawn(opened, tmp_path, xy(points([1, 1, ""], [2, 5, ""]), levels=levels)) as page:
+        (found,) = page.locator(".level-band").all()
+        lines = [float(line.get_attribute("y1") or 0) for line in page.locator(".level").all()]
+        top, high = (float(found.get_attribute(name) or 0) for name in ("y", "height"))
+        assert top < lines[1] < lines[0] < top + high
+        assert high == pytest.approx(3 * (lines[0] - lines[1]), abs=0.2)
 
 
 def test_a_legend_hides_a_series_and_axes_stay(opened: Browser, tmp_path: Path) -> None:
@@ -246,3 +310,37 @@ def test_a_long_table_shows_a_hundred_rows_and_more_on_demand(opened: Browser, t
         more.click()
         assert shown_rows.count() == 250
         assert more.is_hidden()
+
+
+def test_a_table_that_asks_for_ten_rows_shows_ten_and_then_all(opened: Browser, tmp_path: Path) -> None:
+    rows = "".join(f'<tr><th scope="row">r{at}</th><td>{at}</td></tr>' for at in range(56))
+    head = '<thead><tr><th scope="col">N</th><th scope="col" data-type="number">V</th></tr></thead>'
+    table = f'<table class="data" data-first="10">{head}<tbody>{rows}</tbody></table>'
+    with drawn(opened, tmp_path, html=table) as page:
+        assert page.locator("tbody tr").count() == 10
+        more = page.locator("main > button")
+        assert more.inner_text() == "Show all 56"
+        more.click()
+        assert page.locator("tbody tr").count() == 56
+        assert more.is_hidden()
+
+
+def test_names_break_after_dots_and_slashes_and_a_box_says_that_more_lies_to_the_right(
+    opened: Browser, tmp_path: Path
+) -> None:
+    cells = "".join(f"<td>a_word_that_is_wide_{at}</td>" for at in range(12))
+    columns = "".join(f'<th scope="col">c{at}</th>' for at in range(13))
+    name = "blocks.0/conv_dw"
+    body = f'<tbody><tr><th scope="row">{name}</th>{cells}</tr></tbody>'
+    table = f'<table class="data"><thead><tr>{columns}</tr></thead>{body}</table>'
+    with drawn(opened, tmp_path, html=table) as page:
+        head = page.locator("tbody th")
+        assert head.inner_text() == name
+        assert head.inner_html() == "blocks.<wbr>0/<wbr>conv_dw"
+        box, line = page.locator(".scroll"), page.locator(".more-columns")
+        page.wait_for_function("() => document.querySelector('.scroll').classList.contains('more-right')")
+        assert line.is_visible()
+        box.evaluate("(box) => { box.scrollLeft = box.scrollWidth; }")
+        page.wait_for_function("() => !document.querySelector('.scroll').classList.contains('more-right')")
+        assert line.is_hidden()
+        assert "more-left" in (box.get_attribute("class") or "")

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page
 from gatherline.report.page.layer_columns import facts_of
 from gatherline.report.page.layer_words import Place, duration, sentences
 from gatherline.report.page.run_page import run_page
+from gatherline.report.remarks import removed_label
 from gatherline.report.selection import Variant, layers, of_device, of_variant, printable, text, totals, variant
 from gatherline.report.time_causes import TIME_CAUSES
 from tests.browser.browsing import shown
@@ -53,9 +54,13 @@ def rows_of(digits: Path) -> list[dict[str, Any]]:
 
 
 def pick(page: Page, device: str, pattern: Variant, beside: Variant | None = DENSE) -> None:
-    page.locator("#layer-device").select_option(label=device)
-    page.locator("#layer-variant").select_option(label=pattern.label)
-    page.locator("#layer-beside").select_option(label="nothing" if beside is None else beside.label)
+    page.locator("#choice-device").select_option(value=device)
+    page.locator("#layer-variant").select_option(label=removed_label(pattern, None))
+    page.locator("#layer-beside").select_option(label="nothing" if beside is None else removed_label(beside, None))
+
+
+def shown_variant(page: Page) -> str:
+    return str(page.locator("#layer-variant").evaluate("(box) => box.selectedOptions[0].text"))
 
 
 def told(page: Page) -> list[str]:
@@ -119,14 +124,23 @@ def test_a_bar_tells_its_layer_under_the_pointer(page: Page, digits: Path) -> No
     }  # fmt: skip
 
 
+def table_of_layers(page: Page) -> list[list[object]]:
+    found: list[list[object]] = page.locator("#layer-table tbody tr").evaluate_all(
+        "(rows) => rows.map((row) => [row.cells[0].textContent, Number(row.cells[1].dataset.value)])"
+    )
+    return found
+
+
 def test_the_table_of_layers_has_the_numbers_of_the_rows(page: Page, digits: Path) -> None:
     for device in DIGITS_DEVICES:
         pick(page, device, GS)
         wanted = of_variant(of_device(layers(rows_of(digits)), device), GS)
-        found = page.locator("#layer-table tbody tr").evaluate_all(
-            "(rows) => rows.map((row) => [row.cells[0].textContent, Number(row.cells[3].dataset.value)])"
-        )
-        assert found == [[row["layer"], facts_of(row)["latency_s"]] for row in wanted]
+        with_weights = [row for row in wanted if row["density"] is not None]
+        assert 0 < len(with_weights) < len(wanted) <= 10
+        page.locator("#layer-also").uncheck()
+        assert table_of_layers(page) == [[row["layer"], facts_of(row)["latency_s"]] for row in with_weights]
+        page.locator("#layer-also").check()
+        assert table_of_layers(page) == [[row["layer"], facts_of(row)["latency_s"]] for row in wanted]
 
 
 def test_bars_stand_slowest_first_or_as_in_the_network(page: Page, digits: Path) -> None:
@@ -148,7 +162,7 @@ def test_what_is_picked_stands_in_the_address_and_a_link_opens_it_again(
     before = told(page)
     with shown(opened, digits / "page.html", address=address) as (again, complaints):
         assert again.locator("#layer-device").evaluate("(box) => box.selectedOptions[0].text") == "adreno-640"
-        assert again.locator("#layer-variant").evaluate("(box) => box.selectedOptions[0].text") == GS.label
+        assert shown_variant(again) == removed_label(GS, None)
         assert again.locator("#layer-beside").evaluate("(box) => box.selectedOptions[0].text") == "nothing"
         assert told(again) == before
         assert again.locator("#layers").evaluate("(part) => part.getBoundingClientRect().top < window.innerHeight")
@@ -165,11 +179,31 @@ def test_a_link_with_names_that_are_not_there_opens_the_page_as_it_is(opened: Br
 
 def test_another_device_keeps_the_variant_and_a_name_that_is_no_layer_is_said(page: Page) -> None:
     pick(page, "gs-tcm", GS)
-    page.locator("#layer-device").select_option(label="snapdragon-855")
-    assert page.locator("#layer-variant").evaluate("(box) => box.selectedOptions[0].text") == GS.label
+    page.locator("#choice-device").select_option(value="snapdragon-855")
+    assert shown_variant(page) == removed_label(GS, None)
     page.locator("#layer-name").fill("<i>nothing")
     page.locator("#layer-name").press("Enter")
     assert told(page) == ['No layer\'s name holds "<i>nothing".']
+
+
+def test_the_layers_follow_the_limit_of_the_page_until_a_variant_is_picked(page: Page) -> None:
+    told_of = json.loads(page.locator("#choices-data").text_content() or "")
+    assert page.locator("#layer-device-label").is_hidden()
+    best = {
+        (device, limit): removed_label(Variant(pattern=each["pattern"], sparsity=each["sparsity"]), None)
+        for device, row in zip(told_of["devices"], told_of["best"], strict=True)
+        for limit, each in zip(told_of["limits"], row, strict=True)
+    }
+    assert len(set(best.values())) > 1
+    for (device, limit), wanted in best.items():
+        page.locator("#choice-device").select_option(value=device)
+        page.locator(f"#choices [name=limit][value='{limit}']").check()
+        assert shown_variant(page) == wanted
+        assert device in page.locator("#layer-bars figcaption").inner_text()
+    page.locator("#layer-variant").select_option(label=removed_label(GS, None))
+    for limit in told_of["limits"]:
+        page.locator(f"#choices [name=limit][value='{limit}']").check()
+        assert shown_variant(page) == removed_label(GS, None)
 
 
 def test_ten_thousand_layers_with_hostile_names_stay_usable(opened: Browser, hostile: Path) -> None:
@@ -177,7 +211,7 @@ def test_ten_thousand_layers_with_hostile_names_stay_usable(opened: Browser, hos
     fits_every_width(opened, hostile)
     nothing_serious_for_axe(opened, hostile)
     with shown(opened, hostile) as (page, complaints):
-        assert page.locator("#layer-table tbody tr").count() == 100
+        assert page.locator("#layer-table tbody tr").count() == 10
         assert f"{MANY} rows" in page.locator("#layer-view .count").inner_text()
         for name in NAMES:
             page.locator("#layer-name").fill(printable(name))
@@ -185,7 +219,7 @@ def test_ten_thousand_layers_with_hostile_names_stay_usable(opened: Browser, hos
             assert told(page)[0].startswith(f"{printable(name)} takes ")
         assert page.locator("#layer-why b, #layer-why script").count() == 0
         page.locator("#layer-table").evaluate("(table) => table.closest('.scroll').nextElementSibling.click()")
-        assert page.locator("#layer-table tbody tr").count() == 200
+        assert page.locator("#layer-table tbody tr").count() == 110
         assert complaints == []
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gatherline.report.columns import Row, complete_row
 from gatherline.report.headline import DeviceHeadline, headline_facts
+from gatherline.report.selection import SAME_SPARSITY
 
 DENSE_S = 8.0
 
@@ -58,12 +59,31 @@ def test_a_variant_that_only_ties_with_dense_is_no_reason_to_prune() -> None:
     assert found.speed_up == 1.0
 
 
-def test_every_level_has_its_fastest_pattern_in_order_of_sparsity() -> None:
+def within(found: DeviceHeadline) -> list[tuple[float, object]]:
+    return [(one.limit, one.verdict and one.verdict.best["pattern"]) for one in found.limits]
+
+
+def test_every_sparsity_asked_is_a_limit_with_what_is_fastest_within_it() -> None:
     rows = [total("gs:16,1", 0.9, 2.0), total("block:4x1", 0.9, 1.0), DENSE, total("gs:16,1", 0.5, 4.0)]
-    assert [(row["sparsity_target"], row["pattern"]) for row in fact(*rows).levels] == [
-        (0.5, "gs:16,1"),
-        (0.9, "block:4x1"),
-    ]
+    assert within(fact(*rows)) == [(0.5, "gs:16,1"), (0.9, "block:4x1")]
+    assert not fact(*rows).beyond
+
+
+def test_what_a_variant_removes_counts_and_not_what_was_asked_of_it() -> None:
+    more = total("channel", 0.5, 2.0, sparsity_reached=0.69)
+    found = fact(DENSE, more, total("gs:16,1", 0.7, 3.0, sparsity_reached=0.7 + 0.5 * SAME_SPARSITY))
+    assert within(found) == [(0.5, "dense"), (0.7, "channel")]
+    assert within(fact(more)) == [(0.5, None)]  # nothing that was run removes so little
+    assert fact(more).beyond
+    assert found.limits[1].verdict is not None
+    assert found.limits[1].verdict.speed_up == DENSE_S / 2.0
+
+
+@pytest.mark.parametrize(("high_s", "maybe"), [(6.0, True), (5.9, False)])
+def test_bands_that_meet_let_the_best_be_no_faster(high_s: float, maybe: bool) -> None:
+    found = fact(DENSE | band(6.0, 10.0), total("gs:16,1", 0.8, 2.0, **band(1.0, high_s)))
+    assert found.may_be_no_faster is maybe
+    assert not fact(DENSE, total("gs:16,1", 0.8, 2.0, **band(1.0, high_s))).may_be_no_faster
 
 
 def test_the_band_of_a_speed_up_is_of_the_worst_over_the_best() -> None:

@@ -156,3 +156,17 @@ def test_a_bar_shows_something_of_all_that_is_not_nothing() -> None:
     assert bar(1e-9, 8, console) == "▏"
     assert bar(0.5, 8, console) == "█" * 4
     assert bar(1.0, 8, console) == bar(7.0, 8, console) == "█" * 8
+
+
+@pytest.mark.parametrize("width", [140, 60, 40])
+def test_a_run_of_several_sparsities_answers_for_each_as_a_limit(screen: pytest.MonkeyPatch, width: int) -> None:
+    screen.setenv("COLUMNS", str(width))
+    dense, asked_90 = totals_of_a_run()[:2]
+    asked_50 = {**asked_90, "sparsity_target": 0.5, "latency_s": 3.2e-3, "sparsity_reached": 0.7}
+    told = headline_of(shown(Terminal(), [dense, asked_50, asked_90]))
+    assert max(map(len, told)) <= width
+    text = " ".join(" ".join(told).split())
+    at_half, at_most = text.index("up to 50 %"), text.index("up to 90 %")
+    assert at_half < text.index("4.00", at_half) < at_most < text.index("2.00x", at_half)
+    assert "block" not in text[at_half:at_most]  # what was asked for half removes more
+    assert "any" not in text

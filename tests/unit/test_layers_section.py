@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gatherline.report.page.layer_columns import LARGEST_WHOLE, facts_of, layer_columns
-from gatherline.report.page.layer_words import BOUNDS, OTHER_BOUND, Place, amount, duration, sentences, share
+from gatherline.report.page.layer_words import BOUNDS, KERNELS, OTHER_BOUND, Place, amount, duration, sentences, share
 from gatherline.report.page.layers_section import SLOWEST, layers_section
 from gatherline.report.page.render import data_json
 from gatherline.report.time_causes import TIME_CAUSES
@@ -70,7 +70,7 @@ def test_data_hold_every_fact_of_every_layer() -> None:
     wanted = [each for each in rows if each["layer"] != "total"]
     assert len(found) == len(wanted)
     for each in wanted:
-        asked = "dense" if each["pattern"] == "dense" else f"{each['pattern']} at 90 %"
+        asked = "dense" if each["pattern"] == "dense" else f"{each['pattern']}, 90 % removed"
         facts = found[each["device"], asked, each["layer"]]
         for name, value in facts_of(each).items():
             assert facts[name] == value
@@ -107,11 +107,19 @@ def test_counts_are_whole_and_times_have_five_digits() -> None:
 def test_the_slowest_layers_are_those_of_the_variant_that_is_fastest() -> None:
     rows = [*network(count=30), *network(pattern="gs:16,1", scale=0.5, count=30)]
     (slowest,) = layers_section(rows, MANIFEST)["slowest"]  # type: ignore[misc]
-    assert slowest.variant == "gs:16,1 at 90 %"
+    assert slowest.variant == "gs:16,1, 90 % removed"
     assert [each.layer for each in slowest.layers] == [f"l{at}" for at in range(29, 29 - SLOWEST, -1)]
     assert slowest.layers[0].time == duration(10e-3 * 0.5 * 30)
     assert slowest.layers[0].cause == f"compute {duration(4e-3 * 0.5 * 30)}"
     assert slowest.count == 30
+
+
+def test_a_variant_has_the_name_that_the_rest_of_the_page_gives_it() -> None:
+    rows = [*network(), *network(pattern="channel")]
+    rows = [{**each, "sparsity_reached": 0.967} if each["layer"] == "total" else each for each in rows]
+    found = section(rows)
+    assert [each["label"] for each in found["variants"]] == ["dense", "channel, 97 % removed (90 % asked)"]
+    assert [(each["pattern"], each["sparsity"]) for each in found["variants"]] == [("dense", None), ("channel", 0.9)]
 
 
 def test_a_run_without_totals_or_layers_or_causes_has_a_section() -> None:
@@ -127,9 +135,9 @@ def test_a_layer_is_told_in_words_from_its_numbers() -> None:
     place = Place(layer="conv", device="d", total_s=40e-3, rank=2, count=3)
     told = sentences(facts_of(row("conv", density=0.1)), place, facts_of(row("conv", scale=2.0)), "dense")
     assert told[0] == "conv takes 10 ms, 25 % of the network's 40 ms on d: number 2 of 3 by time."
-    assert told[1] == f"Most of it is compute: 4 ms, 40 % of the layer's time ({TIME_CAUSES[0].text})."
-    assert told[2] == "Then weights 3 ms (30 %); activations 2 ms (20 %); conflicts 1 ms (10 %)."
-    assert f"What limits it is dram: {BOUNDS['dram']}." in told
+    made = told.index(f"Most of it is compute: 4 ms, 40 % of the layer's time ({TIME_CAUSES[0].text}).")
+    assert told[made - 1] == f"It is limited by dram: {BOUNDS['dram']}. The bars count that as weights and activations."
+    assert told[made + 1] == "Then weights 3 ms (30 %); activations 2 ms (20 %); conflicts 1 ms (10 %)."
     assert "It has 1.15 k multiply-adds with a kept weight and reaches 25 % of the device's peak." in told
     assert "It runs on the kernel gemm, its weights stored as csr, 10 % of them kept." in told
     assert (
@@ -139,14 +147,54 @@ def test_a_layer_is_told_in_words_from_its_numbers() -> None:
     assert told[-1] == "How sure: no error band (not validated)."
 
 
+def told_of(facts: dict[str, Any], beside: dict[str, Any] | None = None) -> list[str]:
+    place = Place(layer="conv", device="d", total_s=40e-3, rank=1, count=3)
+    return sentences(facts_of(facts), place, None if beside is None else facts_of(beside), "dense" if beside else "")
+
+
+def test_the_bound_and_the_largest_cause_never_contradict() -> None:
+    compute, dram = TIME_CAUSES[0], BOUNDS["dram"]
+    assert f"It is limited by compute: {BOUNDS['compute']}." in told_of(row("conv", bound="compute"))
+    gather = f"It is limited by gather: {BOUNDS['gather']}. The bars count that as compute."
+    assert gather in told_of(row("conv", bound="gather"))
+    busy = row("conv", time_weights_s=1e-3, time_activations_s=0.0)
+    assert (
+        f"Its bound is dram ({dram}), while most of its time is compute ({compute.text}): both are at work."
+        in told_of(busy)
+    )
+
+
+def test_a_slow_sparse_layer_is_told_beside_dense() -> None:
+    dense = row("conv", bound="compute", utilization=0.84)
+    sparse = row(
+        "conv", bound="gather", utilization=0.11, macs_effectual=1152 // 2, kernel="spmm-32x1", dense_kernel_s=4e-3
+    )
+    told = told_of(sparse, dense)
+    assert (
+        f"It does {1152 // 2} multiply-adds, 50 % of those of dense, each in {0.84 / 0.11:.3g} times the time: "
+        "it reaches 11 % of the device's peak, dense 84 %."
+    ) in told
+    assert "The kernel of dense is gemm, not spmm-32x1." in told
+    assert f"The kernel spmm-32x1 {KERNELS['spmm']}." in told
+    assert not [line for line in told_of(dense, dense) if line.startswith("It does ")]
+
+
+def test_a_low_use_of_the_peak_names_the_kernel_only_where_its_work_binds() -> None:
+    why = f"the kernel depthwise {KERNELS['depthwise']}."
+    slow = row("conv", bound="compute", utilization=0.24, kernel="depthwise")
+    assert any(line.endswith(why) for line in told_of(slow))
+    assert not any(why in line for line in told_of({**slow, "bound": "dram"}))
+    assert not any(why in line for line in told_of({**slow, "utilization": 0.9}))
+
+
 def test_what_a_row_does_not_tell_is_not_made_up() -> None:
     bare = {"layer": "x", "device": "d", "pattern": "dense", "latency_s": 0.0}
     place = Place(layer="x", device="d", total_s=0.0, rank=1, count=1)
     told = sentences(facts_of(bare), place, None, "gs")
     assert told == [
         "x takes 0 s, - of the network's 0 s on d: number 1 of 1 by time.",
-        "What its time is made of is not told apart.",
         "gs has no such layer.",
+        "What its time is made of is not told apart.",
         "How sure: no error band (not validated).",
     ]
 

@@ -233,6 +233,24 @@ def test_channel_pruning_gives_smaller_dense_layers_and_densities_of_the_origina
     assert traces["first"].reason == "all its output channels stay: the first layer stays dense"
 
 
+@pytest.mark.parametrize("spelling", ["channel", "channel+unstructured"])
+def test_a_layer_that_stays_says_what_it_loses_with_the_layer_before_it(spelling: str) -> None:
+    build = NetworkBuilder("net")
+    x = build.input("x", (1, 16, 8, 8))
+    x = build.conv("first", x, _weights(1, 32, 16, 3, 3), "a", padding=(1, 1, 1, 1))
+    x = build.conv("middle", x, _weights(3, 48, 32, 3, 3), "b", padding=(1, 1, 1, 1))
+    x = build.conv("dw", x, _weights(2, 48, 1, 3, 3), "c", padding=(1, 1, 1, 1), groups=48)
+    x = build.vector("pool", "pool", "GlobalAveragePool", [x], "d", (1, 48, 1, 1), channelwise=True)
+    build.linear("head", build.view("e", x, (1, 48)), _weights(5, 16, 48), "y")
+    traces = _traces(build.build(["y"]), spelling, 0.5)
+    assert traces["dw"].reason == "keeps its own weights; loses the channels that the layer before it lost"
+    assert traces["dw"].density < 1
+    assert traces["head"].reason == (
+        "all its output channels stay: the classifier stays dense; loses the inputs that the layer before it lost"
+    )
+    assert traces["first"].reason == "all its output channels stay: the first layer stays dense"
+
+
 def test_traces_come_in_the_order_of_the_layers_and_one_for_each() -> None:
     network = _network()
     for pattern in (Unstructured(), Channel(), Dense()):

@@ -13,7 +13,8 @@ from gatherline.mask_samples import MaskSample, MaskWindow
 from gatherline.mask_statistics import load_summary
 from gatherline.report.page.bitmap import LEVELS, data_uri
 from gatherline.report.page.break_even_section import crossing
-from gatherline.report.page.heat_section import STEPS, step
+from gatherline.report.page.headline_section import preset
+from gatherline.report.page.heat_section import SAME, STEPS, factor_words, step
 from gatherline.report.page.manifest_section import command, manifest_section
 from gatherline.report.page.masks_section import bars, masks_section
 from gatherline.report.page.memory_section import parts
@@ -40,7 +41,16 @@ def test_colours_of_a_speed_up_mirror_those_of_a_slow_down() -> None:
     for place, start in enumerate(STEPS, start=1):
         assert step(start * 1.001) == f"f{place}"
         assert step(1 / (start * 1.001)) == f"s{place}"
-    assert step(1.0) == step(None) == step(0.0) == ""
+    assert step(1.0) == step(1.005) == SAME
+    assert step(None) == step(0.0) == ""
+
+
+def test_a_cell_that_is_slower_says_so() -> None:
+    assert [factor_words(one) for one in (2.0, 1.0, 0.625, None)] == ["2.00×", "as dense", "1.60× slower", ""]
+
+
+def test_a_page_begins_with_the_middle_limit() -> None:
+    assert [preset([0.1 * one for one in range(many)]) for many in (0, 1, 2, 3, 4, 5)] == [0, 0, 0, 1, 1, 2]
 
 
 def test_a_speed_up_that_is_not_one_never_reads_as_one() -> None:
@@ -93,7 +103,10 @@ def sample(*, window: bool = True) -> MaskSample:
 
 
 def test_the_text_of_a_mask_says_what_its_picture_shows() -> None:
-    (picture,) = masks_section([sample(), sample(window=False)])["pictures"]  # type: ignore[misc]
+    (layer,) = masks_section([sample(), sample(window=False)])["layers"]  # type: ignore[misc]
+    (picture,) = layer["pictures"]
+    assert (layer["layer"], picture["variant"]) == ("<conv>", "gs:16,1, 90 % removed")
+    assert picture["density"]["scale"].startswith("no colour where nothing is kept, full colour where 25 % is kept")
     assert picture["window"]["alt"] == ("The first 4 rows and 8 columns: 4 of 32 weights are kept, 1 to 1 in a row.")
     assert picture["facts"] == f"4 rows × 8 columns, density {4 / 32:.3g}"
     assert picture["row_chart"]["rows"] == [{"label": "1", "values": [4], "tip": "1 kept weights: 4 rows"}]
@@ -130,7 +143,7 @@ def test_sparsities_at_which_layers_take_the_same_time_are_one_line() -> None:
     found = no_faster_section(by_device(rows, {}))
     (line,) = found["lines"]  # type: ignore[misc]
     assert (line["variant"], line["layers"], line["reason"], line["lost"][0]) == (
-        "gs:16,1 at 50 %, 90 %", "conv", "no kernel", "0",
+        "gs:16,1: 50 %, 90 % removed", "conv", "no kernel", "0",
     )  # fmt: skip
     assert (found["compared"], found["slow"]) == (4, 2)
 

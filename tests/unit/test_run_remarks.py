@@ -11,8 +11,18 @@ from costmodel.devices.catalog import ALL_DEVICES
 from gatherline.pipeline import run
 from gatherline.report import table
 from gatherline.report.columns import Row, complete_row
-from gatherline.report.remarks import MARK, SHOWN_REASONS, headlines, label, reasons, remarks, sparsity
-from gatherline.report.selection import milliseconds, totals
+from gatherline.report.remarks import (
+    MARK,
+    SHOWN_REASONS,
+    headlines,
+    label,
+    labels,
+    reasons,
+    remarks,
+    short_label,
+    sparsity,
+)
+from gatherline.report.selection import milliseconds, totals, variant
 from gatherline.request import DEFAULT_DTYPE, RunRequest, devices_of
 from simulator.spec import DeviceError
 
@@ -161,7 +171,7 @@ def test_the_title_tells_the_threads_of_a_cpu(kind: str, threads: int, says: str
 def test_the_engine_of_an_fpga_stands_under_its_table_with_the_variant_it_was_built_for() -> None:
     rows = ran(model="digits", patterns=("dense", "gs:16,1"), sparsities=(0.9,), devices=("zcu102",), dtype="int8")
     for one in totals(rows):
-        assert f"{label(one)}: {one['mapping']}" in printed(rows).splitlines()
+        assert f"{short_label(one)}: {one['mapping']}" in printed(rows).splitlines()
         assert str(one["mapping"]).startswith("dense-engine: " if one["pattern"] == "dense" else "gs-engine: ")
 
 
@@ -173,3 +183,19 @@ def test_a_default_dtype_that_a_device_has_not_is_said_to_be_the_default() -> No
     assert str(error.value) == f"dtype is '{DEFAULT_DTYPE}' (the default), and raspberry-pi-4 has {has}: give --dtype"
     with pytest.raises(DeviceError, match="dtype is 'int8', and adreno-640 has"):
         devices_of(RunRequest(model="digits", devices=("adreno-640",), dtype="int8"))
+
+
+def test_a_variant_has_one_name_with_what_was_asked_only_where_it_removes_another_share() -> None:
+    def named(asked: float | None, reached: float | None, pattern: str = "channel") -> str:
+        return label({"pattern": pattern, "sparsity_target": asked, "sparsity_reached": reached})
+
+    assert named(0.5, 0.6864) == "channel, 69 % removed (50 % asked)"
+    assert named(0.5, 0.5001) == named(0.5, None) == "channel, 50 % removed"
+    assert named(0.9, 0.997) == "channel, 99.7 % removed (90 % asked)"
+    assert named(0.9, 0.8945) == "channel, 89 % removed (90 % asked)"
+    assert named(0.9, 0.8949) == "channel, 89 % removed (90 % asked)"
+    assert named(0.95, 0.95) == "channel, 95 % removed"
+    assert named(None, 0.3) == "channel (own zeros)"
+    assert named(None, None, "dense") == "dense"
+    row = {"layer": "total", "pattern": "channel", "sparsity_target": 0.5, "sparsity_reached": 0.6864}
+    assert labels([row]) == {variant(row): label(row)}

@@ -48,7 +48,10 @@
     note.textContent = [drawn.count ? "" : "Nothing to draw.", drawn.note].filter(Boolean).join(" ");
     note.hidden = !note.textContent;
     more.hidden = !(drawn.more > 0);
-    if (drawn.more > 0) more.textContent = `Show ${Math.min(drawn.more, Gatherline.BARS_PAGE)} more of ${drawn.more} bars`;
+    if (drawn.more > 0) {
+      const all = drawn.more <= Gatherline.BARS_PAGE;
+      more.textContent = all ? `Show the other ${drawn.more}` : `Show ${Gatherline.BARS_PAGE} of the other ${drawn.more}`;
+    }
   };
 
   const problem = (data) => {

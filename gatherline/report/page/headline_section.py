@@ -1,133 +1,145 @@
-"""What the page of a run says first: for each device the best pattern, what it brings, and how sure that is."""
+"""What the page of a run says first: for each device, and each share of weights that a reader may be able to remove,
+the best pattern, what it brings, and how sure that is.
+
+Every number comes from the same facts as the terminal's headline. Left out: accuracy, which a run does not know.
+"""
 
 from __future__ import annotations
 
-from gatherline.report.page.results import (
-    DeviceResults,
-    change,
-    is_dense,
-    kept_density,
-    measure,
-    sparsities_of,
-    speed_up,
-    time_shares,
-    times,
-)
-from gatherline.report.remarks import SAME_SPARSITY, density, headlines, label
-from gatherline.report.selection import RowLike, Rows, fastest, number, percent, text
+import re
+from collections.abc import Sequence
+
+from gatherline.report.headline import DeviceHeadline, Verdict, limits_of
+from gatherline.report.page.results import DeviceResults, change, measure, time_shares, times
+from gatherline.report.remarks import density, label, removed_share
+from gatherline.report.selection import RowLike, number, percent, removed, text, variant
+
+ANY = 1.0  # the limit of a run with no sparsities to choose between
+NAMED = 2  # of variants as fast as the best
+_UNIT = re.compile(r"(?P<chip>[^:;,]+) CPU|[^:;,]+ GPU.* \((?P<of>[^()]+)\)")  # how summaries of a chip's units begin
 
 
-def headline_section(devices: list[DeviceResults]) -> dict[str, object]:
-    """Return a card for each device, and the devices on which nothing beats dense, or dense was not run."""
-    judged = [device for device in devices if device.best is not None]
-    asked = [one for one in sparsities_of(judged) if one is not None]
-    several = any(len(sparsities_of([device])) > 1 for device in judged)
+def headline_section(devices: list[DeviceResults], facts: Sequence[DeviceHeadline]) -> dict[str, object]:
+    """Return the limits, a card for each device with an answer for each, and where nothing beats dense."""
+    limits = _limits(devices)
+    titles = device_titles(devices)
+    about = {device.name: device for device in devices}
+    beyond = bool(limits) and any(one.beyond for one in facts)
     return {
-        "cards": [_card(device) for device in judged],
-        "densest": percent(1.0 - asked[0]) if several and asked else "",
-        "beaten": [device.name for device in judged if _gains(device)],
-        "not_beaten": [device.name for device in judged if device.dense is not None and _only_dense(device)],
-        "without_dense": [device.name for device in judged if device.dense is None],
+        "limits": [{"value": limit, "words": percent(limit)} for limit in limits],
+        "preset": preset(limits),
+        "beyond": beyond,
+        "titles": titles,
+        "cards": [_card(one, about[one.device], titles, limits, beyond=beyond) for one in facts],
+        "not_beaten": [one.device for one in facts if one.nothing_faster and one.dense is not None],
+        "without_dense": [one.device for one in facts if one.dense is None],
     }
 
 
-def _gains(device: DeviceResults) -> bool:
-    best = device.best
-    factor = None if best is None else speed_up(device.dense, best)
-    return factor is not None and factor > 1.0
+def choices_data(devices: list[DeviceResults], facts: Sequence[DeviceHeadline]) -> dict[str, object]:
+    """Return what scripts need to follow the device and the limit that a reader chooses, as JSON.
+
+    ``best``: of each device and limit a variant, the fastest of all where nothing that was run removes so little.
+    """
+    limits = _limits(devices)
+    of_device = {one.device: one for one in facts}
+    return {
+        "devices": [device.name for device in devices],
+        "limits": limits or [ANY],
+        "preset": preset(limits),
+        "best": [_best(device, of_device.get(device.name), len(limits)) for device in devices],
+    }
 
 
-def _only_dense(device: DeviceResults) -> bool:
-    """Return whether patterns were tried and none of them is faster than dense."""
-    return bool(device.pruned) and not _gains(device)
+def preset(limits: Sequence[float]) -> int:
+    """Return the place of the limit that a page begins with: the middle one, of two the one that removes less."""
+    return max(0, (len(limits) - 1) // 2)
 
 
-def _card(device: DeviceResults) -> dict[str, object]:
-    best, dense = device.best, device.dense
-    assert best is not None
-    rows: Rows = [*device.totals, *(row for layers in device.layers.values() for row in layers)]
-    factor = None if is_dense(best) else speed_up(dense, best)
+def device_titles(devices: list[DeviceResults]) -> dict[str, str]:
+    """Return a title for each device: which unit of a chip it is, in the words of its summary, where two are of one."""
+    found = {device.name: _UNIT.match(device.summary) for device in devices}
+    chips = {name: one["chip"] or one["of"] for name, one in found.items() if one is not None}
+    shared = [chip for chip in chips.values() if list(chips.values()).count(chip) > 1]
+    return {name: one[0] if one is not None and chips[name] in shared else name for name, one in found.items()}
+
+
+def _limits(devices: list[DeviceResults]) -> list[float]:
+    """Return the limits to choose between, none where fewer than two sparsities were run."""
+    found = limits_of([row for device in devices for row in device.totals])
+    return list(found) if len(found) > 1 else []
+
+
+def _best(device: DeviceResults, found: DeviceHeadline | None, limits: int) -> list[dict[str, object]]:
+    first = next(iter(device.layers), None) or variant(device.totals[0])
+    verdicts: list[Verdict | None] = [found] * max(1, limits)
+    if found is not None and limits:
+        verdicts = [one.verdict or found for one in found.limits]
+    asked = [first if one is None else variant(one.best) for one in verdicts]
+    return [{"pattern": one.pattern, "sparsity": one.sparsity} for one in asked]
+
+
+def _card(
+    found: DeviceHeadline, device: DeviceResults, titles: dict[str, str], limits: list[float], *, beyond: bool
+) -> dict[str, object]:
+    verdicts: list[tuple[str, Verdict | None]] = [("", found)]
+    if limits:
+        verdicts = [(percent(one.limit), one.verdict) for one in found.limits]
+        verdicts += [("", found)] if beyond else []
     return {
         "device": device.name,
+        "title": titles[device.name],
         "summary": device.summary,
-        "kind": text(best, "device_kind").replace("_", " "),
-        "verdict": _named(best, device.totals),
-        "nothing_gains": _only_dense(device),
-        "factor": times(factor) if factor is not None else "",
+        "kind": found.kind.replace("_", " "),
+        "answers": [_answer(verdict, words) for words, verdict in verdicts],
+    }
+
+
+def _answer(found: Verdict | None, limit: str) -> dict[str, object]:
+    """Return what a device's fastest variant is like, among those that remove at most ``limit``, "" for any."""
+    if found is None:
+        return {"limit": limit, "found": False}
+    best, dense = found.best, found.dense
+    other = dense is not None and not found.best_is_dense
+    return {
+        "limit": limit,
+        "found": True,
+        "name": named(found),
+        "nothing_gains": found.nothing_faster,
+        "alone": bool(limit) and found.best_is_dense and found.tried == 1,
+        "factor": times(found.speed_up) if other and found.speed_up is not None else "",
         "latency": measure(best, "latency_s"),
-        "dense_latency": "" if dense is None or is_dense(best) else measure(dense, "latency_s"),
+        "dense_latency": measure(dense, "latency_s") if other and dense is not None else "",
         "band": _band(best),
-        "overlap": dense is not None and not is_dense(best) and _overlap(best, dense),
+        "maybe": found.may_be_no_faster,
         "memory": measure(best, "peak_memory_bytes"),
-        "memory_change": ""
-        if dense is None or is_dense(best)
-        else change(number(dense, "peak_memory_bytes"), number(best, "peak_memory_bytes")),
+        "memory_change": change(number(dense, "peak_memory_bytes"), number(best, "peak_memory_bytes"))
+        if other and dense is not None
+        else "",
+        "removes": "" if found.best_is_dense else _removes(best),
         "density": density(best),
         "bound": text(best, "bound"),
         "shares": time_shares(best),
         "validated": text(best, "validated"),
         "extrapolated": bool(best.get("extrapolated")),
-        "synthetic": any(row.get("synthetic") for row in rows),
-        "sentence": " ".join(headlines(rows)),
-        "levels": _levels(device),
-        "fewer": _keeps_fewer(device, best),
     }
 
 
-def _keeps_fewer(device: DeviceResults, best: RowLike) -> bool:
-    """Return whether another variant that was run keeps more weights than the fastest one."""
-    kept = kept_density(best)
-    return kept is not None and any((kept_density(row) or 0.0) > kept + SAME_SPARSITY for row in device.pruned)
+def named(found: Verdict) -> str:
+    """Return the best variant's name, and those of the others that are as fast, or how many there are."""
+    names = [label(row) for row in (found.best, *(() if found.best_is_dense else found.ties))]
+    others = (
+        f" and {len(names) - 1} alike" if len(names) > NAMED else "".join(f" and, alike, {one}" for one in names[1:])
+    )
+    return (names[0] + others).replace(" %", "\N{NO-BREAK SPACE}%").replace(" asked)", "\N{NO-BREAK SPACE}asked)")
+
+
+def _removes(row: RowLike) -> str:
+    share = removed(row)
+    return "-" if share is None else removed_share(share, variant(row).sparsity)
 
 
 def _band(row: RowLike) -> str:
     """Return the error band with its unit, "" for a time that nothing validates."""
     low, high = number(row, "latency_low_s"), number(row, "latency_high_s")
     return "" if low is None or high is None else f"{measure(row, 'latency_low_s')} to {measure(row, 'latency_high_s')}"
-
-
-def _overlap(one: RowLike, other: RowLike) -> bool:
-    """Return whether two error bands share a time: then a measurement may find the order the other way round."""
-    ends = [number(row, name) for row in (one, other) for name in ("latency_low_s", "latency_high_s")]
-    if any(end is None for end in ends):
-        return False
-    low, high, other_low, other_high = (end or 0.0 for end in ends)
-    return low <= other_high and other_low <= high
-
-
-def _levels(device: DeviceResults) -> list[dict[str, object]]:
-    """Return the fastest variant that keeps at least as much as each sparsity asked for leaves.
-
-    Patterns that were asked for one sparsity may keep different shares: channels take their consumers' weights too.
-    """
-    leasts = [1.0 - one for one in sparsities_of([device]) if one is not None]
-    if not leasts or len(device.pruned) < 2:
-        return []
-    return [_level(device, least) for least in leasts]
-
-
-def _level(device: DeviceResults, least: float) -> dict[str, object]:
-    keeping = [row for row in device.totals if _keeps(row, least)]
-    best = fastest(keeping)
-    found: dict[str, object] = {"least": percent(least), "label": "none was run", "latency": "-", "factor": "-"}
-    if best is None:
-        return found
-    dense = device.dense
-    beaten = dense is not None and number(dense, "latency_s") == number(best, "latency_s")
-    return found | {
-        "label": "nothing beats dense" if beaten else _named(best, keeping),
-        "latency": measure(best, "latency_s"),
-        "factor": times(1.0 if beaten else speed_up(dense, best)),
-    }
-
-
-def _named(best: RowLike, rows: list[RowLike]) -> str:
-    """Return a variant in words that no line break parts from its "%", and how many of ``rows`` are as fast."""
-    alike = sum(number(row, "latency_s") == number(best, "latency_s") for row in rows) - 1
-    return label(best).replace(" %", "\N{NO-BREAK SPACE}%") + (f" and {alike} alike" if alike else "")
-
-
-def _keeps(row: RowLike, least: float) -> bool:
-    """Return whether a variant keeps ``least`` of the pruned layers' weights, as near as patterns come to a target."""
-    density = kept_density(row)
-    return is_dense(row) or (density is not None and density >= least - SAME_SPARSITY)

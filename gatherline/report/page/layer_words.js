@@ -31,7 +31,9 @@
   const part = (value, whole) => (whole ? value / whole : null);
 
   // words: the data's sentences, causes and bounds. Returns the one function that the view needs.
-  const layerWords = ({ words, causes, bounds, other_bound: otherBound }) => {
+  const layerWords = ({ words, causes, bounds, other_bound: otherBound, rules }) => {
+    const own = (texts, name) => (Object.hasOwn(texts, name) ? texts[name] : undefined);
+    const boundText = (bound) => own(bounds, bound) || otherBound;
     // in one pass: a name that looks like a gap is left as it is
     const fill = (name, values) => words[name].replace(/\{(\w+)\}/g, (gap, key) => String(values[key]));
 
@@ -50,19 +52,51 @@
         .map(([other, each]) => `${other.title} ${duration(each)} (${share(part(each, seconds))})`);
       return rest.length ? [...lines, fill("rest", { rest: rest.join("; ") })] : lines;
     };
-    const runBy = (facts) => {
-      const { bound, kernel, encoding, density, utilization } = facts;
-      const lines = [];
-      if (bound) lines.push(fill("bound", { bound, text: Object.hasOwn(bounds, bound) ? bounds[bound] : otherBound }));
-      if (facts.macs_effectual && known(utilization)) {
-        lines.push(fill("use", { macs: amount(facts.macs_effectual), utilization: share(utilization) }));
+    // What the row calls its bound, and how it goes with the largest cause.
+    const limitedBy = (facts) => {
+      const { bound } = facts, told = causesOf(facts);
+      if (!bound) return [];
+      const values = { bound, text: boundText(bound) };
+      const [cause, most] = told ? told[0] : [null, 0];
+      if (!cause || most <= 0 || cause.name === bound) return [fill("bound", values)];
+      const counted = told.filter(([each, seconds]) => (own(rules.counted, bound) || rules.memory).includes(each.name) && seconds);
+      if (counted.reduce((sum, [, seconds]) => sum + seconds, 0) < most) {
+        return [fill("bound_apart", { ...values, title: cause.title, cause: cause.text })];
       }
-      if (kernel && encoding && known(density)) lines.push(fill("weights", { kernel, encoding, density: share(density) }));
-      else if (kernel) lines.push(fill("kernel", { kernel }));
+      return [fill("bound_counted", { ...values, title: counted.map(([each]) => each.title).join(" and ") })];
+    };
+    // Multiply-adds that are left and how fast each is; "" where the other variant's are the same or unknown.
+    const against = (facts, beside, label) => {
+      const { macs_effectual: macs, utilization: after } = facts;
+      const { macs_effectual: otherMacs, utilization: before } = beside || {};
+      if (!otherMacs || !after || !before) return "";
+      const rest = macs / otherMacs, times = before / after;
+      if (Math.abs(rest - 1) < rules.alike && Math.abs(times - 1) < rules.alike) return "";
+      return fill("beside_use", {
+        macs: amount(macs), part: share(rest), beside: label, times: threeDigits(times), after: share(after), before: share(before),
+      });
+    };
+    // How many multiply-adds there are, how fast each is and why: against the other variant where they differ.
+    const used = (facts, beside, label) => {
+      const { kernel, bound, utilization } = facts, other = beside ? beside.kernel : "";
+      const lines = [];
+      if (facts.macs_effectual && known(utilization)) {
+        const why = rules.work.includes(bound) && utilization < rules.low ? own(rules.kernels, kernel.split("-")[0]) : "";
+        const told = { macs: amount(facts.macs_effectual), utilization: share(utilization), kernel, why };
+        const line = against(facts, beside, label);
+        if (line) lines.push(line, ...(why ? [fill("kernel_why", told)] : []));
+        else lines.push(fill(why ? "use_kernel" : "use", told));
+      }
+      if (kernel && other && kernel !== other) lines.push(fill("beside_kernel", { kernel, beside: label, other }));
       return lines;
     };
+    const stored = ({ kernel, encoding, density }) => {
+      if (kernel && encoding && known(density)) return [fill("weights", { kernel, encoding, density: share(density) })];
+      return kernel ? [fill("kernel", { kernel })] : [];
+    };
     const noted = (facts) => [
-      ...(known(facts.dense_kernel_s) ? [fill("dense_kernel", { time: duration(facts.dense_kernel_s) })] : []),
+      ...(known(facts.dense_kernel_s)
+        ? [fill("dense_kernel", { time: duration(facts.dense_kernel_s) })] : []),
       ...(facts.reason ? [fill("reason", { reason: facts.reason.replace(/\.+$/, "") })] : []),
     ];
     const moved = (facts, beside, change) => {
@@ -99,8 +133,10 @@
       const time = fill("time", {
         ...place, time: duration(seconds), total: duration(place.total_s), share: share(part(seconds, place.total_s)),
       });
-      const compared = besideLabel ? [changed(facts, beside, besideLabel)] : [];
-      return [time, ...madeOf(facts, seconds), ...runBy(facts), ...noted(facts), ...compared, ...sure(facts, seconds)];
+      const change = besideLabel ? [changed(facts, beside, besideLabel)] : [];
+      const use = used(facts, besideLabel ? beside : null, besideLabel);
+      const made = [...limitedBy(facts), ...madeOf(facts, seconds)];
+      return [time, ...change, ...use, ...made, ...stored(facts), ...noted(facts), ...sure(facts, seconds)];
     };
     return { sentences, causesOf };
   };

@@ -19,8 +19,16 @@ WORDS: Mapping[str, str] = {
     "cause": "Most of it is {title}: {time}, {share} of the layer's time ({text}).",
     "rest": "Then {rest}.",
     "no_cause": "What its time is made of is not told apart.",
-    "bound": "What limits it is {bound}: {text}.",
+    "bound": "It is limited by {bound}: {text}.",
+    "bound_counted": "It is limited by {bound}: {text}. The bars count that as {title}.",
+    "bound_apart": "Its bound is {bound} ({text}), while most of its time is {title} ({cause}): both are at work.",
+    "beside_use": "It does {macs} multiply-adds, {part} of those of {beside}, each in {times} times the time: "
+    "it reaches {after} of the device's peak, {beside} {before}.",
+    "beside_kernel": "The kernel of {beside} is {other}, not {kernel}.",
     "use": "It has {macs} multiply-adds with a kept weight and reaches {utilization} of the device's peak.",
+    "use_kernel": "It has {macs} multiply-adds with a kept weight and reaches {utilization} of the device's peak: "
+    "the kernel {kernel} {why}.",
+    "kernel_why": "The kernel {kernel} {why}.",
     "kernel": "It runs on the kernel {kernel}.",
     "weights": "It runs on the kernel {kernel}, its weights stored as {encoding}, {density} of them kept.",
     "dense_kernel": "The device's dense kernel would take {time}.",
@@ -36,7 +44,7 @@ WORDS: Mapping[str, str] = {
 
 BOUNDS: Mapping[str, str] = {
     "compute": "its multipliers or vector units are busy longest",
-    "core": "cores wait for the one with the most work",
+    "core": "another core is at the main memory",
     "dram": "bytes to and from main memory take longest",
     "conflict": "several lanes want the same bank at once",
     "scatter": "results wait to be written",
@@ -47,7 +55,23 @@ BOUNDS: Mapping[str, str] = {
     "gather": "fetching activations by index takes longest",
     "issue": "a core cannot issue its instructions faster",
     "overhead": "starting the operator takes longer than its work",
+    "texture": "reads through the texture cache take longest",
+    "system_cache": "bytes that the cache of the whole system serves take longest",
 }
+# The causes that a bound's time counts as, where they bear another name; all other bounds are levels of memory
+COUNTED: Mapping[str, tuple[str, ...]] = {
+    "compute": ("compute",), "gather": ("compute",), "issue": ("compute",), "vector": ("compute",),
+    "conflict": ("conflict",), "scatter": ("conflict",), "imbalance": ("imbalance",), "padding": ("imbalance",),
+    "interval": ("weights",), "overhead": ("overhead",),
+}  # fmt: skip
+MEMORY = ("weights", "activations")
+# Why a kernel stays below the peak though its own work is what binds; by the first word of its name
+KERNELS: Mapping[str, str] = {
+    "depthwise": "uses each value that it loads for one channel alone",
+    "spmm": "fetches activations by the index of each kept weight",
+}
+WORK = ("compute", "gather", "issue")  # bounds that a kernel's own instructions make
+LOW = 0.5  # of the peak: below it the kernel's way of working is told
 OTHER_BOUND = "bytes that this level of memory serves take longest"
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -55,6 +79,7 @@ _PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, ""))
 _SMALLEST_S, _LARGEST_S = 1e-12, 1e6
 _SMALL_PART = 0.0005  # of the layer's time or its change, which is not worth a word
 _LARGEST_PART = 1e4
+ALIKE = 0.005  # part of multiply-adds and of their pace that is no difference
 MISSING = "-"
 
 
@@ -139,8 +164,57 @@ def sentences(facts: Facts, place: Place, beside: Facts | None, beside_label: st
         layer=place.layer, device=place.device, time=duration(seconds), total=duration(place.total_s),
         share=share(_part(seconds, place.total_s)), rank=place.rank, count=place.count,
     )  # fmt: skip
-    compared = [_change(facts, beside, beside_label)] if beside_label else []
-    return [time, *_made_of(facts, seconds), *_run_by(facts), *_noted(facts), *compared, *_sure(facts, seconds)]
+    used = _used(facts, beside if beside_label else None, beside_label)
+    change = [_change(facts, beside, beside_label)] if beside_label else []
+    made = [*_limited_by(facts), *_made_of(facts, seconds)]
+    return [time, *change, *used, *made, *_stored(facts), *_noted(facts), *_sure(facts, seconds)]
+
+
+def _limited_by(facts: Facts) -> list[str]:
+    """Return what the row calls its bound, in words, and how it goes with the largest cause."""
+    bound, known = _text(facts, "bound"), causes_of(facts)
+    if not bound:
+        return []
+    told = {"bound": bound, "text": bound_text(bound)}
+    cause, most = known[0] if known else (None, 0.0)
+    if cause is None or most <= 0 or cause.name == bound:
+        return [WORDS["bound"].format(**told)]
+    counted = [(each, seconds) for each, seconds in known or [] if each.name in COUNTED.get(bound, MEMORY) and seconds]
+    if sum(seconds for _, seconds in counted) < most:
+        return [WORDS["bound_apart"].format(**told, title=cause.title, cause=cause.text)]
+    return [WORDS["bound_counted"].format(**told, title=" and ".join(each.title for each, _ in counted))]
+
+
+def _used(facts: Facts, beside: Facts | None, label: str) -> list[str]:
+    """Return how many multiply-adds there are, how fast each is and why: against the other variant, if they differ."""
+    macs, use = _number(facts, "macs_effectual"), _number(facts, "utilization")
+    kernel, other = _text(facts, "kernel"), _text(beside or {}, "kernel")
+    lines = []
+    if macs and use is not None:
+        why = KERNELS.get(kernel.split("-")[0]) if _text(facts, "bound") in WORK and use < LOW else None
+        told = {"macs": amount(macs), "utilization": share(use), "kernel": kernel, "why": why}
+        against = _against(macs, use, beside or {}, label)
+        if against:
+            lines += [against, *([WORDS["kernel_why"].format(**told)] if why else [])]
+        else:
+            lines.append(WORDS["use_kernel" if why else "use"].format(**told))
+    if kernel and other and kernel != other:
+        lines.append(WORDS["beside_kernel"].format(kernel=kernel, beside=label, other=other))
+    return lines
+
+
+def _against(macs: float, use: float, beside: Facts, label: str) -> str:
+    """Return how many multiply-adds are left and how fast each is; "" where the other's are the same or unknown."""
+    other_macs, before = _number(beside, "macs_effectual"), _number(beside, "utilization")
+    if not (other_macs and use and before):
+        return ""
+    part, times = macs / other_macs, before / use
+    if abs(part - 1) < ALIKE and abs(times - 1) < ALIKE:
+        return ""
+    return WORDS["beside_use"].format(
+        macs=amount(macs), part=share(part), beside=label, times=three_digits(times), after=share(use),
+        before=share(before),
+    )  # fmt: skip
 
 
 def _made_of(facts: Facts, seconds: float) -> list[str]:
@@ -163,20 +237,11 @@ def _made_of(facts: Facts, seconds: float) -> list[str]:
     return [*lines, WORDS["rest"].format(rest="; ".join(rest))] if rest else lines
 
 
-def _run_by(facts: Facts) -> list[str]:
-    lines = []
-    bound, kernel, encoding = _text(facts, "bound"), _text(facts, "kernel"), _text(facts, "encoding")
-    if bound:
-        lines.append(WORDS["bound"].format(bound=bound, text=bound_text(bound)))
-    macs, utilization = _number(facts, "macs_effectual"), _number(facts, "utilization")
-    if macs and utilization is not None:
-        lines.append(WORDS["use"].format(macs=amount(macs), utilization=share(utilization)))
-    density = _number(facts, "density")
+def _stored(facts: Facts) -> list[str]:
+    kernel, encoding, density = _text(facts, "kernel"), _text(facts, "encoding"), _number(facts, "density")
     if kernel and encoding and density is not None:
-        lines.append(WORDS["weights"].format(kernel=kernel, encoding=encoding, density=share(density)))
-    elif kernel:
-        lines.append(WORDS["kernel"].format(kernel=kernel))
-    return lines
+        return [WORDS["weights"].format(kernel=kernel, encoding=encoding, density=share(density))]
+    return [WORDS["kernel"].format(kernel=kernel)] if kernel else []
 
 
 def _noted(facts: Facts) -> list[str]:

@@ -60,7 +60,7 @@
       const compared = beside ? [`${besideLabel()}: ${duration(beside.latency_s)}`] : [];
       return {
         label: name, layer, values: untold ? [...values, told ? 0 : seconds(facts) / factor] : values,
-        mark: beside ? seconds(beside) / factor : null,
+        end: duration(facts.latency_s), mark: beside ? seconds(beside) / factor : null, markText: beside ? duration(beside.latency_s) : "",
         tip: [name, `${duration(facts.latency_s)}, ${share(total ? seconds(facts) / total : null)} of the network`, ...parts, ...compared].join("\n"),
       };
     });
@@ -107,18 +107,25 @@
   const drawTable = () => {
     const total = runOf(state.variant).total_s;
     const cell = (text, value) => ({ text: text || "-", value });
-    const rows = shown.map(({ layer, facts, beside }) => {
+    const bare = shown.filter(({ facts }) => typeof facts.density !== "number"); // activations, pools, sums ...
+    const some = bare.length > 0 && bare.length < shown.length;
+    part("also-label").hidden = !some;
+    const spent = bare.reduce((sum, { facts }) => sum + seconds(facts), 0);
+    part("also-text").textContent = `also the ${bare.length} layers without weights (${share(total ? spent / total : null)} of the time)`;
+    const inTable = some && !part("also").checked ? shown.filter((each) => !bare.includes(each)) : shown;
+    const rows = inTable.map(({ layer, facts, beside }) => {
       const told = causesOf(facts);
       const change = beside ? seconds(facts) - seconds(beside) : null;
       return {
         key: String(layer),
         cells: [
-          cell(data.layers[layer]), cell(facts.kind), cell(facts.shape),
-          cell(duration(facts.latency_s), facts.latency_s), cell(share(total ? seconds(facts) / total : null), seconds(facts)),
+          cell(data.layers[layer]), cell(duration(facts.latency_s), facts.latency_s),
           cell(change === null ? "-" : change === 0 ? "same" : signed(change, duration(Math.abs(change))), change === null ? "" : change),
-          cell(told && told[0][1] > 0 ? told[0][0].title : "-"), cell(share(facts.density), facts.density),
+          cell(share(total ? seconds(facts) / total : null), seconds(facts)),
+          cell(told && told[0][1] > 0 ? told[0][0].title : "-"), cell(facts.bound),
+          cell(share(facts.density), facts.density), cell(share(facts.utilization), facts.utilization),
           cell(amount(facts.macs_effectual), facts.macs_effectual), cell(amount(facts.dram_bytes), facts.dram_bytes),
-          cell(share(facts.utilization), facts.utilization), cell(facts.bound), cell(facts.kernel), cell(facts.encoding), cell(facts.mapping),
+          cell(facts.kind), cell(facts.shape), cell(facts.kernel), cell(facts.encoding), cell(facts.mapping),
         ],
       };
     });
@@ -162,7 +169,11 @@
     if (state.order !== "slowest") asked.set("order", state.order);
     return HASH + asked.toString();
   };
-  const keep = () => history.replaceState(null, "", picked());
+  const keep = () => {
+    history.replaceState(null, "", picked());
+    if (Gatherline.keepChoice) Gatherline.keepChoice(); // the limit of the page beside them
+  };
+  const keepHere = () => { if (location.hash.startsWith(HASH)) keep(); }; // a link to here stays true, others stay
 
   const draw = () => {
     const ordered = readRun();
@@ -206,13 +217,29 @@
     if (beside < 0 || variantsHere().includes(beside)) state.beside = beside;
   };
 
+  // The page-wide device and limit, as choices-data and its event tell them, until the reader picks a variant here.
+  const pageWide = document.getElementById("choices-data");
+  const choices = pageWide ? JSON.parse(pageWide.textContent) : null;
+  let byHand = false;
+  const follow = (choice) => {
+    const device = choice ? data.devices.findIndex(({ name }) => name === choice.device) : -1;
+    if (device < 0) return false;
+    if (device !== state.device) changeDevice(device);
+    if (byHand) return true;
+    const limit = choices.limits.findIndex((each) => Math.abs(each - choice.limit) < 1e-9);
+    const best = (choices.best[choices.devices.indexOf(choice.device)] || [])[limit];
+    const variant = best ? data.variants.findIndex((each) => each.pattern === best.pattern && each.sparsity === best.sparsity) : -1;
+    state.variant = variantsHere().includes(variant) ? variant : data.devices[device].best;
+    return true;
+  };
+
   const fromAddress = () => {
     if (!location.hash.startsWith(HASH)) return false;
     const asked = new URLSearchParams(location.hash.slice(HASH.length));
     const device = data.devices.findIndex((each) => each.name === asked.get("device"));
     if (device >= 0) restart(device);
     const variant = (name) => data.variants.findIndex((each) => each.label === asked.get(name));
-    if (variantsHere().includes(variant("pattern"))) state.variant = variant("pattern");
+    if (variantsHere().includes(variant("pattern"))) { state.variant = variant("pattern"); byHand = true; }
     if (asked.get("beside") === "") state.beside = -1;
     else if (variantsHere().includes(variant("beside"))) state.beside = variant("beside");
     state.layer = asked.has("layer") ? data.layers.indexOf(asked.get("layer")) : -1;
@@ -244,15 +271,21 @@
   part("device").replaceChildren(...data.devices.map((device, index) => html("option", { value: index }, device.name)));
   const changed = (name, take) => part(name).addEventListener("change", () => { take(part(name).value); draw(); keep(); });
   changed("device", (value) => changeDevice(Number(value)));
-  changed("variant", (value) => { state.variant = Number(value); });
+  changed("variant", (value) => { state.variant = Number(value); byHand = true; });
   changed("beside", (value) => { state.beside = Number(value); });
   changed("order", (value) => { state.order = value; });
+  part("also").addEventListener("change", () => { drawTable(); markChosen(); });
   part("name").addEventListener("focus", suggest);
   part("name").addEventListener("input", suggest);
   part("name").addEventListener("change", byName);
   part("name").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); byName(); } });
   part("view").hidden = false;
   restart(0);
+  if (choices) {
+    part("device-label").hidden = data.devices.every(({ name }) => choices.devices.includes(name)); // the page has one for all of it
+    if (Gatherline.choice) follow(Gatherline.choice());
+    document.addEventListener("gatherline-choice", ({ detail }) => { if (follow(detail)) { draw(); keepHere(); } });
+  }
   const linked = fromAddress();
   draw();
   if (linked) document.getElementById("layers").scrollIntoView();

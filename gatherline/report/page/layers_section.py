@@ -9,7 +9,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gatherline.report.page.layer_columns import COUNTS, FLAGS, NUMBERS, RATIOS, TEXTS, facts_of, layer_columns
-from gatherline.report.page.layer_words import BOUNDS, OTHER_BOUND, WORDS, causes_of, duration, share
+from gatherline.report.page.layer_words import (
+    ALIKE,
+    BOUNDS,
+    COUNTED,
+    KERNELS,
+    LOW,
+    MEMORY,
+    OTHER_BOUND,
+    WORDS,
+    WORK,
+    causes_of,
+    duration,
+    share,
+)
+from gatherline.report.remarks import labels, removed_label
 from gatherline.report.selection import (
     Rows,
     Variant,
@@ -57,9 +71,10 @@ def layers_section(rows: Rows, manifest: Mapping[str, object]) -> dict[str, obje
     """Return ``layers`` of ``layers.html.jinja``: ``model``, ``data`` for the script, ``slowest`` for the tables."""
     of_layers, of_totals = layers(rows), totals(rows)
     best = {device: _best(of_layers, of_totals, device) for device in devices(of_layers)}
-    slowest = [_slowest(of_layers, of_totals, device, asked) for device, asked in best.items()]
+    names = {asked: removed_label(asked, None) for row in of_layers for asked in (variant(row),)} | labels(of_totals)
+    slowest = [_slowest(of_layers, of_totals, device, asked, names[asked]) for device, asked in best.items()]
     model = printable(str(manifest.get("model") or "the network"))
-    return {"model": model, "data": _data(of_layers, of_totals, best), "slowest": slowest}
+    return {"model": model, "data": _data(of_layers, of_totals, best, names), "slowest": slowest}
 
 
 def _best(of_layers: Rows, of_totals: Rows, device: str) -> Variant:
@@ -69,9 +84,11 @@ def _best(of_layers: Rows, of_totals: Rows, device: str) -> Variant:
     return variant(timed) if timed is not None and variant(timed) in here else here[0]
 
 
-def _data(of_layers: Rows, of_totals: Rows, best: Mapping[str, Variant]) -> dict[str, object]:
+def _data(
+    of_layers: Rows, of_totals: Rows, best: Mapping[str, Variant], names: Mapping[Variant, str]
+) -> dict[str, object]:
     columns = layer_columns(of_layers)
-    names, variants = list(best), columns.variants
+    on, variants = list(best), columns.variants
     return {
         "devices": [
             {
@@ -82,11 +99,19 @@ def _data(of_layers: Rows, of_totals: Rows, best: Mapping[str, Variant]) -> dict
             }
             for name, asked in best.items()
         ],
-        "variants": [{"label": each.label, "dense": each.pattern == "dense"} for each in variants],
+        "variants": [
+            {
+                "label": names[each],
+                "dense": each.pattern == "dense",
+                "pattern": each.pattern,
+                "sparsity": each.sparsity,
+            }
+            for each in variants
+        ],
         "layers": columns.layers,
         "runs": [
             {
-                "device": names.index(device),
+                "device": on.index(device),
                 "variant": variants.index(asked),
                 "total_s": _total_s(of_layers, of_totals, device, asked),
                 "columns": dict(of_run),
@@ -96,13 +121,27 @@ def _data(of_layers: Rows, of_totals: Rows, best: Mapping[str, Variant]) -> dict
         "columns": columns.pool.unfolded(),
         "texts": list(columns.pool.texts),
         "causes": [
-            {"column": each.column, "title": each.title, "text": each.text, "colour": f"cause-{each.name}"}
+            {
+                "name": each.name,
+                "column": each.column,
+                "title": each.title,
+                "text": each.text,
+                "colour": f"cause-{each.name}",
+            }
             for each in TIME_CAUSES
         ],
         "names": {"numbers": [*NUMBERS, *COUNTS, *RATIOS], "texts": TEXTS, "flags": FLAGS},
         "words": dict(WORDS),
         "bounds": dict(BOUNDS),
         "other_bound": OTHER_BOUND,
+        "rules": {
+            "counted": dict(COUNTED),
+            "memory": MEMORY,
+            "kernels": dict(KERNELS),
+            "work": WORK,
+            "low": LOW,
+            "alike": ALIKE,
+        },
     }
 
 
@@ -119,7 +158,7 @@ def _total_s(of_layers: Rows, of_totals: Rows, device: str, asked: Variant) -> f
     return sum(number(row, "latency_s") or 0.0 for row in of_variant(of_device(of_layers, device), asked))
 
 
-def _slowest(of_layers: Rows, of_totals: Rows, device: str, asked: Variant) -> SlowestLayers:
+def _slowest(of_layers: Rows, of_totals: Rows, device: str, asked: Variant, name: str) -> SlowestLayers:
     rows = of_variant(of_device(of_layers, device), asked)
     total_s = _total_s(of_layers, of_totals, device, asked)
     slow = sorted(rows, key=lambda row: -(number(row, "latency_s") or 0.0))[:SLOWEST]
@@ -135,4 +174,4 @@ def _slowest(of_layers: Rows, of_totals: Rows, device: str, asked: Variant) -> S
                 kernel=text(row, "kernel") or "-", reason=text(row, "reason") or "-",
             )
         )  # fmt: skip
-    return SlowestLayers(device=device, variant=asked.label, count=len(rows), layers=tuple(found))
+    return SlowestLayers(device=device, variant=name, count=len(rows), layers=tuple(found))

@@ -8,8 +8,8 @@ from gatherline.report.remarks import label
 from gatherline.report.selection import RowLike, number
 
 PARTS = (
-    ("weights", "stored values, padding included"),
-    ("indices", "indices and pointers of sparse formats"),
+    ("weight values", "stored values of the weights, padding included"),
+    ("indices", "where those values belong: indices and pointers of sparse formats, none of dense"),
     ("activations", "peak of live activations over the schedule"),
     ("buffers", "scratchpads and workspaces"),
 )
@@ -39,6 +39,7 @@ def _of_device(device: DeviceResults) -> dict[str, object] | None:
         {
             "label": label(row),
             "values": [rounded(one / scale.factor) for one in found],
+            "end": scale.text(sum(found)),
             "tip": f"{label(row)}: {scale.text(sum(found))}\n"
             + "\n".join(f"{name} {scale.text(one)}" for (name, _), one in zip(PARTS, found, strict=True)),
         }

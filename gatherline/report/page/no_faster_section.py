@@ -2,21 +2,26 @@
 
 The reason is the row's own where it has one, and otherwise the causes of time that grew. Reasons that
 ``simulate advise --why`` proved stand beside them where its ``why.json`` lies in the same folder. Layers of which all
-of this reads alike are one line.
+of this reads alike are one line, and so are variants of one device: patterns and sparsities that only differ in times.
+Left out: layers that are left dense, which a sentence names.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gatherline.report.page.results import SHOWN_CAUSES, DeviceResults, is_dense
-from gatherline.report.selection import RowLike, Variant, milliseconds, number, percent, text, variant
+from gatherline.report.remarks import NO_KERNEL, label, removed_label
+from gatherline.report.selection import RowLike, Variant, milliseconds, number, text, variant
 from gatherline.report.time_causes import TIME_CAUSES
 
 SHOWN = 200  # lines; those that lose most
 NAMED = 3  # of the layers of a line
 LEAST_SHARE = 0.01  # of a layer's time: a cause that grew by less is no reason
+
+_NAMED_KERNEL = re.compile(rf"^(.*){NO_KERNEL} for \S+?(?=:? |$)")  # and the pattern, which may have a colon
 
 Key = tuple[
     str, Variant, str, str, str
@@ -46,7 +51,8 @@ def no_faster_section(devices: list[DeviceResults], answers: Sequence[Mapping[st
         if after < before or (after == 0.0 and before == 0.0):
             continue
         slow += 1
-        grown = grown_causes(row, dense)
+        # a dense kernel that computes zeros takes its time as before: what it is made of is no news
+        grown = {} if after == before and text(row, "reason") else grown_causes(row, dense)
         proof = proved.get((device.name, asked, text(row, "layer")), "")
         key = (device.name, asked, text(row, "reason"), ", ".join(grown), proof)
         line = lines.setdefault(key, _Line())
@@ -55,13 +61,15 @@ def no_faster_section(devices: list[DeviceResults], answers: Sequence[Mapping[st
         line.sparse_s += after
         for title, seconds in grown.items():
             line.grown_s[title] = line.grown_s.get(title, 0.0) + seconds
-    told = sorted(_levels_together(lines), key=lambda one: one[2].dense_s - one[2].sparse_s)
+    told = sorted(_alike(lines), key=lambda one: min(line.dense_s - line.sparse_s for _, line in one[1]))
+    names = {device.name: {variant(row): label(row) for row in reversed(device.totals)} for device in devices}
     return {
-        "lines": [_shown(*one) for one in told[:SHOWN]],
+        "lines": [_shown(key, members, names.get(key[0], {})) for key, members in told[:SHOWN]],
         "left": max(0, len(told) - SHOWN),
         "compared": compared,
         "slow": slow,
         "proved": any(key[4] for key in lines),
+        "left_dense": _left_dense(devices),
     }
 
 
@@ -96,36 +104,98 @@ def _proof(row: RowLike) -> str:
     return ": ".join(part for part in parts if part)
 
 
-def _levels_together(lines: Mapping[Key, _Line]) -> list[tuple[Key, list[Variant], _Line]]:
-    """Return lines with their variants: sparsities at which the same layers take the same time are one line."""
-    found: dict[tuple[object, ...], tuple[Key, list[Variant], _Line]] = {}
+def _left_dense(devices: list[DeviceResults]) -> str:
+    """Return the layers with weights that patterns left dense, by reason, "" where there are none."""
+    reasons: dict[str, str] = {}
+    taken: dict[str, list[str]] = {}  # patterns that take some weights of a layer
+    for device in devices:
+        for asked, layers in device.layers.items():
+            for row in layers if asked.pattern != "dense" else ():
+                name = text(row, "layer")
+                if _pruned(row):
+                    taken.setdefault(name, []).append(asked.pattern)
+                elif number(row, "density") is not None:
+                    reasons.setdefault(name, text(row, "reason").rpartition(": ")[2])
+    about: dict[tuple[str, str], list[str]] = {}
+    for name, reason in reasons.items():
+        but = ", ".join(dict.fromkeys(taken.get(name, [])))
+        about.setdefault((reason, but), []).append(name)
+    told = []
+    for (reason, but), names in about.items():
+        why = ", ".join(part for part in (reason, but and f"but not with {but}") if part)
+        told.append(_layers(names) + (f" ({why})" if why else ""))
+    return "; ".join(told)
+
+
+def _why(reason: str) -> str:
+    """Return a reason without the pattern's name and without what only tells how the pattern was made.
+
+    Each layer's own panel has all of it.
+    """
+    parts = [part for part in reason.split("; ") if not part.startswith("asked ") and "plain ratio" not in part]
+    return "; ".join(_NAMED_KERNEL.sub(rf"\1{NO_KERNEL} for it", part) for part in parts) or reason
+
+
+def _alike(lines: Mapping[Key, _Line]) -> list[tuple[Key, list[tuple[Variant, _Line]]]]:
+    """Return lines with their variants: those of one device that say the same of the same layers are one."""
+    found: dict[tuple[object, ...], tuple[Key, list[tuple[Variant, _Line]]]] = {}
     for key, line in lines.items():
-        device, asked, *words = key
-        same = (device, asked.pattern, *words, tuple(line.layers), line.dense_s, line.sparse_s)
-        found.setdefault(same, (key, [], line))[1].append(asked)
+        device, asked, reason, causes, proof = key
+        why = _why(reason)
+        same = (device, why, causes, proof, tuple(line.layers))
+        found.setdefault(same, ((device, asked, why, causes, proof), []))[1].append((asked, line))
     return list(found.values())
 
 
-def _variants(variants: Sequence[Variant]) -> str:
-    shared = [one.sparsity for one in variants]
-    if len(variants) == 1 or None in shared:
-        return ", ".join(one.label for one in variants)
-    return f"{variants[0].pattern} at {', '.join(percent(one) for one in shared)}"
+def variants_together(variants: Sequence[Variant], names: Mapping[Variant, str]) -> str:
+    """Return variants in few words: patterns at the same sparsities side by side, as "a, b: 50 %, 70 % removed"."""
+    shares: dict[str, list[str]] = {}  # of each pattern, in the order of the run
+    for one in variants:
+        name = names.get(one, removed_label(one, None))
+        shares.setdefault(one.pattern, []).append(name.removeprefix(one.pattern).lstrip(", "))
+    patterns: dict[tuple[str, ...], list[str]] = {}
+    for pattern, found in shares.items():
+        patterns.setdefault(tuple(sorted(found)), []).append(pattern)
+    return "; ".join(_together(names_of, found) for found, names_of in patterns.items())
 
 
-def _shown(key: Key, variants: Sequence[Variant], line: _Line) -> dict[str, object]:
+def _together(patterns: Sequence[str], shares: Sequence[str]) -> str:
+    ending = " removed"
+    reached = {share.partition(ending)[0] for share in shares}
+    if len(shares) > 1 and len(reached) == 1:
+        return f"{', '.join(patterns)}: {reached.pop()}{ending}, whatever was asked"
+    short = all(share.endswith(ending) for share in shares)
+    said = ", ".join(share.removesuffix(ending) for share in shares) + ending if short else ", ".join(shares)
+    return f"{', '.join(patterns)}: {said}"
+
+
+def _layers(names: Sequence[str]) -> str:
+    named = ", ".join(names[:NAMED])
+    return named if len(names) <= NAMED else f"{len(names)} layers: {named}, ..."
+
+
+def _range(values: Sequence[float], sign: str = "") -> str:
+    """Return milliseconds from the least to the most, once where both read alike."""
+    least, most = (milliseconds(end) for end in (min(values), max(values)))
+    return f"{sign}{least}" if least == most else f"{sign}{least} to {sign}{most}"
+
+
+def _shown(key: Key, members: Sequence[tuple[Variant, _Line]], names: Mapping[Variant, str]) -> dict[str, object]:
     device, _, reason, _, proof = key
-    named = ", ".join(line.layers[:NAMED])
-    lost = line.sparse_s - line.dense_s
+    lines = [line for _, line in members]
+    first = lines[0]
+    lost = [max(0.0, line.sparse_s - line.dense_s) for line in lines]
+    grown = {title: [line.grown_s[title] for line in lines] for title in first.grown_s}
     return {
         "device": device,
-        "variant": _variants(variants),
-        "layers": named if len(line.layers) <= NAMED else f"{len(line.layers)} layers: {named}, ...",
-        "all_layers": ", ".join(line.layers[:40]) + (", ..." if len(line.layers) > 40 else ""),
-        "dense": (milliseconds(line.dense_s), line.dense_s),
-        "sparse": (milliseconds(line.sparse_s), line.sparse_s),
-        "lost": ("0" if lost <= 0 else f"+{milliseconds(lost)}", lost),
+        "variant": variants_together([asked for asked, _ in members], names),
+        "layers": _layers(first.layers),
+        "count": len(first.layers),
+        "all_layers": ", ".join(first.layers[:40]) + (", ..." if len(first.layers) > 40 else ""),
+        "dense": (_range([line.dense_s for line in lines]), first.dense_s),
+        "sparse": (_range([line.sparse_s for line in lines]), max(line.sparse_s for line in lines)),
+        "lost": (_range(lost, "+") if max(lost) > 0 else "0", max(lost)),
         "reason": reason,
-        "causes": ", ".join(f"{title} +{milliseconds(seconds)} ms" for title, seconds in line.grown_s.items()),
+        "causes": ", ".join(f"{title} {_range(seconds, '+')} ms" for title, seconds in grown.items()),
         "proof": proof,
     }

@@ -1,7 +1,12 @@
-"""Latency against peak memory, and against the weights kept: which variants nothing else beats on both."""
+"""Latency against peak memory, and against the weights kept: which variants nothing else beats on both.
+
+Variants within 1 % of each other in both are one line of a front, with all their names: what was run tells them apart,
+and what will be built does not.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatherline.report.measures import Scale, measure_unit, scale_of
@@ -9,6 +14,9 @@ from gatherline.report.page.results import COLOURS, DeviceResults, patterns_of, 
 from gatherline.report.remarks import label
 from gatherline.report.selection import RowLike, number, text
 from gatherline.sweep.pareto import front, knee
+
+ALIKE = 0.01  # of both values
+Point = tuple[float, float, RowLike]  # latency, the other value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,24 +63,62 @@ def _of_trade(device: DeviceResults, trade: Trade, order: list[str]) -> dict[str
     members = sorted((int(place) for place in front(values, maximise)), key=lambda place: values[place])
     bend = knee([values[place] for place in members], maximise)
     scales = (scale_of("latency_s", [one[0] for one in values]), _scale(trade, [one[1] for one in values]))
-    on_front = set(members)
-    chosen = None if bend is None else points[members[bend]][2]
+    groups = _alike(points, members)
+    chosen = None if bend is None else members[bend]
+    lines = [_line(points, group, scales, knee=chosen in group) for group in groups]
+    listed = {place for group in groups for place in group}
     return {
         "text": trade.text,
         "title": f"Latency against {trade.label.partition(':')[0]}",
         "chart": _chart(device, trade, order, points, members, scales),
         "columns": (scales[0].label, scales[1].label.partition(":")[0]),
-        "members": [
-            {
-                "label": label(row),
-                "latency": (scales[0].number(latency), latency),
-                "other": (scales[1].number(other), other),
-                "knee": row is chosen,
-            }
-            for latency, other, row in (points[place] for place in members)
-        ],
-        "beaten": len(points) - len(on_front),
-        "knee": "" if chosen is None else label(chosen),
+        "members": lines,
+        "listed": len(listed),
+        "variants": len(points),
+        "single": len(groups) == 1,
+        "best_at": f"the least latency and the {'most' if trade.more else 'least'} {trade.label.partition(':')[0]}",
+        "knee": next((str(line["label"]) for line in lines if line["knee"]), "") if len(groups) > 1 else "",
+    }
+
+
+def alike_names(rows: Sequence[RowLike]) -> str:
+    """Return the names of variants as one: patterns that remove the same share side by side, unstructured first."""
+    patterns: dict[str, list[str]] = {}  # by what follows the pattern's name
+    for row in sorted(rows, key=lambda row: text(row, "pattern") != "unstructured"):  # the least restrictive
+        pattern, name = text(row, "pattern"), label(row)
+        patterns.setdefault(name.removeprefix(pattern), []).append(pattern)
+    return "; ".join(f"{' = '.join(names)}{share}" for share, names in patterns.items())
+
+
+def _alike(points: Sequence[Point], members: Sequence[int]) -> list[list[int]]:
+    """Return the members of a front in groups that are alike, each with the points beside it that are alike too."""
+    groups: list[list[int]] = []
+    for place in members:
+        if not groups or not _close(points[groups[-1][0]], points[place]):
+            groups.append([place])
+        else:
+            groups[-1].append(place)
+    seen = set(members)
+    for place, point in enumerate(points):
+        beside = next((group for group in groups if _close(points[group[0]], point)), None)
+        if place not in seen and beside is not None:
+            beside.append(place)
+    return groups
+
+
+def _close(one: Point, other: Point) -> bool:
+    return all(abs(a - b) <= ALIKE * max(abs(a), abs(b)) for a, b in zip(one[:2], other[:2], strict=True))
+
+
+def _line(
+    points: Sequence[Point], group: Sequence[int], scales: tuple[Scale, Scale], *, knee: bool
+) -> dict[str, object]:
+    latency, other, _ = points[group[0]]
+    return {
+        "label": alike_names([points[place][2] for place in sorted(group)]),
+        "latency": (scales[0].number(latency), latency),
+        "other": (scales[1].number(other), other),
+        "knee": knee,
     }
 
 
@@ -87,7 +133,7 @@ def _chart(
     device: DeviceResults,
     trade: Trade,
     order: list[str],
-    points: list[tuple[float, float, RowLike]],
+    points: list[Point],
     members: list[int],
     scales: tuple[Scale, Scale],
 ) -> dict[str, object]:

@@ -14,11 +14,11 @@ from typing import Any
 from gatherline.report.files import plain
 from gatherline.report.time_causes import TIME_CAUSES
 
-STYLES = ("page.css", "charts.css")
+STYLES = ("page.css", "charts.css", "sections.css", "print.css")
 # in the order in which they stand in a page
 SCRIPTS = (
-    "theme.js", "choices.js", "axes.js", "tips.js", "tables.js", "points.js", "bars.js", "charts.js", "layer_words.js",
-    "layers.js",
+    "theme.js", "axes.js", "choices.js", "tips.js", "tables.js", "points.js", "bars.js", "charts.js", "layer_words.js",
+    "layers.js", "words.js", "print.js",
 )  # fmt: skip
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
@@ -36,6 +36,11 @@ def data_json(value: object) -> str:
     return "".join(_ESCAPED.get(letter, letter) for letter in found)
 
 
+def whole(text: str) -> str:
+    """Return ``text`` with numbers that no line break parts from their "%"."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 @cache
 def _text(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
@@ -51,4 +56,5 @@ def _environment() -> Any:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["data_json"] = lambda value: Markup(data_json(value))  # escaped for a script, not for text
+    environment.filters["whole"] = whole
     return environment

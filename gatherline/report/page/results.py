@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from gatherline.report.columns import TOTAL
 from gatherline.report.measures import scale_of
-from gatherline.report.selection import RowLike, Variant, fastest, number, text, variant
+from gatherline.report.selection import RowLike, Variant, number, text, variant
 from gatherline.report.time_causes import TIME_CAUSES
 
 SHOWN_CAUSES = 3  # of a time, the largest
@@ -36,11 +36,6 @@ class DeviceResults:
     @property
     def pruned(self) -> list[RowLike]:
         return [row for row in self.totals if not is_dense(row)]
-
-    @property
-    def best(self) -> RowLike | None:
-        """The total with the least latency."""
-        return fastest(self.totals)
 
 
 def by_device(rows: Sequence[RowLike], manifest: Mapping[str, object]) -> list[DeviceResults]:

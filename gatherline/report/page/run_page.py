@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from gatherline.mask_samples import read_masks
+from gatherline.report.headline import headline_facts
 from gatherline.report.page.answers import read_answers
 from gatherline.report.page.break_even_section import break_even_section
-from gatherline.report.page.headline_section import headline_section
+from gatherline.report.page.glossary_section import glossary_section
+from gatherline.report.page.headline_section import choices_data, device_titles, headline_section
 from gatherline.report.page.heat_section import heat_section
 from gatherline.report.page.layers_section import layers_section
 from gatherline.report.page.manifest_section import manifest_section, missing, model_words
@@ -33,6 +35,8 @@ def run_page(folder: Path) -> str:
     rows, manifest = written.rows, written.manifest
     devices = by_device(rows, manifest)
     exact, proved = (read_answers(folder, name, manifest) for name in ("break-even.json", "why.json"))
+    facts = headline_facts(rows)
+    headline = headline_section(devices, facts)
     network = model_words(manifest, text(rows[0], "model") or "a network")
     return render(
         "run.html.jinja",
@@ -42,17 +46,19 @@ def run_page(folder: Path) -> str:
         missing=missing(manifest, devices),
         synthetic=any(row.get("synthetic") for row in rows),
         no_totals=not any(device.totals for device in devices),
-        headline=headline_section(devices),
-        heat=heat_section(devices),
+        headline=headline,
+        choices=choices_data(devices, facts),
+        heat=heat_section(devices, facts, device_titles(devices)),
         totals=totals_section(devices),
         memory=memory_section(devices),
         memory_parts=PARTS,
         break_even=break_even_section(devices, exact.rows),
         pareto=pareto_section(devices),
-        masks=masks_section(read_masks(folder)),
+        masks=masks_section(read_masks(folder), devices),
         no_faster=no_faster_section(devices, proved.rows),
         answer_notes=[one.note for one in (exact, proved) if one.note],
         trust=trust_section(devices, rows),
         run_manifest=manifest_section(manifest),
         layers=layers_section(rows, manifest),
+        glossary=glossary_section(devices),
     )

@@ -1,9 +1,10 @@
 "use strict";
-// Tables of class "data": headers that sort, a box that filters (data-filter), 100 rows at a time.
+// Tables of class "data": headers that sort, a box that filters (data-filter), 100 rows at a time, at first as many as
+// data-first says. What lies to the right of a box that scrolls fades, and a line says that there is more.
 // dataTable(table, rows, choose) fills a table whose rows a script has: {cells: [{text, value}], key}.
 (() => {
   const PAGE = 100;
-  const MOST_OF_A_FILTER = 200; // letters
+  const MOST_OF_A_FILTER = 200, SHORT_NAME = 32; // letters; names as short as these stay on one line where there is room
   const build = (name, attributes, text) => {
     const made = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -17,6 +18,16 @@
     if (!isNumber) return text === "-" || text === "" ? null : text.toLowerCase();
     const value = text === "" ? NaN : Number(text.replace(/[,\u00a0\u202f ]|%$|x$/g, ""));
     return Number.isNaN(value) ? null : value;
+  };
+
+  // Names of layers may break after their dots and slashes, and not within a word.
+  const breakable = (text) => text.split(/(?<=[./])(?=.)/).flatMap((part, index) => (index ? [document.createElement("wbr"), part] : [part]));
+  const breakNames = (row) => {
+    for (const cell of row.querySelectorAll("th[scope=row]")) {
+      if (cell.textContent.length <= SHORT_NAME) cell.classList.add("short-name");
+      const only = cell.childNodes.length === 1 ? cell.firstChild : null;
+      if (only && only.nodeType === Node.TEXT_NODE && /[./]/.test(only.data)) cell.replaceChildren(...breakable(only.data.trim()));
+    }
   };
 
   // Rows as records: those that stand in the page, or those that a script gives, whose elements are made when shown.
@@ -37,7 +48,8 @@
           return;
         }
         const head = build("th", { scope: "row" });
-        const button = build("button", { type: "button", class: "link" }, cell.text);
+        const button = build("button", { type: "button", class: cell.text.length > SHORT_NAME ? "link" : "link short-name" });
+        button.append(...breakable(cell.text));
         button.addEventListener("click", () => choose(record.key));
         head.append(button);
         made.append(head);
@@ -68,6 +80,28 @@
     return box;
   };
 
+  // Says on which sides of a box more lies than is seen.
+  const watched = new WeakSet();
+  const edges = (box) => {
+    const table = box.querySelector("table");
+    if (!table || watched.has(box)) return;
+    watched.add(box);
+    const line = build("p", { class: "more-columns", "aria-hidden": "true" }, "more to the right \u2192");
+    line.hidden = true;
+    box.before(line);
+    const look = () => {
+      const most = box.scrollWidth - box.clientWidth;
+      box.classList.toggle("more-right", box.scrollLeft < most - 2);
+      box.classList.toggle("more-left", box.scrollLeft > 2);
+      line.hidden = most <= 2;
+      line.style.visibility = box.scrollLeft < most - 2 ? "visible" : "hidden";
+    };
+    box.addEventListener("scroll", look, { passive: true });
+    const sizes = new ResizeObserver(look);
+    sizes.observe(box);
+    sizes.observe(table);
+  };
+
   const compare = (one, other) => (typeof one === "number" ? one - other : one.localeCompare(other, "en", { numeric: true }));
 
   const enhance = (table, given, choose) => {
@@ -75,8 +109,11 @@
     const headers = table.tHead ? [...table.tHead.rows[table.tHead.rows.length - 1].cells] : [];
     const numbers = headers.map((header) => header.dataset.type === "number");
     const box = scrollBox(table);
-    const state = { records: [], sorted: -1, order: "none", words: [], shown: PAGE };
+    const state = { records: [], sorted: -1, order: "none", words: [], shown: 0 };
+    const first = Number(table.dataset.first) || PAGE;
+    state.shown = first;
     const take = (rows) => { state.records = rows ? ofScript(rows, numbers, choose) : ofPage(table); };
+    if (!given) for (const row of table.tBodies[0].rows) breakNames(row);
     take(given);
 
     const count = build("p", { class: "soft count", role: "status", "aria-live": "polite" });
@@ -99,10 +136,10 @@
       body.replaceChildren(...pages.map((record) => record.row()));
       const left = rows.length - pages.length;
       more.hidden = left <= 0;
-      more.textContent = `Show ${Math.min(left, PAGE)} more`;
+      more.textContent = left <= PAGE ? `Show all ${rows.length}` : `Show ${PAGE} more`;
       const found = rows.length < state.records.length ? `${rows.length} of ${state.records.length} rows` : `${rows.length} rows`;
       count.textContent = left > 0 ? `${found}, the first ${pages.length} shown` : found;
-      count.hidden = !table.dataset.filter && left <= 0 && state.shown === PAGE;
+      count.hidden = !table.dataset.filter && left <= 0 && state.shown === first;
     };
 
     headers.forEach((header, index) => {
@@ -130,19 +167,20 @@
       box.before(line);
       field.addEventListener("input", () => {
         state.words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-        state.shown = PAGE;
+        state.shown = first;
         show();
       });
     } else box.before(count);
     more.addEventListener("click", () => {
-      const first = state.shown;
+      const before = state.shown;
       state.shown += PAGE;
       show();
-      const row = body.rows[first];
+      const row = body.rows[before];
       const target = row && row.querySelector("button");
       if (target) target.focus(); else if (more.hidden) box.focus();
     });
     box.after(more);
+    edges(box);
     // on paper the rows stand as they are seen: sorted, filtered, as many as were asked for
     show();
     const fresh = (rows) => {
@@ -163,5 +201,6 @@
   for (const table of document.querySelectorAll("table.data")) {
     if (!("script" in table.dataset)) enhance(table, null, null);
   }
+  for (const box of document.querySelectorAll(".scroll")) edges(box);
   Object.assign(Gatherline, { dataTable });
 })();

@@ -8,6 +8,7 @@
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
   const show = () => {
     button.setAttribute("aria-pressed", String(isDark()));
+    button.textContent = isDark() ? "Light" : "Dark";
     document.dispatchEvent(new Event("gatherline-theme"));
   };
   if (kept()) root.dataset.theme = kept();

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatherline.report.page.results import DeviceResults, is_dense, speed_up, times
-from gatherline.report.remarks import density
+from gatherline.report.remarks import density, label
 from gatherline.report.selection import (
     RowLike,
     count,
@@ -12,8 +12,8 @@ from gatherline.report.selection import (
     milliseconds,
     number,
     percent,
+    removed,
     text,
-    variant,
 )
 
 Cell = tuple[str, float | None]  # as it reads, and as it sorts
@@ -25,12 +25,12 @@ def totals_section(devices: list[DeviceResults]) -> list[dict[str, object]]:
 
 
 def _line(device: DeviceResults, row: RowLike) -> dict[str, object]:
-    asked = variant(row).sparsity
+    share = removed(row)
     stored = _sum(row, "weight_bytes", "index_bytes")
     factor = 1.0 if is_dense(row) and number(row, "latency_s") else speed_up(device.dense, row)
     low, high = number(row, "latency_low_s"), number(row, "latency_high_s")
     numbers: list[Cell] = [
-        ("dense" if is_dense(row) else "own zeros" if asked is None else percent(asked), asked),
+        ("-" if share is None else percent(share), share),
         (density(row), number(row, "density")),
         (milliseconds(number(row, "latency_s")), number(row, "latency_s")),
         (times(factor), factor),
@@ -43,7 +43,7 @@ def _line(device: DeviceResults, row: RowLike) -> dict[str, object]:
     ]
     return {
         "device": device.name,
-        "pattern": text(row, "pattern"),
+        "variant": label(row),
         "numbers": numbers,
         "bound": text(row, "bound"),
         "extrapolated": bool(row.get("extrapolated")),
