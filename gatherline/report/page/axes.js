@@ -117,7 +117,7 @@ const Gatherline = {};
   const STAR = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((at) => [Math.sin((at * Math.PI) / 5), -Math.cos((at * Math.PI) / 5), at % 2 ? 0.8 : 2]);
   // What points are, beside what they are made of: on a front, its knee, out of bounds, too many to tell apart.
   const NAMED = {
-    member: (x, y, r) => ring(x, y, 1.6 * r, 1.3 * r),
+    member: (x, y, r) => ring(x, y, 1.5 * r, 1.2 * r),
     knee: (x, y, r) => `${ring(x, y, 2.7 * r, 2.3 * r)}M${STAR.map(([right, down, far]) => `${x + right * r * far * 0.75} ${y + down * r * far * 0.75}`).join("L")}z`,
     broken: (x, y, r) => `M${x - r} ${y - 1}h${2 * r}v2h${-2 * r}z`,
     rest: (x, y, r) => `M${x - r / 2} ${y}a${r / 2} ${r / 2} 0 1 0 ${r} 0a${r / 2} ${r / 2} 0 1 0 ${-r} 0z`,

@@ -35,13 +35,11 @@ def _alike(values: NDArray[np.float64], maximise: bool) -> NDArray[np.float64]:
     """Return each figure as the best of its group; a group ends where a figure is too far from the best of it."""
     sign = -1.0 if maximise else 1.0
     costs, which = np.unique(sign * values, return_inverse=True)  # rising, the best first, NaN last
-    near = (
-        np.flatnonzero(np.isfinite(costs[:-1]) & (np.diff(costs) <= ALIKE * np.abs(costs[:-1]))) if len(costs) else []
-    )
+    near = np.isfinite(costs[:-1]) & (np.diff(costs) <= ALIKE * np.abs(costs[:-1]))
     leader = -1
-    for at in near:
+    for at in np.flatnonzero(near).tolist():
         if leader < 0 or costs[at] != costs[leader]:
-            leader = int(at)
+            leader = at
         if costs[at + 1] - costs[leader] <= ALIKE * abs(costs[leader]):
             costs[at + 1] = costs[leader]
     return np.asarray(sign * costs[which.reshape(-1)] + 0.0)
@@ -49,8 +47,8 @@ def _alike(values: NDArray[np.float64], maximise: bool) -> NDArray[np.float64]:
 
 def known_objectives(points: Points, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
     """Return the objectives that some point has a figure of; all where there is none to choose by."""
-    has = np.isfinite(points.values[~points.refused]).any(axis=0)
-    known = tuple(each for each, there in zip(objectives, has.tolist(), strict=True) if there)
+    has = np.isfinite(points.values[~points.refused])
+    known = tuple(each for at, each in enumerate(objectives) if has[:, at].any())
     return known or objectives
 
 

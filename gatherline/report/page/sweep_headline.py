@@ -145,10 +145,10 @@ def by_device(found: SweepFound, limits: Limits = FULL) -> Table | None:
     rows = [row for part, code in pairs[: limits.devices] for row in _device_rows(found, part, code)]
     left = len(pairs) - limits.devices
     several = len(found.parts) > 1
-    heads = [Head(title="device", mark="nowrap"), Head(title="for"), Head(title="choose", mark="wide")]
+    heads = [Head(title="device", mark="nowrap"), Head(title="for", mark="middle"), Head(title="choose", mark="wide")]
     heads += [Head(title=title_of(each.name), number=True) for each in found.objectives]
     latency = found.latency_at() is not None
-    heads += [Head(title="error band", mark="nowrap"), Head(title="speed beside dense", number=True)] if latency else []
+    heads += [Head(title="error band", mark="nowrap"), Head(title="beside dense", number=True)] if latency else []
     heads = [Head(title="model"), *heads] if several else heads
     return Table(
         label="What to choose for each device", heads=tuple(heads),
