@@ -147,7 +147,7 @@ def test_counts_of_points_that_lack_a_figure_meet_those_of_constraints_and_no_su
     text = words(sweep_page(tmp_path))
     assert "2 without one of the figures asked for (1 of these breaks a constraint, too), 2 more that break" in text
     assert "3 of 6 points with numbers keep to all of them. 2 of these have all figures" in text
-    assert "1 that break a constraint lack such a figure" in text
+    assert "1 of those that break one lack such a figure, too" in text
 
 
 def test_figures_that_print_alike_are_equal_and_make_no_knee(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_points_that_a_device_cannot_tell_apart_count_once(tmp_path: Path) -> No
     table = points_table(found)
     assert table is not None
     assert len(table.rows) == 3
-    assert table.note.startswith("1 more are the same as others")
+    assert table.note.startswith("1 more is the same as others")
     assert "4 points, method grid: 3 with numbers, 0 refused, 1 the same as others and counted once." in words(
         sweep_page(tmp_path)
     )

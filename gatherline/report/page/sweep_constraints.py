@@ -49,7 +49,7 @@ def constraints(found: SweepFound) -> Table | None:
         usable = int(np.count_nonzero(kept_all & ~lacking))
         both = int(np.count_nonzero(breaks(found.points) & lacking))
         note += f" {usable:,} of these have all figures that points are chosen by."
-        note += f" {both:,} that break a constraint lack such a figure, too, and are no nearest miss." if both else ""
+        note += f" {both:,} of those that break one lack such a figure, too, and are no nearest miss." if both else ""
     return Table(label="Constraints", heads=heads, rows=tuple(rows), note=note)
 
 

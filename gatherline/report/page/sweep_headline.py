@@ -187,9 +187,9 @@ def _why_nothing(points: Points) -> str:
     refused = int(np.count_nonzero(points.refused))
     lacking = int(np.count_nonzero(~points.refused & ~np.isfinite(points.values).all(axis=1)))
     broken = len(points.numbers) - refused - lacking
-    parts = [f"{broken:,} break a constraint"] if broken else []
-    parts += [f"{lacking:,} lack a figure"] if lacking else []
-    parts += [f"{refused:,} are refused"] if refused else []
+    parts = [f"{broken:,} break{'s' if broken == 1 else ''} a constraint"] if broken else []
+    parts += [f"{lacking:,} lack{'s' if lacking == 1 else ''} a figure"] if lacking else []
+    parts += [f"{refused:,} {'is' if refused == 1 else 'are'} refused"] if refused else []
     return f"of {len(points.numbers):,} points {', '.join(parts)}"
 
 

@@ -66,7 +66,8 @@ def points_table(found: SweepFound, limits: Limits = FULL) -> Table | None:
     left = len(there) - len(shown)
     note = f"The first {len(shown):,} of {len(there):,} points with numbers." if left else ""
     if found.repeated:
-        same = f"{found.repeated:,} more are the same as others: what differs is nothing to their device."
+        are = "is" if found.repeated == 1 else "are"
+        same = f"{found.repeated:,} more {are} the same as others: what differs is nothing to the device."
         note = f"{note} {same}".strip()
     return table_of("All points", made, filters="points", note=note)
 
