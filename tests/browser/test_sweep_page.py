@@ -59,3 +59,42 @@ def test_a_filter_of_the_points_leaves_those_of_a_pattern(opened: Browser, page:
         assert all("block:4x4" in text for text in rows.all_inner_texts())
         assert shown_page.locator("#points b").count() == 0  # a name is text
         assert complaints == []
+
+
+@pytest.mark.slow
+def test_on_a_phone_what_to_choose_for_each_device_needs_no_scroll_to_the_side(opened: Browser, page: Path) -> None:
+    with shown(opened, page, width=390) as (shown_page, complaints):
+        table = shown_page.get_by_role("table", name="What to choose for each device")
+        cells = table.get_by_role("row").nth(0).get_by_role("cell")
+        ends = [cell.bounding_box() for cell in cells.all()]
+        assert len(ends) > 3
+        assert all(box is not None and box["x"] + box["width"] <= 390 for box in ends)
+        assert complaints == []
+
+
+@pytest.mark.slow
+def test_what_is_folded_is_on_paper(opened: Browser, page: Path, tmp_path: Path) -> None:
+    from pypdf import PdfReader
+
+    with shown(opened, page) as (shown_page, _):
+        folded = shown_page.locator("#effects details:not([open]) caption").all_text_contents()
+        shown_page.pdf(path=tmp_path / "page.pdf", format="A4")
+    text = " ".join(" ".join(leaf.extract_text() for leaf in PdfReader(tmp_path / "page.pdf").pages).split())
+    assert folded
+    assert all(caption in text for caption in folded)
+
+
+@pytest.mark.slow
+def test_points_of_the_front_its_knee_and_points_out_of_bounds_have_shapes_of_their_own(
+    opened: Browser, page: Path
+) -> None:
+    with shown(opened, page) as (shown_page, complaints):
+        chart = shown_page.locator("#front figure.chart").first
+        marks = {
+            name: chart.locator(f'.legend button:has-text("{name}") path').get_attribute("d")
+            for name in ("breaks a constraint", "dense", "gs:16,1", "on the front", "knee")
+        }
+        assert len(set(marks.values())) == len(marks)
+        drawn = chart.locator(".plot g.series").evaluate_all("all => all.map((one) => one.dataset.name)")
+        assert drawn[-2:] == ["on the front", "knee"]
+        assert complaints == []

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gatherline.report.page.sweep_constraints import constraints
+from gatherline.report.page.sweep_distinct import ALIKE
 from gatherline.report.page.sweep_effects import effects
 from gatherline.report.page.sweep_found import read_sweep
 from gatherline.report.page.sweep_front import front_chart, member_table
@@ -110,7 +111,7 @@ def test_each_device_has_its_own_choice_and_its_speed_beside_dense(tmp_path: Pat
     assert table is not None
     rows = [[cell.text for cell in row] for row in table.rows]
     titles = [head.title for head in table.heads]
-    gains = {(row[0], row[1]): row[titles.index("speed beside dense")] for row in rows}
+    gains = {(row[0], row[1]): row[titles.index("beside dense")] for row in rows}
     assert gains["gs-tcm", "Fastest"] == f"{4 / 1:.2f}x"
     assert gains["raspberry-pi-4", "Fastest"] == f"{9 / 6:.2f}x"
     assert gains["gs-tcm", "Most kept L1"] == "-"  # dense beside itself
@@ -133,6 +134,71 @@ def test_constraints_say_how_many_keep_them_and_the_nearest_misses(tmp_path: Pat
     assert second.startswith(f"10 ms ({100 * (10 - 4) / 4:g} % beyond)")
 
 
+def test_counts_of_points_that_lack_a_figure_meet_those_of_constraints_and_no_such_point_is_a_miss(
+    tmp_path: Path,
+) -> None:
+    spec = TWO + '[constraints]\nlatency_s = { most = "4 ms" }\n'
+    lacking = [{"latency_s": seconds, "kept_l1": None} for seconds in (4.1e-3, 1e-3)]
+    table = constraints(read_sweep(stored(tmp_path, [*bend(4), *lacking], spec)))  # bend: 1, 2, 5 and 10 ms
+    assert table is not None
+    ((_, kept, broken, _, misses),) = table.rows
+    assert (kept.text, broken.text) == (str(2 + 1), str(2 + 1))
+    assert misses.text.startswith("5 ms")  # 4.1 ms could not be chosen
+    text = words(sweep_page(tmp_path))
+    assert "2 without one of the figures asked for (1 of these breaks a constraint, too), 2 more that break" in text
+    assert "3 of 6 points with numbers keep to all of them. 2 of these have all figures" in text
+    assert "1 of those that break one lack such a figure, too" in text
+
+
+def test_figures_that_print_alike_are_equal_and_make_no_knee(tmp_path: Path) -> None:
+    """Three points that differ by rounding of kept L1, which alone would bend the front."""
+    points = [{"latency_s": 1e-3 * (1 + at), "kept_l1": 0.99999998 + at * 1e-8} for at in range(3)]
+    found = read_sweep(stored(tmp_path, points))
+    front = found.parts[0].front
+    assert front is not None
+    assert [int(front.points.numbers[member]) for member in front.members] == [0]
+    assert front.points.values[0, 1] == max(float(str(point["kept_l1"])) for point in points)
+    assert "count as equal here" in words(sweep_page(tmp_path))
+
+
+def test_figures_in_a_row_that_each_print_alike_are_not_all_equal(tmp_path: Path) -> None:
+    step = 0.6 * ALIKE  # neighbours are alike, the first and the third are not
+    points = [{"latency_s": 1e-3 * (1 + at * step), "kept_l1": 0.5} for at in range(4)]
+    values = read_sweep(stored(tmp_path, points)).points.values[:, 0]
+    assert values[0] == values[1] < values[2] == values[3]
+
+
+def test_points_that_a_device_cannot_tell_apart_count_once(tmp_path: Path) -> None:
+    stored(tmp_path, bend(3), whole=4)
+    with Store.open(tmp_path) as store:
+        sweep = store.begin("digest", name="banks", spec=TWO, version="1", points=4)
+        store.add(sweep, [], [Member(number=3, key=f"{2:064d}")])  # as number 2
+    found = read_sweep(tmp_path)
+    assert (found.computed, len(found.points.numbers), found.repeated, found.lacking) == (4, 3, 1, 0)
+    table = points_table(found)
+    assert table is not None
+    assert len(table.rows) == 3
+    assert table.note.startswith("1 more is the same as others")
+    assert "4 points, method grid: 3 with numbers, 0 refused, 1 the same as others and counted once." in words(
+        sweep_page(tmp_path)
+    )
+
+
+def test_an_objective_that_no_point_has_is_left_out_and_the_rest_decides(tmp_path: Path) -> None:
+    text = words(sweep_page(stored(tmp_path, bend(3), TWO + 'energy_pj = "min"\n')))
+    assert "so the rest decides: 3 have no energy" in text
+    assert "simulate front" in text
+    assert "--objective latency_s --maximise kept_l1 does the same" in text
+    assert "Fastest gs:16,1 at 90 % on gs-tcm, gather.window 1" in text
+
+
+def test_a_model_that_lacks_a_figure_says_how_to_leave_it_out(tmp_path: Path) -> None:
+    points = [{**point, "model": "one"} for point in bend(3)]
+    lacking = [{**point, "model": "two", "kept_l1": None} for point in bend(3)]
+    text = words(sweep_page(stored(tmp_path, [*points, *lacking])))
+    assert "--objective latency_s --where model=two leaves kept L1 out" in text
+
+
 def test_constraints_that_no_point_keeps_leave_no_choice_and_say_why(tmp_path: Path) -> None:
     spec = TWO + '[constraints]\nlatency_s = { most = "1 us" }\n'
     text = words(sweep_page(stored(tmp_path, bend(3), spec)))
@@ -148,6 +214,8 @@ def test_the_chart_has_every_point_once_and_members_on_a_line(tmp_path: Path) ->
     assert series["on the front"]["line"] is True
     assert chart["x"]["unit"] == "ms"  # type: ignore[index]
     assert [point[0] for point in series["on the front"]["points"]] == [1, 2, 5]
+    assert list(series)[-2:] == ["on the front", "knee"]  # rings, over all others
+    assert series["on the front"]["colour"] == "member"
 
 
 def test_of_many_beaten_points_at_most_three_thousand_are_drawn_and_it_is_said(tmp_path: Path) -> None:
@@ -199,6 +267,21 @@ def test_a_map_has_the_best_over_other_choices_and_the_sparsity_that_was_reached
     assert kept.title == "most kept L1 (%)"
 
 
+def test_a_cell_that_breaks_a_constraint_has_its_speed_beside_dense_in_the_unit_of_all(tmp_path: Path) -> None:
+    points = [
+        {"pattern": "dense", "sparsity_target": None, "latency_s": 1.2e-3, "kept_l1": 1.0},
+        {"sparsity_target": 0.5, "latency_s": 2.893268e-3, "kept_l1": 0.5},
+        {"sparsity_target": 0.9, "latency_s": 0.3e-3, "kept_l1": 0.1},
+    ]
+    spec = TWO + '[constraints]\nlatency_s = { most = "1 ms" }\n'
+    ((_, (latency, _)),) = heat_maps(read_sweep(stored(tmp_path, points, spec))).maps
+    slow, fast = dict(latency.rows)["gs:16,1"]
+    assert latency.title == "least latency (ms)"
+    assert (slow.text, slow.detail) == ("2.893", f"{2.893268 / 1.2:.2f}x slower, breaks a constraint")
+    assert (fast.text, fast.detail) == ("0.3000", f"{1.2 / 0.3:.2f}x")
+    assert latency.note.startswith("Dense: 1.200 ms")
+
+
 def test_a_map_tells_refused_cells_from_empty_ones(tmp_path: Path) -> None:
     points = [
         {"sparsity_target": 0.5, "latency_s": 1e-3, "kept_l1": 0.5},
@@ -220,8 +303,30 @@ def test_what_a_choice_does_is_told_by_pairs_that_are_equal_in_all_else(tmp_path
     found, left = effects(read_sweep(stored(tmp_path, points)))
     assert left == ""
     assert [effect.title for effect in found] == ["scratchpad.banks", "gather.window"]
-    assert found[0].told == "All else equal, latency is least with 32; with 16 it is 2.00x that (median of 2 pairs)."
+    assert found[0].told == "All else equal, latency with 16 is 2.00x that with 32 (median of 2 pairs)."
     assert found[1].told == "It does not change latency where all else is equal (median of 2 pairs)."
+
+
+def test_points_without_a_partner_do_not_count_as_pairs_nor_move_the_ratio(tmp_path: Path) -> None:
+    """32 banks are slower than 16 in one pair and faster than 8 in another; window 9 stands alone."""
+    points = [
+        {"latency_s": milliseconds * 1e-3, "kept_l1": 0.5, "scratchpad.banks": banks, "gather.window": window}
+        for banks, window, milliseconds in ((8, 1, 9), (16, 1, 3), (8, 2, 12), (32, 2, 5), (8, 9, 40), (8, 8, 41))
+    ]
+    found, _ = effects(read_sweep(stored(tmp_path, points)))
+    banks = next(effect for effect in found if effect.title == "scratchpad.banks")
+    assert banks.told == "All else equal, latency with 8 is 3.00x that with 16 (median of 1 pair), its largest change."
+    assert [(row[0].text, row[-1].text) for row in banks.table.rows] == [("8", "-"), ("16", "1"), ("32", "1")]
+
+
+def test_a_change_of_less_than_a_percent_has_three_digits(tmp_path: Path) -> None:
+    for name, ratio, told in (("some", 1.003, "is 1.003x that"), ("little", 1.0004, "by less than 0.1 %")):
+        points = [
+            {"latency_s": seconds, "kept_l1": 0.5, "scratchpad.banks": at}
+            for at, seconds in enumerate((1e-3, ratio * 1e-3))
+        ]
+        (effect,), _ = effects(read_sweep(stored(tmp_path / name, points)))
+        assert told in effect.told
 
 
 def test_patterns_are_compared_with_dense_at_every_sparsity(tmp_path: Path) -> None:
@@ -232,9 +337,9 @@ def test_patterns_are_compared_with_dense_at_every_sparsity(tmp_path: Path) -> N
     ]
     found, _ = effects(read_sweep(stored(tmp_path, points)))
     pattern = next(effect for effect in found if effect.title == "pattern")
-    ratios = {row[0].text: row[-1].text for row in pattern.table.rows}
+    ratios = {row[0].text: (row[-2].text, row[-1].text) for row in pattern.table.rows}
     middle = (4 / 8 + 2 / 8) / 2  # the median of two
-    assert ratios == {"dense": "1.000x", "gs:16,1": f"{middle:.3f}x"}
+    assert ratios == {"dense": ("1.000x", "-"), "gs:16,1": (f"{middle:.3f}x", "2")}
 
 
 def test_a_line_of_the_front_stands_for_each_member_and_the_best_is_on_top(tmp_path: Path) -> None:
@@ -256,6 +361,7 @@ def test_an_unfinished_sweep_says_how_many_points_are_there(tmp_path: Path) -> N
     text = words(sweep_page(stored(tmp_path, bend(3), whole=10)))
     assert "Not all points are there. 3 of 10 points: this sweep is not finished" in text
     assert "7 not computed" in text
+    assert "What was searched so far" in text
 
 
 def test_a_search_that_ended_early_is_not_called_unfinished(tmp_path: Path) -> None:
@@ -279,12 +385,16 @@ def test_refused_points_are_grouped_by_reason_numbers_aside(tmp_path: Path) -> N
     assert table is not None
     assert [[cell.text for cell in row] for row in table.rows] == [
         ["3", "2", "the layer does not fit"],
-        ["2", "0", "24 banks are no power of two (and 1 with other numbers)"],
+        ["2", "0", "24 banks are no power of two; 40 banks are no power of two"],
     ]
 
 
 def test_a_sweep_of_which_all_is_refused_has_a_page_with_the_reasons(tmp_path: Path) -> None:
-    text = words(sweep_page(stored(tmp_path, [{"refused": "no masks"}] * 3)))
+    spec = TWO + '[constraints]\nlatency_s = { most = "4 ms" }\n'
+    points = [{"refused": "no masks", "device": device} for device in ("gs-tcm", "raspberry-pi-4", "gs-tcm")]
+    text = words(sweep_page(stored(tmp_path, points, spec)))
+    assert "nearest misses" not in text
+    assert "What to choose for each device" not in text
     assert "0 with numbers, 3 refused" in text
     assert "no point can be on a front" in text
     assert "no masks" in text

@@ -111,7 +111,18 @@ const Gatherline = {};
     (x, y, r) => `M${x - r} ${y - r}L${x} ${y - r * 0.4}L${x + r} ${y - r}L${x + r * 0.4} ${y}L${x + r} ${y + r}L${x} ${y + r * 0.4}L${x - r} ${y + r}L${x - r * 0.4} ${y}z`,
   ];
   const CROSS = (x, y, r) => `M${x - r} ${y - 1}h${r - 1}v${1 - r}h2v${r - 1}h${r - 1}v2h${1 - r}v${r - 1}h-2v${1 - r}h${1 - r}z`;
-  const shape = (name) => (typeof name === "number" ? SHAPES[((name % COLOURS) + COLOURS) % COLOURS] : CROSS);
+  // Rings are two circles that turn opposite ways, so that what they are around stays in sight.
+  const ring = (x, y, outer, inner) => `M${x - outer} ${y}a${outer} ${outer} 0 1 0 ${2 * outer} 0a${outer} ${outer} 0 1 0 ${-2 * outer} 0z`
+    + `M${x - inner} ${y}a${inner} ${inner} 0 1 1 ${2 * inner} 0a${inner} ${inner} 0 1 1 ${-2 * inner} 0z`;
+  const STAR = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((at) => [Math.sin((at * Math.PI) / 5), -Math.cos((at * Math.PI) / 5), at % 2 ? 0.8 : 2]);
+  // What points are, beside what they are made of: on a front, its knee, out of bounds, too many to tell apart.
+  const NAMED = {
+    member: (x, y, r) => ring(x, y, 1.5 * r, 1.2 * r),
+    knee: (x, y, r) => `${ring(x, y, 2.7 * r, 2.3 * r)}M${STAR.map(([right, down, far]) => `${x + right * r * far * 0.75} ${y + down * r * far * 0.75}`).join("L")}z`,
+    broken: (x, y, r) => `M${x - r} ${y - 1}h${2 * r}v2h${-2 * r}z`,
+    rest: (x, y, r) => `M${x - r / 2} ${y}a${r / 2} ${r / 2} 0 1 0 ${r} 0a${r / 2} ${r / 2} 0 1 0 ${-r} 0z`,
+  };
+  const shape = (name) => (typeof name === "number" ? SHAPES[((name % COLOURS) + COLOURS) % COLOURS] : NAMED[name] || CROSS);
   const DASHES = ["none", "7 3", "2 3", "9 3 2 3", "4 2", "12 4"];
   const dash = (name) => (typeof name === "number" ? DASHES[((name % COLOURS) + COLOURS) % COLOURS] : "5 5");
 

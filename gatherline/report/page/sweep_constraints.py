@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatherline.report.front_table import point_text, within_text
-from gatherline.report.page.sweep_found import SweepFound, named
+from gatherline.report.page.sweep_found import SweepFound, breaks, lacks, named
 from gatherline.report.page.sweep_tables import Cell, Head, Table, figure_text, number_cell
 from gatherline.sweep.objective import Constraint, excess_of
 
@@ -18,32 +18,38 @@ FAR = 2.0  # of a bound: misses beyond it are told as multiples
 
 
 def constraints(found: SweepFound) -> Table | None:
-    """Return how many points keep to each constraint, and which miss it by the least; None without constraints."""
-    if not found.constraints:
+    """Return how many points keep to each constraint, and which miss it by the least; None without constraints or
+    points with numbers."""
+    refused = found.points.refused
+    if not found.constraints or refused.all():
         return None
     rows = []
-    fates = np.zeros(found.computed, dtype=np.bool_)
+    kept_all, lacking = ~refused, lacks(found.points)
     for each in found.constraints:
         figures, broken = found.points.limited[each.name], found.points.excess[each.name]
-        has = ~found.points.refused & ~np.isnan(figures)
-        kept = has & ~broken
+        has = ~refused & ~np.isnan(figures)
+        nearest = np.flatnonzero(has & broken & ~lacking)
         rows.append(
             (
                 Cell(text=within_text([each]).removeprefix(" with ")),
-                number_cell(int(np.count_nonzero(kept))),
+                number_cell(int(np.count_nonzero(has & ~broken))),
                 number_cell(int(np.count_nonzero(has & broken))),
-                number_cell(int(np.count_nonzero(~found.points.refused & ~has))),
-                Cell(text="; ".join(_misses(found, each, np.flatnonzero(has & broken))) or "-"),
+                number_cell(int(np.count_nonzero(~refused & ~has))),
+                Cell(text="; ".join(_misses(found, each, nearest)) or "-"),
             )
         )
-        fates |= broken
+        kept_all &= has & ~broken
     heads = (
         Head(title="constraint"), Head(title="points that keep it", number=True), Head(title="break it", number=True),
         Head(title="have no figure", number=True), Head(title="nearest misses", mark="wide"),
     )  # fmt: skip
-    together = int(np.count_nonzero(~fates & ~found.points.refused))
-    counted = found.computed - int(np.count_nonzero(found.points.refused))
-    note = f"{together:,} of {counted:,} points with numbers keep to all of them."
+    kept, counted = int(np.count_nonzero(kept_all)), int(np.count_nonzero(~refused))
+    note = f"{kept:,} of {counted:,} points with numbers keep to all of them."
+    if lacking.any():
+        usable = int(np.count_nonzero(kept_all & ~lacking))
+        both = int(np.count_nonzero(breaks(found.points) & lacking))
+        note += f" {usable:,} of these have all figures that points are chosen by."
+        note += f" {both:,} of those that break one lack such a figure, too, and are no nearest miss." if both else ""
     return Table(label="Constraints", heads=heads, rows=tuple(rows), note=note)
 
 

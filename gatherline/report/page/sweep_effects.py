@@ -37,6 +37,7 @@ CHARTED_FROM = 6  # values that are numbers
 MOST_OBJECTIVES = 2
 OF_MASKS = ("sparsity_target", "ratios", "match", "prune_all")  # what dense does not have
 OF_DEVICES = ("clock_hz", "threads", "order", "mapping", "technology")
+SAME = 1e-6  # of a ratio: figures that print alike
 MOST_PAIRS = 4_000_000  # places of the table that pairs are found in
 
 
@@ -51,17 +52,29 @@ class Effect:
     chart: Mapping[str, object] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pair:
+    """Two values of a choice where all else is equal: places in its order, and the figure at ``most`` to ``least``'s.
+    ``pairs``: of points with both values, of which the ratio is the median."""
+
+    least: int
+    most: int
+    ratio: float
+    pairs: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Changes:
-    """Ratios of the first objective to that at the first value, all else equal: the middle of each, and how many."""
+    """Ratios of the first objective to that at the first value, all else equal: the middle of each, and how many.
+    ``widest``: the two values that differ most, None where no two values have a pair."""
 
     ratios: tuple[float, ...]  # by the order of values; NaN where there is no pair
     pairs: tuple[int, ...]
+    widest: _Pair | None
 
     @property
     def spread(self) -> float:
-        known = [ratio for ratio in self.ratios if math.isfinite(ratio) and ratio > 0]
-        return max(known) / min(known) if known else 1.0
+        return 1.0 if self.widest is None else self.widest.ratio
 
 
 def effects(found: SweepFound, limits: Limits = FULL) -> tuple[tuple[Effect, ...], str]:
@@ -95,7 +108,7 @@ def _changes(
     since dense has none.
     """
     order = in_order(choice)
-    none = _Changes(ratios=(math.nan,) * len(order), pairs=(0,) * len(order))
+    none = _Changes(ratios=(math.nan,) * len(order), pairs=(0,) * len(order), widest=None)
     values = points.values[:, 0]
     places = np.flatnonzero(usable & np.isfinite(values))
     others = [each for each in varying if each.name != choice.name and not (choice.name == "device" and _own(each))]
@@ -115,12 +128,44 @@ def _changes(
     keep.at(first, references[of_base], values[places][of_base])
     beside = np.empty(count)
     beside[groups] = first[references]
+    table[:, base] = beside
     ratios, pairs = [], []
     for code in order:
         both = np.isfinite(table[:, code]) & np.isfinite(beside) & (beside != 0)
-        pairs.append(int(np.count_nonzero(both)))
+        pairs.append(0 if code == base else int(np.count_nonzero(both)))
         ratios.append(float(np.median(table[both, code] / beside[both])) if both.any() else math.nan)
-    return _Changes(ratios=tuple(ratios), pairs=tuple(pairs))
+    present = set(choice.codes[usable].tolist())
+    shown = _shown(choice, order, present)[1]
+    return _Changes(
+        ratios=tuple(ratios), pairs=tuple(pairs), widest=_widest(table[:, [order[at] for at in shown]], shown)
+    )
+
+
+def _widest(table: NDArray[np.float64], shown: Sequence[int]) -> _Pair | None:
+    """Return the two of ``shown`` values that differ most where all else is equal.
+
+    ``table``: the figure of each group and value. Each ratio is over the groups that have both values; pairs of values
+    that share few groups beside others may be chance, and are left out.
+    """
+    found = []
+    for one, first in enumerate(shown):
+        for other in range(one + 1, len(shown)):
+            a, b = table[:, one], table[:, other]
+            both = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
+            if both.any():
+                ratio, pairs = float(np.median(a[both] / b[both])), int(np.count_nonzero(both))
+                least, most = (shown[other], first) if ratio >= 1 else (first, shown[other])
+                found.append(_Pair(least=least, most=most, ratio=max(ratio, 1 / ratio), pairs=pairs))
+    enough = max((each.pairs for each in found), default=0) / 2
+    return max((each for each in found if each.pairs >= enough), key=lambda each: each.ratio, default=None)
+
+
+def _shown(choice: Choice, order: Sequence[int], present: set[int]) -> tuple[list[int], list[int]]:
+    """Return the places in ``order`` of values that points have, and those that a table shows: all, or some evenly."""
+    there = [at for at, code in enumerate(order) if code in present]
+    there = [at for at in there if choice.values[order[at]] is not None] or there
+    step = np.linspace(0, len(there) - 1, min(len(there), MOST_VALUES)).round().astype(int)
+    return there, [there[at] for at in dict.fromkeys(step.tolist())]
 
 
 def _groups(others: Sequence[Choice], places: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -144,11 +189,8 @@ def _first(choice: Choice, order: Sequence[int]) -> int:
 
 
 def _effect(found: SweepFound, part: ModelPart, choice: Choice, changes: _Changes, usable: NDArray[np.bool_]) -> Effect:
-    order, present = in_order(choice), set(choice.codes[usable].tolist())
-    there = [at for at, code in enumerate(order) if code in present]
-    there = [at for at in there if choice.values[order[at]] is not None] or there
-    step = np.linspace(0, len(there) - 1, min(len(there), MOST_VALUES)).round().astype(int)
-    shown = [there[at] for at in dict.fromkeys(step.tolist())]
+    order = in_order(choice)
+    there, shown = _shown(choice, order, set(choice.codes[usable].tolist()))
     masks = [usable & (choice.codes == order[at]) for at in shown]
     columns: list[tuple[Head, Sequence[Cell]]] = [_values_column(choice, [order[at] for at in shown])]
     columns.append((Head(title="points", number=True), [number_cell(int(mask.sum())) for mask in masks]))
@@ -162,11 +204,13 @@ def _effect(found: SweepFound, part: ModelPart, choice: Choice, changes: _Change
         base = said_of(choice, choice.values[_first(choice, order)])
         title = f"{title_of(found.objectives[0].name)} to {base}'s"
         columns.append((Head(title=title, number=True), [_ratio_cell(changes.ratios[at]) for at in shown]))
+        pairs = [number_cell(changes.pairs[at]) if changes.pairs[at] else Cell(text="-", value="") for at in shown]
+        columns.append((Head(title="pairs", number=True), pairs))
     note = f"{len(shown)} of {len(there):,} values, evenly." if len(shown) < len(there) else ""
     model = printable(part.model) if len(found.parts) > 1 else ""
     title = title_of(choice.name)
     return Effect(
-        model=model, title=title, told=_told(found, choice, changes, shown),
+        model=model, title=title, told=_told(found, choice, changes.widest, len(shown) > 2),
         table=table_of(f"What {title} does", columns, note=note),
         chart=_chart(found, part, choice, there, usable),
     )  # fmt: skip
@@ -209,20 +253,20 @@ def _times(ratio: float, digits: int) -> str:
     return f"{ratio:.{digits}f}" if ratio < 100 else f"{ratio:,.0f}"
 
 
-def _told(found: SweepFound, choice: Choice, changes: _Changes, shown: Sequence[int]) -> str:
-    """Return the value that changes the first objective most, in a sentence."""
-    order = in_order(choice)
-    known = [at for at in shown if changes.pairs[at] and math.isfinite(changes.ratios[at]) and changes.ratios[at] > 0]
-    if len(known) < 2:
+def _told(found: SweepFound, choice: Choice, widest: _Pair | None, several: bool) -> str:
+    """Return the two values between which the first objective changes most, in a sentence."""
+    if widest is None:
         return ""
-    name = title_of(found.objectives[0].name)
-    if changes.spread < 1.0005:
-        return f"It does not change {name} where all else is equal ({_median(max(changes.pairs))})."
-    least = min(known, key=lambda at: changes.ratios[at])
-    most = max(known, key=lambda at: changes.ratios[at])
-    low, high = (said_of(choice, choice.values[order[at]]) for at in (least, most))
-    ratio, pairs = _times(changes.ratios[most] / changes.ratios[least], 2), changes.pairs[most]
-    return f"All else equal, {name} is least with {low}; with {high} it is {ratio}x that ({_median(pairs)})."
+    name, pairs = title_of(found.objectives[0].name), _median(widest.pairs)
+    if widest.ratio < 1 + SAME:
+        return f"It does not change {name} where all else is equal ({pairs})."
+    if widest.ratio < 1.001:
+        return f"It changes {name} by less than 0.1 % where all else is equal ({pairs})."
+    order = in_order(choice)
+    low, high = (said_of(choice, choice.values[order[at]]) for at in (widest.least, widest.most))
+    ratio = _times(widest.ratio, 2 if widest.ratio >= 1.01 else 3)
+    largest = ", its largest change" if several else ""
+    return f"All else equal, {name} with {high} is {ratio}x that with {low} ({pairs}){largest}."
 
 
 def _chart(

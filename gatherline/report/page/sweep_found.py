@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatherline.report.page.sweep_distinct import alike_figures, by_objectives, distinct_points, known_objectives
 from gatherline.report.selection import printable
 from gatherline.sweep.columns import POINT_COLUMNS
 from gatherline.sweep.front import Choice, Fate, Points, SweepFront, fates_without_front
 from gatherline.sweep.front_request import FrontRequest, stored_points
-from gatherline.sweep.fronts import fronts_of
+from gatherline.sweep.fronts import fronts_of, missing_figures
 from gatherline.sweep.objective import Constraint, Objective
 from gatherline.sweep.store import Store, SweepRecord
 
@@ -49,24 +50,31 @@ class ModelPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Points that were refused for one reason, numbers in it aside. ``example``: the reason of the first of them."""
+    """Points that were refused for one reason, numbers in it aside. ``example``: the reason of the first of them, and
+    ``second`` that of the first that differs from it in numbers, "" where none does."""
 
     points: int
     first: int
     example: str
-    others: int  # further texts that differ from it in numbers alone
+    second: str
+    others: int  # texts beyond the first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SweepFound:
-    """``fields``: the paths of device fields with a column. ``devices``: name and hash of each base device."""
+    """``points``: each key once; ``repeated``: how many more there are, which a device cannot tell from one of them.
+    ``objectives``: those that some point has a figure of; ``left_out``: the others, with the figures that are there.
+    ``fields``: the paths of device fields with a column. ``devices``: name and hash of each base device.
+    """
 
     folder: str
     record: SweepRecord
     spec: Mapping[str, Any]
     objectives: tuple[Objective, ...]
+    left_out: tuple[str, ...]
     constraints: tuple[Constraint, ...]
     points: Points
+    repeated: int
     parts: tuple[ModelPart, ...]
     refusals: tuple[Refusal, ...]
     devices: tuple[tuple[str, str], ...]
@@ -83,7 +91,8 @@ class SweepFound:
 
     @property
     def computed(self) -> int:
-        return len(self.points.numbers)
+        """Points that are stored, with those that are the same as others."""
+        return len(self.points.numbers) + self.repeated
 
     @property
     def lacking(self) -> int:
@@ -101,14 +110,20 @@ def read_sweep(folder: Path) -> SweepFound:
         asked = stored_points(store, FrontRequest(folder=folder))
         refusals, devices = _beside(store, asked.record.number)
         fields = store.field_columns
+    objectives = known_objectives(asked.points, asked.objectives)
+    distinct = distinct_points(asked.points)
+    points = alike_figures(by_objectives(distinct, asked.objectives, objectives), objectives)
+    left_out = tuple(each for each in asked.objectives if each not in objectives)
     return SweepFound(
         folder=folder.resolve().name,
         record=asked.record,
         spec=asked.spec,
-        objectives=asked.objectives,
+        objectives=objectives,
+        left_out=tuple(missing_figures(by_objectives(distinct, asked.objectives, left_out), left_out)),
         constraints=asked.constraints,
-        points=asked.points,
-        parts=tuple(_parts(asked.record.name, asked.points, asked.objectives, asked.constraints)),
+        points=points,
+        repeated=len(asked.points.numbers) - len(points.numbers),
+        parts=tuple(_parts(asked.record.name, points, objectives, asked.constraints)),
         refusals=refusals,
         devices=devices,
         fields=fields,
@@ -140,10 +155,12 @@ def _beside(store: Store, sweep: int) -> tuple[tuple[Refusal, ...], tuple[tuple[
     texts: dict[str, dict[str, None]] = {}
     firsts: dict[str, int] = {}
     devices: dict[tuple[str, str], None] = {}
-    for block in store.blocks(sweep, ("number", "refused", "device", "device_hash")):
+    told: set[str] = set()  # keys: points that are the same count once, as everywhere in the page
+    for block in store.blocks(sweep, ("number", "key", "refused", "device", "device_hash")):
         devices |= dict.fromkeys(zip(map(str, block["device"]), map(str, block["device_hash"]), strict=True))
-        for number, reason in zip(block["number"], block["refused"], strict=True):
-            if reason is not None:
+        for number, key, reason in zip(block["number"], block["key"], block["refused"], strict=True):
+            if reason is not None and str(key) not in told:
+                told.add(str(key))
                 shape = _NUMBER.sub("#", str(reason))
                 counts[shape] = counts.get(shape, 0) + 1
                 texts.setdefault(shape, {})[str(reason)] = None
@@ -151,7 +168,7 @@ def _beside(store: Store, sweep: int) -> tuple[tuple[Refusal, ...], tuple[tuple[
     found = [
         Refusal(
             points=count, first=firsts[shape], example=printable(next(iter(texts[shape]))),
-            others=len(texts[shape]) - 1,
+            second=printable("".join(list(texts[shape])[1:2])), others=len(texts[shape]) - 1,
         )
         for shape, count in sorted(counts.items(), key=lambda entry: -entry[1])
     ]  # fmt: skip
@@ -181,3 +198,16 @@ def best_of(points: Points, places: NDArray[np.int64], at: int, direction: str) 
 def judged(fates: NDArray[np.int8]) -> NDArray[np.bool_]:
     """Return which points have all figures and keep to the constraints."""
     return np.isin(fates, (Fate.FRONT, Fate.DOMINATED))
+
+
+def lacks(points: Points) -> NDArray[np.bool_]:
+    """Return which points have numbers, but not all figures that points are chosen by."""
+    return np.asarray(~points.refused & ~np.isfinite(points.values).all(axis=1))
+
+
+def breaks(points: Points) -> NDArray[np.bool_]:
+    """Return which points have a figure that breaks a constraint."""
+    broken = np.zeros(len(points.numbers), dtype=np.bool_)
+    for name, column in points.excess.items():
+        broken |= column & ~points.refused & ~np.isnan(points.limited[name])
+    return broken

@@ -81,22 +81,20 @@ def front_chart(found: SweepFront, limits: Limits = FULL, fronts: int = 1) -> tu
     together = np.concatenate([shown, np.array(members, dtype=np.int64)])
     series: list[Chart] = []
     if shown_out.size:
-        series.append(_series("breaks a constraint", "dense", marks(shown_out.tolist())))
-    line = len(found.objectives) == 2 and len(members) > 1
-    series.append(_series("on the front", "dense", marks(members), line=line, drawn=not line))
-    order, used = in_order(choice), set[int | str]()
+        series.append(_series("breaks a constraint", "broken", marks(shown_out.tolist())))
+    order = in_order(choice)
     for code in order[:MOST_LOOKS]:
         of_this = together[choice.codes[together] == code]
         if of_this.size:
-            colour = colour_of(looks[code].colour)
-            used.add(colour)
-            series.append(_series(looks[code].label, colour, marks(of_this.tolist())))
+            series.append(_series(looks[code].label, colour_of(looks[code].colour), marks(of_this.tolist())))
     rest = together[np.isin(choice.codes[together], order[MOST_LOOKS:])]
     if rest.size:
-        series.append(_series(f"{len(order) - MOST_LOOKS} more", "dense", marks(rest.tolist())))
-    free = [colour for colour in reversed(range(len(COLOURS))) if colour not in used]
-    if found.knee is not None and free:
-        series.append(_series("knee", free[0], marks([found.members[found.knee]])))
+        series.append(_series(f"{len(order) - MOST_LOOKS} more", "rest", marks(rest.tolist())))
+    # last: rings around the points of the front, over all others
+    line = len(found.objectives) == 2 and len(members) > 1
+    series.append(_series("on the front", "member", marks(members), line=line))
+    if found.knee is not None:
+        series.append(_series("knee", "knee", marks([found.members[found.knee]])))
     chart = {
         "kind": "xy", "title": f"{title_of(found.objectives[1].name)} over {title_of(found.objectives[0].name)}",
         "x": _axis(scales[0], logs[0], found.maximise[0]), "y": _axis(scales[1], logs[1], found.maximise[1]),
@@ -110,10 +108,8 @@ def _axis(scale: Scale, log: bool, more: bool) -> Chart:
     return {"label": label, "unit": scale.unit, "scale": "log" if log else "linear"}
 
 
-def _series(
-    name: str, colour: int | str, points: list[list[object]], *, line: bool = False, drawn: bool = True
-) -> Chart:
-    return {"name": name, "colour": colour, "line": line, "marks": drawn, "points": points}
+def _series(name: str, colour: int | str, points: list[list[object]], *, line: bool = False) -> Chart:
+    return {"name": name, "colour": colour, "line": line, "marks": True, "points": points}
 
 
 def _levels(constraints: Sequence[Constraint], found: SweepFront, scale: Scale) -> list[Chart]:

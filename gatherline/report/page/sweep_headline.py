@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatherline.report.front_looks import in_order
-from gatherline.report.front_table import point_text, said_of, superlative, why_no_knee, within_text
+from gatherline.report.front_table import point_text, said_of, superlative, why_no_knee
 from gatherline.report.measures import title_of
+from gatherline.report.page.sweep_counts import front_command
+from gatherline.report.page.sweep_distinct import known_objectives
 from gatherline.report.page.sweep_found import ModelPart, SweepFound, best_of, named
 from gatherline.report.page.sweep_limits import FULL, Limits
 from gatherline.report.page.sweep_tables import (
@@ -29,7 +31,7 @@ from gatherline.report.page.sweep_tables import (
     sortable,
 )
 from gatherline.report.selection import printable
-from gatherline.sweep.front import Choice, Fate, Points, SweepFront, sweep_front
+from gatherline.sweep.front import Choice, Points, SweepFront, sweep_front
 
 LISTED = 10  # values of a choice; of more, the ends or the first are told
 CARD_MODELS = 6  # with cards of their own; the table has all
@@ -67,7 +69,7 @@ class Picks:
 
 
 def searched(found: SweepFound) -> Table:
-    """Return what differs between points, and over which values."""
+    """Return what differs between points, and over which values; of a sweep that is not finished, so far."""
     rows = []
     for choice in named(found.points):
         values = [choice.values[code] for code in in_order(choice) if choice.values[code] is not None]
@@ -75,7 +77,9 @@ def searched(found: SweepFound) -> Table:
             (Cell(text=title_of(choice.name)), number_cell(len(values)), Cell(text=_values_text(choice, values)))
         )
     heads = (Head(title="choice"), Head(title="values", number=True), Head(title="which", mark="wide"))
-    return Table(label="What was searched", heads=heads, rows=tuple(rows))
+    so_far = " so far" if found.lacking else ""
+    note = "The spec below has the values that no point has yet." if found.lacking else ""
+    return Table(label=f"What was searched{so_far}", heads=heads, rows=tuple(rows), note=note)
 
 
 def _values_text(choice: Choice, values: Sequence[object]) -> str:
@@ -95,7 +99,7 @@ def cards(found: SweepFound) -> tuple[Picks, ...]:
         Picks(
             model=printable(part.model) if several else "",
             picks=() if part.front is None else tuple(_picks(part.front, named(part.points, without=("model",)))),
-            told=_told(part),
+            told=_told(found, part),
         )
         for part in found.parts[:CARD_MODELS]
     )
@@ -112,28 +116,39 @@ def sentence(text: str) -> str:
     return f"{shown[:1].upper()}{shown[1:]}."
 
 
-def _told(part: ModelPart) -> tuple[str, ...]:
+def _told(found: SweepFound, part: ModelPart) -> tuple[str, ...]:
     if part.front is None:
-        return (sentence(part.without),)
+        return sentence(part.without), *_without_command(found, part)
     if part.front.knee is None and len(part.front.objectives) > 1:
         return (f"There is no knee: {why_no_knee(part.front)}.",)
     return ()
 
 
+def _without_command(found: SweepFound, part: ModelPart) -> tuple[str, ...]:
+    """Return how to see the front by the other figures where this model has none of some."""
+    known = known_objectives(part.points, found.objectives)
+    if part.points.refused.all() or len(known) in (0, len(found.objectives)):
+        return ()
+    lost = " and ".join(title_of(each.name) for each in found.objectives if each not in known)
+    where = f" --where model={printable(part.model)}"
+    return (f"{front_command(found.folder, known)}{where} leaves {lost} out.",)
+
+
 def by_device(found: SweepFound, limits: Limits = FULL) -> Table | None:
-    """Return what to choose for each model and device; None where there is one of each, whose cards say it."""
+    """Return what to choose for each model and device; None where there is one of each, whose cards say it, or where
+    all is refused.
+    """
     devices = found.points.choices["device"].chosen(slice(None))
-    if len(found.parts) * len(devices) < 2:
+    if len(found.parts) * len(devices) < 2 or found.points.refused.all():
         return None
     pairs = [(part, code) for part in found.parts for code in in_order(part.points.choices["device"])]
     rows = [row for part, code in pairs[: limits.devices] for row in _device_rows(found, part, code)]
     left = len(pairs) - limits.devices
     several = len(found.parts) > 1
-    heads = [Head(title="device", mark="nowrap"), Head(title="for", mark="nowrap")]
+    heads = [Head(title="device", mark="nowrap"), Head(title="for", mark="middle"), Head(title="choose", mark="wide")]
     heads += [Head(title=title_of(each.name), number=True) for each in found.objectives]
     latency = found.latency_at() is not None
-    heads += [Head(title="error band", mark="nowrap"), Head(title="speed beside dense", number=True)] if latency else []
-    heads.append(Head(title="choose", mark="wide"))
+    heads += [Head(title="error band", mark="nowrap"), Head(title="beside dense", number=True)] if latency else []
     heads = [Head(title="model"), *heads] if several else heads
     return Table(
         label="What to choose for each device", heads=tuple(heads),
@@ -152,18 +167,17 @@ def _device_rows(found: SweepFound, part: ModelPart, code: int) -> list[list[Cel
     if front is None:
         gap = [Cell(text="-", value="")] * len(found.objectives)
         unsure = [] if latency is None else [Cell(text="-"), Cell(text="-", value="")]
-        return [[*first, Cell(text="nothing"), *gap, *unsure, Cell(text=_why_nothing(of_this))]]
+        return [[*first, Cell(text="nothing"), Cell(text=_why_nothing(of_this)), *gap, *unsure]]
     rows, among = [], named(of_this, without=("model", "device"))
     for title, place in _chosen(front):
         point = front.members[place]
-        row = [*first, Cell(text=title)]
+        text, ties = point_text(of_this, point, among), _ties(front, place)
+        row = [*first, Cell(text=title), Cell(text=f"{text} ({ties})" if ties else text)]
         for at, each in enumerate(found.objectives):
             value = float(of_this.values[point, at])
             row.append(Cell(text=figure_text(each.name, value), value=sortable(value)))
         if latency is not None:
             row += [Cell(text=band_text(of_this, point)), _gain_cell(_gain(of_this, point, latency))]
-        text, ties = point_text(of_this, point, among), _ties(front, place)
-        row.append(Cell(text=f"{text} ({ties})" if ties else text))
         rows.append(row)
     return rows
 
@@ -173,9 +187,9 @@ def _why_nothing(points: Points) -> str:
     refused = int(np.count_nonzero(points.refused))
     lacking = int(np.count_nonzero(~points.refused & ~np.isfinite(points.values).all(axis=1)))
     broken = len(points.numbers) - refused - lacking
-    parts = [f"{broken:,} break a constraint"] if broken else []
-    parts += [f"{lacking:,} lack a figure"] if lacking else []
-    parts += [f"{refused:,} are refused"] if refused else []
+    parts = [f"{broken:,} break{'s' if broken == 1 else ''} a constraint"] if broken else []
+    parts += [f"{lacking:,} lack{'s' if lacking == 1 else ''} a figure"] if lacking else []
+    parts += [f"{refused:,} {'is' if refused == 1 else 'are'} refused"] if refused else []
     return f"of {len(points.numbers):,} points {', '.join(parts)}"
 
 
@@ -245,28 +259,3 @@ def _gain(points: Points, point: int, latency_at: int) -> float:
 
 def _gain_cell(gain: float) -> Cell:
     return Cell(text="-" if math.isnan(gain) else f"{gain:.2f}x", value=sortable(gain))
-
-
-def counts(found: SweepFound) -> str:
-    """Return how many points there are and what became of them, in two sentences."""
-    refused = int(np.count_nonzero(found.points.refused))
-    parts = [f"{found.computed - refused:,} with numbers", f"{refused:,} refused"]
-    if found.lacking:
-        parts.append(f"{found.lacking:,} not computed")
-    lacking = sum(int(np.count_nonzero(part.fates == Fate.NO_FIGURE)) for part in found.parts)
-    if lacking:
-        parts.append(f"{lacking:,} without one of the figures asked for")
-    broken = sum(int(np.count_nonzero(part.fates == Fate.INFEASIBLE)) for part in found.parts)
-    if found.constraints:
-        parts.append(f"{broken:,} that break a constraint")
-    on_front = sum(int(np.count_nonzero(part.fates == Fate.FRONT)) for part in found.parts)
-    beaten = f"No other point beats {on_front:,} of them." if on_front else "None can be chosen."
-    whole = max(found.record.points or 0, found.computed)
-    points = f"{whole:,} point{'' if whole == 1 else 's'}"
-    return f"{points}, method {found.method}: {', '.join(parts)}. {beaten}"
-
-
-def aims(found: SweepFound) -> str:
-    """Return what was looked for, in a sentence."""
-    wanted = [f"{'more' if each.direction == 'max' else 'less'} {title_of(each.name)}" for each in found.objectives]
-    return f"{' and '.join(wanted)}{within_text(found.constraints)}"

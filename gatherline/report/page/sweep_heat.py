@@ -17,7 +17,6 @@ from gatherline.report.front_table import said_of
 from gatherline.report.measures import scale_of
 from gatherline.report.page.sweep_found import SweepFound, best_of, judged
 from gatherline.report.page.sweep_limits import FULL, Limits
-from gatherline.report.page.sweep_tables import figure_text, scaled_text
 from gatherline.report.selection import percent, printable
 from gatherline.sweep.front import Choice, Points
 from gatherline.sweep.objective import Objective
@@ -27,6 +26,7 @@ MOST_PATTERNS = 40
 NARROW = 3  # sparsities of a map that has room beside another
 MOST_FRAMED = 4  # cells that are equally good; more frames say nothing
 STEPS = 4  # of colour, as the style has them
+AS_DENSE = 0.01  # of dense's speed
 SAME = 0.005  # a sparsity that was reached is told where it differs by more
 
 
@@ -98,9 +98,10 @@ def _map(points: Points, usable: NDArray[np.bool_], at: int, objective: Objectiv
     rows = [code for code in in_order(patterns) if patterns.values[code] != "dense"]
     best = [[_best(points, usable, (pattern, level), at, objective) for level in levels] for pattern in rows]
     figures = [float(points.values[place, at]) for row in best for place, fits, _ in row if place is not None and fits]
-    scale = scale_of(objective.name, figures)
-    marks, texts = _marks(figures, objective), dict(zip(figures, scale.column(figures), strict=True))
-    reference = _dense(points, usable, at, objective)
+    every = [float(points.values[place, at]) for row in best for place, _, _ in row if place is not None]
+    reference = _dense(points, at, objective)
+    scale = scale_of(objective.name, [*every, *([] if reference is None else [reference])])  # one unit for all
+    marks, texts = _marks(figures, objective), dict(zip(every, scale.column(every), strict=True))
     cells = []
     for row in best:
         made = []
@@ -110,22 +111,16 @@ def _map(points: Points, usable: NDArray[np.bool_], at: int, objective: Objectiv
                 continue
             value = float(points.values[place, at])
             detail = [_reached(points, place, sparsities)]
-            if objective.name == "latency_s" and reference and value > 0 and fits:
-                detail.append(f"{reference / value:.2f}x")
+            if objective.name == "latency_s" and reference and value > 0:
+                detail.append(_beside_dense(reference / value))
             detail.append("" if fits else "breaks a constraint")
             words = ", ".join(word for word in detail if word)
-            made.append(
-                HeatCell(
-                    text=texts[value] if fits else scaled_text(scale, value),
-                    mark=marks[value] if fits else "none",
-                    detail=words,
-                )
-            )
+            made.append(HeatCell(text=texts[value], mark=marks[value] if fits else "none", detail=words))
         cells.append(tuple(made))
     note = ""
     if reference is not None:
-        more = "; x: its speed beside dense" if objective.name == "latency_s" else ""
-        note = f"Dense: {figure_text(objective.name, reference)}{more}."
+        more = "; x: speed beside it, as dense: within 1 %" if objective.name == "latency_s" else ""
+        note = f"Dense: {scale.text(reference)}{more}."
     if len(figures) > 1 and len(set(figures)) == 1:
         note = f"{note} All cells are equal: here neither pattern nor sparsity changes it.".strip()
     word = "most" if objective.direction == "max" else "least"
@@ -174,7 +169,14 @@ def _marks(figures: Sequence[float], objective: Objective) -> dict[float, str]:
     }
 
 
-def _dense(points: Points, usable: NDArray[np.bool_], at: int, objective: Objective) -> float | None:
+def _beside_dense(gain: float) -> str:
+    """Return the speed beside dense; what is slower says so."""
+    if abs(gain - 1) <= AS_DENSE:
+        return "as dense"
+    return f"{gain:.2f}x" if gain > 1 else f"{1 / gain:.2f}x slower"
+
+
+def _dense(points: Points, at: int, objective: Objective) -> float | None:
     patterns = points.choices["pattern"]
     if "dense" not in patterns.values:
         return None

@@ -13,18 +13,11 @@ from pathlib import Path
 from gatherline.report.front_remarks import remarks
 from gatherline.report.page.render import render
 from gatherline.report.page.sweep_constraints import constraints
+from gatherline.report.page.sweep_counts import aims, counts, left_out
 from gatherline.report.page.sweep_effects import effects
 from gatherline.report.page.sweep_found import ModelPart, SweepFound, read_sweep
 from gatherline.report.page.sweep_front import front_chart, member_table, one_objective_chart
-from gatherline.report.page.sweep_headline import (
-    aims,
-    by_device,
-    cards,
-    counts,
-    left_cards,
-    searched,
-    sentence,
-)
+from gatherline.report.page.sweep_headline import by_device, cards, left_cards, searched, sentence
 from gatherline.report.page.sweep_heat import heat_maps
 from gatherline.report.page.sweep_limits import FULL, MOST_BYTES, Limits
 from gatherline.report.page.sweep_parallel import Parallel, parallel
@@ -65,6 +58,7 @@ def _page(found: SweepFound, limits: Limits) -> str:
         unfinished=_unfinished(found),
         counts=counts(found),
         aims=aims(found),
+        left_out=left_out(found),
         searched=searched(found),
         cards=cards(found),
         left_cards=left_cards(found),

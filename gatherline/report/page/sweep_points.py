@@ -31,7 +31,7 @@ LONGEST = 400  # letters of a reason
 
 def points_table(found: SweepFound, limits: Limits = FULL) -> Table | None:
     """Return the points with numbers, by what became of them and then by the first objective; None without any."""
-    fates = np.empty(found.computed, dtype=np.int8)
+    fates = np.empty(len(found.points.numbers), dtype=np.int8)
     for part in found.parts:
         fates[np.searchsorted(found.points.numbers, part.points.numbers)] = part.fates
     there = np.flatnonzero(~found.points.refused)
@@ -65,6 +65,10 @@ def points_table(found: SweepFound, limits: Limits = FULL) -> Table | None:
     made.append((Head(title="what became of it"), [Cell(text=FATES[Fate(int(fates[at]))]) for at in shown]))
     left = len(there) - len(shown)
     note = f"The first {len(shown):,} of {len(there):,} points with numbers." if left else ""
+    if found.repeated:
+        are = "is" if found.repeated == 1 else "are"
+        same = f"{found.repeated:,} more {are} the same as others: what differs is nothing to the device."
+        note = f"{note} {same}".strip()
     return table_of("All points", made, filters="points", note=note)
 
 
@@ -95,6 +99,8 @@ def refused_table(found: SweepFound, limits: Limits = FULL) -> Table | None:
     rows = []
     for each in shown:
         more = f" (and {each.others:,} with other numbers)" if each.others else ""
+        if each.others == 1:  # two are both told
+            more = f"; {short_name(each.second, LONGEST)}"
         rows.append(
             (number_cell(each.points), number_cell(each.first), Cell(text=f"{short_name(each.example, LONGEST)}{more}"))
         )

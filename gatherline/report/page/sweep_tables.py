@@ -27,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A column: its title, whether its cells are numbers, and else their class in the style, wide or nowrap."""
+    """A column: its title, whether its cells are numbers, and else their class in the style: wide, middle or nowrap."""
 
     title: str
     number: bool = False
