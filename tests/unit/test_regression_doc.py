@@ -31,7 +31,7 @@ def test_the_example_of_a_test_writes_its_snapshots_when_asked_and_passes_from_t
     assert status == pytest.ExitCode.TESTS_FAILED
     assert said.count("there is no such snapshot") >= 2
     assert run_suite(suite, "-p", plugin, "--gatherline-update")[0] == pytest.ExitCode.OK
-    assert len(list((tmp_path / "snapshots").iterdir())) == 2
+    assert len(list((tmp_path / "snapshots" / "test_speed").iterdir())) == 2
     assert run_suite(suite, "-p", plugin)[0] == pytest.ExitCode.OK
 
 
