@@ -60,7 +60,7 @@ def test_the_failure_that_is_shown_is_the_one_that_comes(tmp_path: Path) -> None
     with pytest.raises(AssertionError) as failed:
         assert_matches_snapshot(network(more={"conv2": 90}), path)
     real = [
-        " ".join(line.split()) for line in str(failed.value).replace(str(path), "snapshots/test_net.json").splitlines()
+        " ".join(line.split()) for line in str(failed.value).replace(str(path), "snapshots/test_speed/test_net.json").splitlines()
     ]
     manifests = ("The second differs in", "...")
     for line in shown.splitlines():
