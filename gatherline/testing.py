@@ -35,12 +35,16 @@ def assert_matches_snapshot(
     Raises RequestError for a wrong rule or file.
     """
     from gatherline.comparison.comparison import compare
+    from gatherline.comparison.rules import parse_rule, texts_of
     from gatherline.comparison.side import made_side, side_of
     from gatherline.comparison.snapshot import rows_of_snapshot, snapshot_text
     from gatherline.report.comparison_files import write_text
 
     __tracebackhide__ = True  # pytest shows the line of the test, not this one
     file = Path(path)
+    rules = texts_of("rules", () if rules is None else rules)
+    for rule in rules:
+        parse_rule(rule)  # a wrong one is told before the snapshot is written
     side = side_of(report, "this run")
     if side.stopped:
         raise RequestError(f"{side.name}: is of a run that was stopped, and a snapshot needs a whole one")
@@ -56,13 +60,14 @@ def assert_matches_snapshot(
     before = side_of(file)
     if not before.is_snapshot:
         raise AssertionError(f"{file}: is a report and no snapshot; to make one there, {HOW_TO_UPDATE}")
-    found = compare(before, now, rules=rules or ())
+    found = compare(before, now, rules=rules)
     if found.broken or (not rules and found.moved):
         raise AssertionError(_explained(found, file))
 
 
 def _explained(found: Comparison, file: Path) -> str:
-    from gatherline.report.comparison_table import broken_lines, comparison_text
+    from gatherline.report.comparison_broken import broken_lines
+    from gatherline.report.comparison_table import comparison_text
 
     lines = [f"{file}: numbers are not those of the snapshot", *broken_lines(found), ""]
     return "\n".join(

@@ -59,14 +59,16 @@ def compare(
     A RULE is [layer:]COLUMN [of LAYER-GLOB], one of > >= < <= !=, and a number. With a sign or % it is a change from
     A to B: 'latency_s > +2%', 'cycles > +1000', 'latency_s of layer4* > +0.1ms'. Without, it is B's value:
     'peak_memory_bytes > 20MB', 'cycles != 12345'. Rules are about totals unless they say layer: or of. A row or a
-    number that one side lacks breaks them, and so does growth from zero a rule in %.
+    number that one side lacks breaks them; growth from zero breaks a rule in % with >, >= or !=.
 
-    Exit status: 0 no rule is broken, 1 a rule is broken (a line each on standard error), 2 wrong input.
+    Exit status: 0 no rule is broken; 1 a rule is broken, of which lines "simulate: broken rule: ..." on standard error
+    tell, or the output could not be written; 2 wrong input.
     """
+    from gatherline.comparison.choice import pair_names
     from gatherline.comparison.comparison import compare as compare_sides
-    from gatherline.comparison.comparison import pair_names
+    from gatherline.report.comparison_broken import broken_lines
     from gatherline.report.comparison_files import write_comparison, write_text
-    from gatherline.report.comparison_table import broken_lines, print_comparison
+    from gatherline.report.comparison_table import print_comparison
     from gatherline.report.files import check_target
 
     for folder in (out, None if page is None else page.parent):

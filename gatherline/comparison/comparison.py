@@ -10,14 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gatherline.comparison.change import Change, change_of, largest_first
+from gatherline.comparison.choice import check_columns, check_held, check_names, selected
 from gatherline.comparison.differences import Difference, differences
 from gatherline.comparison.pairing import Pair, Pairing, pair_rows
-from gatherline.comparison.point import DIMENSIONS, layer_of, point_of
-from gatherline.comparison.rules import Broken, Rule, check_rules, parse_rule
+from gatherline.comparison.rules import Broken, Rule, check_rules, parse_rule, texts_of
 from gatherline.comparison.side import NUMBERS, Given, Side, made_side, side_of
-from gatherline.report.columns import COLUMNS
-from gatherline.request_error import RequestError
-from patterns.names import nearest
+from gatherline.report.selection import RowLike
 
 DEFAULT_COLUMNS = (
     "latency_s", "cycles", "peak_memory_bytes", "weight_bytes", "index_bytes", "dram_bytes", "energy_pj", "density",
@@ -94,9 +92,27 @@ class Comparison:
             if all(any(row.get(name) is not None for row in side.rows) for side in (self.before, self.after))
         )
 
+    @property
+    def text_changes(self) -> tuple[tuple[Pair, str], ...]:
+        """Each pair and text column that differs, in the order of columns, then rows."""
+        return tuple(
+            (pair, name)
+            for name in self.shared_texts
+            for pair in self.pairing.pairs
+            if (pair.before.get(name) or "") != (pair.after.get(name) or "")
+        )
+
+    @property
+    def sort_column(self) -> str:
+        """The first column in which a layer moved, of those shown and then of all; the first one where none did."""
+        for name in dict.fromkeys((*self.columns, *self.shared_columns)):
+            if any(change_of(pair, name).moved for pair in self.layers):
+                return name
+        return self.columns[0]
+
     def sorted_layers(self) -> list[Change]:
-        """Return the layers that moved in the first column shown, the largest absolute change first."""
-        return largest_first(change_of(pair, self.columns[0]) for pair in self.layers)
+        """Return the layers that moved in ``sort_column``, the largest absolute change first."""
+        return largest_first(change_of(pair, self.sort_column) for pair in self.layers)
 
     def to_json(self) -> str:
         """Return what ``--json`` prints: strict JSON, the same for the same input."""
@@ -141,17 +157,19 @@ def compare(
 
     ``columns``: those to show, the first sorts. ``devices``, ``patterns``: only these. ``pairs``: old names to new.
     """
-    parsed = tuple(parse_rule(text) for text in rules)
-    for name in columns:
-        _check_column(name)
+    parsed = tuple(parse_rule(text) for text in texts_of("rules", rules))
+    columns, devices = texts_of("columns", columns), texts_of("devices", devices)
+    patterns = texts_of("patterns", patterns)
+    check_columns(columns)
     first = before if isinstance(before, Side) else side_of(before, "the first")
     second = after if isinstance(after, Side) else side_of(after, "the second")
-    _check_names(pairs or {}, first, second)
-    first, second = _selected(first, second, devices, patterns)
+    asked = {f"rule {rule.text!r:.100}": rule.column for rule in parsed}
+    check_held({**asked, **{f"--column {name}": name for name in columns}}, (first, second))
+    check_names(pairs or {}, first, second)
+    first, second = selected(first, second, devices, patterns, pairs or {})
     pairing = pair_rows(first.rows, second.rows, pairs or {})
-    shown = tuple(columns) or tuple(
-        name for name in DEFAULT_COLUMNS if name in first.columns and name in second.columns
-    )
+    first, second = _without(first, pairing.left_before), _without(second, pairing.left_after)
+    shown = columns or tuple(name for name in DEFAULT_COLUMNS if name in first.columns and name in second.columns)
     whole = bool(first.manifest) and bool(second.manifest) and not (first.is_snapshot or second.is_snapshot)
     return Comparison(
         before=first,
@@ -164,55 +182,10 @@ def compare(
     )
 
 
-def _check_column(name: str) -> None:
-    if name not in NUMBERS:
-        if name in COLUMNS:
-            raise RequestError(f"--column is {name}, which holds no numbers")
-        raise RequestError(f"--column is {name!r:.60}, which is not known; {nearest(name[:60], NUMBERS)}")
-
-
-def _selected(first: Side, second: Side, devices: Sequence[str], patterns: Sequence[str]) -> tuple[Side, Side]:
-    """Return the sides with the rows that are asked for. Raises RequestError for a name that neither side has."""
-    every = (*first.rows, *second.rows)
-    for option, column, wanted in (("--device", "device", devices), ("--pattern", "pattern", patterns)):
-        known = list(dict.fromkeys(str(row.get(column)) for row in every))
-        for name in wanted:
-            if name not in known:
-                raise RequestError(f"{option} is {name!r:.60}, which neither side has; {nearest(name[:60], known)}")
-    if not devices and not patterns:
-        return first, second
-    found = []
-    for side in (first, second):
-        rows = [
-            row
-            for row in side.rows
-            if (not devices or row.get("device") in devices) and (not patterns or row.get("pattern") in patterns)
-        ]
-        if not rows:
-            has = ", ".join(dict.fromkeys(f"{row.get('pattern')} on {row.get('device')}" for row in side.rows))
-            raise RequestError(f"{side.name}: has no row that --device and --pattern ask for; it has {has:.200}")
-        found.append(made_side(side.name, side.manifest, rows, is_snapshot=side.is_snapshot))
-    return found[0], found[1]
-
-
-def _check_names(pairs: Mapping[str, str], first: Side, second: Side) -> None:
-    for old, new in pairs.items():
-        for side, name in ((first, old), (second, new)):
-            known = {layer_of(row) for row in side.rows}
-            known |= {point.spelled(each) for point in {point_of(row) for row in side.rows} for each in DIMENSIONS}
-            if name not in known:
-                raise RequestError(
-                    f"--pair is {old}={new}, and {side.name} has no model, pattern, sparsity, device or layer "
-                    f"{name!r:.60}; {nearest(name[:60], sorted(known)[:40])}"
-                )
-
-
-def pair_names(texts: Sequence[str]) -> dict[str, str]:
-    """Return the names of ``--pair OLD=NEW``; raises RequestError for a text that is no pair."""
-    found = {}
-    for text in texts:
-        old, equals, new = text.partition("=")
-        if not (old and equals and new):
-            raise RequestError(f"--pair is {text!r:.60}, and must be OLD=NEW, as in gs-tcm=gs-tcm-ooo")
-        found[old] = new
-    return found
+def _without(side: Side, left: Sequence[RowLike]) -> Side:
+    """Return the side without rows that stand aside: their columns are none of the comparison's."""
+    if not left:
+        return side
+    gone = {id(row) for row in left}
+    rows = [row for row in side.rows if id(row) not in gone]
+    return made_side(side.name, side.manifest, rows, is_snapshot=side.is_snapshot)

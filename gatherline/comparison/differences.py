@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any], *, known: b
         one, other = ours.get(path, ""), theirs.get(path, "")
         if one == other or path.split(".")[-1] in UNSAID:
             continue
+        if path == "request.model" and ours.get("model_hash") and theirs.get("model_hash"):
+            continue  # where a file lies says nothing once its hash is known
         alone = path not in ours or path not in theirs
         if alone and (not known or path.startswith("devices.")):  # which devices there are is told with the rows
             continue
@@ -68,11 +70,15 @@ def _text(value: object) -> str:
     return "none" if value is None else printable(str(value))
 
 
-def summary(found: tuple[Difference, ...], names: tuple[str, str], manifests: tuple[bool, bool]) -> str:
-    """Return one sentence: what the second differs in from the first."""
+def summary(
+    found: Sequence[Difference], names: tuple[str, str], manifests: tuple[bool, bool], across: Sequence[str] = ()
+) -> str:
+    """Return one sentence: what the second differs in from the first. ``across``: what rows were paired across."""
     if not all(manifests):
         without = [name for name, has in zip(names, manifests, strict=True) if not has]
         return f"What made the two cannot be compared: {' and '.join(without)} carries no manifest."
+    if not found and across:
+        return f"Made by the same version with the same options; the two differ in {' and '.join(across)}."
     if not found:
         return "Made by the same version from the same model, devices and options."
     texts = [each.text for each in found]

@@ -1,18 +1,20 @@
 """Which row of one side is compared with which of the other; what has no partner is listed, never dropped.
 
 Points (model, pattern, sparsity, device) pair by name. Where the names of one dimension have nothing in common and each
-side has a single one, they pair across it, and a note says so; ``--pair A=B`` pairs names by hand. Layers of two points
-pair by name, those of one name in their order; what is left between the same neighbours pairs where kind and dense
-multiply-adds agree (a renamed layer). Left out: guesses across several names, and layers that were split or merged.
+side has a single one, they pair across it, and a note says so; ``--pair A=B`` pairs names by hand (by_hand.py). Layers
+of two points pair by name, those of one name in their order; what is left between the same neighbours pairs where kind
+and dense multiply-adds agree (a renamed layer). Left out: guesses across several names, and layers that were split or
+merged.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from gatherline.comparison.by_hand import Renamed, check_used, hand_names, is_beside, proposal, stands_aside
 from gatherline.comparison.point import DIMENSIONS, Dimension, Point, layer_of, point_of
 from gatherline.report.columns import TOTAL
 from gatherline.report.selection import RowLike
@@ -46,12 +48,19 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairing:
-    """``notes``: what was paired across names and what changed its place, in words."""
+    """``notes``: what was paired across names and what changed its place, in words.
+
+    ``left_before``, ``left_after``: rows that stand aside for names paired by hand. ``proposal``: a ``--pair`` that
+    would join two networks without a partner, "" where none would.
+    """
 
     pairs: tuple[Pair, ...]
     only_before: tuple[RowLike, ...]
     only_after: tuple[RowLike, ...]
+    left_before: tuple[RowLike, ...]
+    left_after: tuple[RowLike, ...]
     notes: tuple[str, ...]
+    proposal: str
 
 
 def pair_rows(before: Sequence[RowLike], after: Sequence[RowLike], names: Mapping[str, str]) -> Pairing:
@@ -60,31 +69,46 @@ def pair_rows(before: Sequence[RowLike], after: Sequence[RowLike], names: Mappin
     Raises RequestError where nothing is in common, saying what each side has.
     """
     ours, theirs = _by_point(before), _by_point(after)
-    partners, notes = _partners(list(ours), list(theirs), names)
+    hand = hand_names(list(ours), list(theirs), names)
+    mine = [point for point in ours if not stands_aside(point, hand, "first")]
+    others = [point for point in theirs if not stands_aside(point, hand, "second")]
+    partners, renamed, notes = _partners(mine, others, hand)
     pairs: list[Pair] = []
     only_before: list[RowLike] = []
+    only_after: list[RowLike] = []
     layer_notes: dict[str, int] = {}
-    for point, rows in ours.items():
-        partner = partners.get(point)
-        if partner is None:
-            only_before += rows
-            continue
-        found, alone, new, told = _pair_layers(point, rows, theirs[partner], names)
+    for point, partner in partners.items():
+        found, alone, new, told = _pair_layers(point, ours[point], theirs[partner], names)
         pairs += found
         only_before += alone
-        theirs[partner] = new
+        only_after += new
         for note in told:
             layer_notes[note] = layer_notes.get(note, 0) + 1
+    taken = set(partners.values())
+    lone = {point: _key(point, renamed) for point in mine if point not in partners}
+    other_lone = {point: _key(point, {}) for point in others if point not in taken}
+    offer = proposal(lone, other_lone)
     if not pairs:
+        hint = f"{offer} compares two of them" if offer else "--pair OLD=NEW pairs names"
         raise RequestError(f"the two have nothing in common: {_has('the first', list(ours))}; "
-                           f"{_has('the second', list(_by_point(after)))}; --pair OLD=NEW pairs names")  # fmt: skip
+                           f"{_has('the second', list(theirs))}; {hint}")  # fmt: skip
+    notes = check_used(names, pairs) + notes
     notes += [f"{note} (in {times} networks)" if times > 1 else note for note, times in layer_notes.items()]
+    missing = [point for point in lone if not is_beside(point, hand, "first")]
+    other_missing = [point for point in other_lone if not is_beside(point, hand, "second")]
     return Pairing(
         pairs=tuple(pairs),
-        only_before=tuple(only_before),
-        only_after=tuple(row for rows in theirs.values() for row in rows),
+        only_before=(*only_before, *_rows(ours, missing)),
+        only_after=(*only_after, *_rows(theirs, other_missing)),
+        left_before=_rows(ours, set(ours) - set(partners) - set(missing)),
+        left_after=_rows(theirs, set(theirs) - taken - set(other_missing)),
         notes=tuple(notes),
+        proposal=offer if missing and other_missing else "",
     )
+
+
+def _rows(rows: Mapping[Point, Sequence[RowLike]], points: Collection[Point]) -> tuple[RowLike, ...]:
+    return tuple(row for point, some in rows.items() if point in points for row in some)
 
 
 def _by_point(rows: Sequence[RowLike]) -> dict[Point, list[RowLike]]:
@@ -95,19 +119,18 @@ def _by_point(rows: Sequence[RowLike]) -> dict[Point, list[RowLike]]:
 
 
 def _partners(
-    ours: Sequence[Point], theirs: Sequence[Point], names: Mapping[str, str]
-) -> tuple[dict[Point, Point], list[str]]:
-    """Return the partner of each point of the first side that has one, and notes on names that were paired."""
-    renamed: dict[tuple[Dimension, str], str] = {}
+    ours: Sequence[Point], theirs: Sequence[Point], hand: Renamed
+) -> tuple[dict[Point, Point], Renamed, list[str]]:
+    """Return the partner of each point of the first side that has one, all names paired, and notes on those found."""
+    renamed = dict(hand)
     notes = []
     for dimension in DIMENSIONS:
-        for old, new in names.items():
-            if old in _values(ours, dimension) and new in _values(theirs, dimension):
-                renamed[dimension, old] = new
+        if any(kind == dimension for kind, _ in hand):
+            continue
         mine, other = _values(ours, dimension), _values(theirs, dimension)
         if dimension in ("pattern", "sparsity"):  # dense pairs with dense, and the pruned ones are told apart
             mine, other = _pruned(ours, theirs, dimension)
-        if len(mine) == len(other) == 1 and mine != other and (dimension, mine[0]) not in renamed:
+        if len(mine) == len(other) == 1 and mine != other:
             renamed[dimension, mine[0]] = other[0]
             notes.append(f"the {dimension} differs: {mine[0]} is compared with {other[0]}")
     keys = {_key(point, {}): point for point in theirs}
@@ -115,22 +138,20 @@ def _partners(
     taken: set[Point] = set()
     for point in ours:
         exact, moved = keys.get(_key(point, {})), keys.get(_key(point, renamed))
-        partner = moved if moved is not None else exact
+        by_hand = any((dimension, point.spelled(dimension)) in hand for dimension in DIMENSIONS)
+        partner = moved if moved is not None or by_hand else exact
         if partner is not None and partner not in taken:
             found[point] = partner
             taken.add(partner)
-    return found, notes
+    return found, renamed, notes
 
 
 def _pruned(ours: Sequence[Point], theirs: Sequence[Point], dimension: Dimension) -> tuple[list[str], list[str]]:
-    """Return the values of each side, without those of dense networks where both sides have some and others too."""
-    both = []
-    for points in (ours, theirs):
-        sparse = [point for point in points if point.pattern != "dense"]
-        if not sparse or len(sparse) == len(points):
-            return _values(ours, dimension), _values(theirs, dimension)
-        both.append(_values(sparse, dimension))
-    return both[0], both[1]
+    """Return the values of each side, without those of dense networks where both sides have others too."""
+    sparse = [[point for point in points if point.pattern != "dense"] for points in (ours, theirs)]
+    if not all(sparse):
+        return _values(ours, dimension), _values(theirs, dimension)
+    return _values(sparse[0], dimension), _values(sparse[1], dimension)
 
 
 def _values(points: Sequence[Point], dimension: Dimension) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -78,6 +78,19 @@ class Broken:
     missing: str = ""
 
 
+def texts_of(name: str, given: Iterable[str]) -> tuple[str, ...]:
+    """Return ``given`` unless it is no texts in a row (RequestError): a lone text would be taken letter by letter."""
+    if isinstance(given, str):
+        raise RequestError(f"{name} is the text {given!r:.100}, and must be a list of texts: [{given!r:.100}]")
+    if not isinstance(given, Iterable):
+        raise RequestError(f"{name} is {given!r:.100}, and must be a list of texts")
+    found = tuple(given)
+    for at, each in enumerate(found):
+        if not isinstance(each, str):
+            raise RequestError(f"{name}[{at}] is {each!r:.100}, and must be a text")
+    return found
+
+
 def parse_rule(text: str) -> Rule:
     """Return the rule that ``text`` spells. Raises RequestError naming the part that is wrong."""
     match = _RULE.fullmatch(text.strip()) if len(text) <= _LONGEST else None
@@ -88,13 +101,16 @@ def parse_rule(text: str) -> Rule:
         if column in COLUMNS:
             raise RequestError(f"rule {text!r:.100}: column {column} holds no numbers")
         raise RequestError(f"rule {text!r:.100}: column {column!r:.60} is not known; {nearest(column[:60], NUMBERS)}")
-    limit, kind = _limit(written.strip(), column, f"rule {text!r:.100}: the number")
+    tight = re.sub(r"^([+-])\s+", r"\1", written.strip())
+    limit, kind = _limit(tight, column, f"rule {text!r:.100}: the number")
     if glob is None and of_layers:
         glob = "*"
     return Rule(text=text.strip(), column=column, glob=glob, test=test, limit=limit, kind=kind)
 
 
 def _limit(written: str, column: str, where: str) -> tuple[Fraction, str]:
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+\b.*", written):
+        raise RequestError(f"{where} is {written!r:.40}, and must be without the comma: {written.replace(',', '')}")
     signed = written[:1] in ("+", "-")
     unit = measure_unit(column)
     if written.endswith("%"):

@@ -6,8 +6,7 @@ layers; ``simulate front`` and ``export`` read those.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,9 @@ from gatherline.result_folder import folder_kind
 from gatherline.strict_json import read_json
 
 NUMBERS = tuple(column.name for column in ALL_COLUMNS if column.type in ("int", "float"))
-Given = str | Path | Report | Sequence[Mapping[str, object]]
+Given = str | Path | Report | Iterable[Mapping[str, object]]
+LARGEST = 1e300  # of a number's size: differences and shares of such are still finite
+CONFLICT = "<<<<<<< "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +52,14 @@ def side_of(given: Given, name: str = "report") -> Side:
         return _read(Path(given))
     if isinstance(given, Report):
         return made_side(name, given.manifest, given.rows)
+    if not isinstance(given, Iterable):
+        raise RequestError(f"{name} is {type(given).__name__}, and must be a path, a Report or rows of one")
     return made_side(name, {}, given)
 
 
-def made_side(name: str, manifest: Mapping[str, Any], rows: Sequence[RowLike], *, is_snapshot: bool = False) -> Side:
+def made_side(name: str, manifest: Mapping[str, Any], rows: Iterable[RowLike], *, is_snapshot: bool = False) -> Side:
     """Return a side of rows that are here. Raises RequestError for no rows, and for a number that is not finite."""
+    rows = tuple(rows)
     if not rows:
         raise RequestError(f"{name}: has no rows, and a comparison needs one or more")
     used = set()
@@ -66,13 +70,33 @@ def made_side(name: str, manifest: Mapping[str, Any], rows: Sequence[RowLike], *
             value = row.get(column)
             if value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
                 raise RequestError(
-                    f"{name}: rows[{at}]: layer {layer_of(row)!r:.100}: {column} is {value!r:.100}, and must be a "
-                    "finite number"
+                    f"{name}: rows[{at}]: layer {layer_of(row)!r:.100}: {column} is {_shown(value)}, and must be a "
+                    "finite number below 1e300"
                 )
             used.add(column)
-    return Side(name=name, manifest=manifest, rows=tuple(rows), columns=frozenset(used), is_snapshot=is_snapshot)
+    return Side(name=name, manifest=manifest, rows=rows, columns=frozenset(used), is_snapshot=is_snapshot)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int) and abs(value) >= LARGEST:  # thousands of digits may not be written out
+        return "a whole number beyond that"
+    return f"{value!r:.100}"
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return read_json(path, "a report that simulate run wrote, and no snapshot")
+    except RequestError:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        place = next((at for at, line in enumerate(lines, 1) if line.startswith(CONFLICT)), None)
+        if place is None:
+            raise
+        raise RequestError(
+            f"{path}: line {place} is {CONFLICT.strip()}, the mark of a merge conflict: take one side; a snapshot is "
+            "then made anew with --gatherline-update"
+        ) from None
 
 
 def _read(path: Path) -> Side:
@@ -83,7 +107,7 @@ def _read(path: Path) -> Side:
         shown = str(path.parent)
     else:
         shown = str(path)
-    found = read_json(path, "a report that simulate run wrote, and no snapshot")
+    found = _read_json(path)
     if isinstance(found, dict) and MARK in found:
         manifest, rows = rows_of_snapshot(path, found)
         return made_side(shown, manifest, rows, is_snapshot=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ SNAPSHOT_COLUMNS = (
     "dram_bytes", "weight_bytes", "index_bytes", "peak_memory_bytes", "density", "macs_dense",
     *(cause.column for cause in TIME_CAUSES),
 )  # fmt: skip
+SNAPSHOT_TEXTS = ("kernel", "encoding", "layer_pattern")  # of layers; an older snapshot has none of them
 _OPTIONS = (  # of the request: what changes numbers and names no file of one machine
     "seed", "batch", "input_shape", "dtype", "threads", "encoding", "order", "match", "prune_all", "mapping",
     "technology", "level",
@@ -62,7 +64,8 @@ def _network_text(point: Point, rows: Sequence[RowLike]) -> str:
     head = json.dumps({name: getattr(point, name) for name in DIMENSIONS})[1:-1]
     total = json.dumps(_numbers(of_totals[0]), indent=1, allow_nan=False).replace("\n", "\n   ")
     layers = ",\n".join(
-        "    " + json.dumps({"layer": layer_of(row), "kind": row.get("kind"), **_numbers(row)}, allow_nan=False)
+        "    "
+        + json.dumps({"layer": layer_of(row), "kind": row.get("kind"), **_texts(row), **_numbers(row)}, allow_nan=False)
         for row in rows
         if layer_of(row) != TOTAL
     )
@@ -73,17 +76,34 @@ def _numbers(row: RowLike) -> dict[str, object]:
     return {name: plain(row[name]) for name in SNAPSHOT_COLUMNS if row.get(name) is not None}
 
 
+def _texts(row: RowLike) -> dict[str, object]:
+    return {name: row[name] for name in SNAPSHOT_TEXTS if row.get(name)}
+
+
 def rows_of_snapshot(path: Path, found: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, object]]]:
     """Return the manifest and the rows of a snapshot's JSON. Raises RequestError naming place, value and rule."""
-    if type(found[MARK]) is not int or found[MARK] != SCHEMA:
-        raise RequestError(f"{path}: {MARK} is {found[MARK]!r:.100}, and must be {SCHEMA}")
     made_by, networks = found.get("made_by"), found.get("networks")
+    if type(found[MARK]) is not int or found[MARK] != SCHEMA:
+        newer = type(found[MARK]) is int and found[MARK] > SCHEMA
+        raise RequestError(
+            f"{path}: {MARK} is {found[MARK]!r:.100}, and must be {SCHEMA}" + (_versions(made_by) if newer else "")
+        )
     if not isinstance(made_by, dict):
         raise RequestError(f"{path}: made_by is {made_by!r:.100}, and must be an object")
     if not isinstance(networks, list) or not networks:
         raise RequestError(f"{path}: networks is {networks!r:.100}, and must be a list of one or more")
-    rows = [row for at, network in enumerate(networks) for row in _network_rows(f"{path}: networks[{at}]", network)]
+    try:
+        rows = [row for at, network in enumerate(networks) for row in _network_rows(f"{path}: networks[{at}]", network)]
+    except RequestError as error:
+        if made_by.get("version") in (None, version_of("gatherline")):
+            raise
+        raise RequestError(f"{error}{_versions(made_by)}") from None
     return _manifest(path, made_by), rows
+
+
+def _versions(made_by: object) -> str:
+    version = made_by.get("version") if isinstance(made_by, Mapping) else None
+    return f"; written by version {version or 'unknown'!s:.40}, this is {version_of('gatherline')}"
 
 
 def _manifest(path: Path, made_by: Mapping[str, Any]) -> dict[str, Any]:

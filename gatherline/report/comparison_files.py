@@ -18,7 +18,9 @@ from gatherline.comparison.comparison import Comparison
 from gatherline.comparison.pairing import Pair
 from gatherline.comparison.point import DIMENSIONS, layer_of, point_of
 from gatherline.comparison.side import Side
-from gatherline.report.comparison_words import broken_text, headlines, notes, why
+from gatherline.report.comparison_broken import broken_text
+from gatherline.report.comparison_notes import headlines, notes
+from gatherline.report.comparison_words import why
 from gatherline.report.files import check_target, plain
 from gatherline.report.selection import RowLike
 
@@ -31,8 +33,11 @@ CSV_COLUMNS = ("model", "pattern", "sparsity", "device", "layer", "layer_after",
 def comparison_json(comparison: Comparison) -> str:
     """Return one object of strict JSON; a share that grew from zero is null."""
     changes: dict[int, dict[str, object]] = {}
+    texts: dict[int, dict[str, object]] = {}
     for change in comparison.changes:
         changes.setdefault(id(change.pair), {})[change.column] = _numbers(change)
+    for pair, name in comparison.text_changes:
+        texts.setdefault(id(pair), {})[name] = {"before": pair.before.get(name), "after": pair.after.get(name)}
     found = {
         "schema": SCHEMA,
         "before": _side(comparison.before),
@@ -43,11 +48,15 @@ def comparison_json(comparison: Comparison) -> str:
         "differences": [
             {"path": each.path, "before": each.before, "after": each.after} for each in comparison.differences
         ],
-        "totals": [_pair(pair, changes) for pair in comparison.totals],
-        "layers": [_pair(pair, changes) for pair in comparison.layers if id(pair) in changes],
+        "totals": [_pair(pair, changes, texts) for pair in comparison.totals],
+        "layers": [
+            _pair(pair, changes, texts) for pair in comparison.layers if id(pair) in changes or id(pair) in texts
+        ],
         "layers_compared": len(comparison.layers),
         "only_before": [_row(row) for row in comparison.pairing.only_before],
         "only_after": [_row(row) for row in comparison.pairing.only_after],
+        "left_out_before": [_row(row) for row in comparison.pairing.left_before],
+        "left_out_after": [_row(row) for row in comparison.pairing.left_after],
         "rules": [
             {"rule": rule.text, "broken": [broken_text(each) for each in comparison.broken if each.rule == rule]}
             for rule in comparison.rules
@@ -60,14 +69,15 @@ def _side(side: Side) -> dict[str, object]:
     return {"name": side.name, "rows": len(side.rows), "snapshot": side.is_snapshot, "manifest": side.manifest}
 
 
-def _pair(pair: Pair, changes: dict[int, dict[str, object]]) -> dict[str, object]:
+def _pair(pair: Pair, changes: dict[int, dict[str, object]], texts: dict[int, dict[str, object]]) -> dict[str, object]:
     point: dict[str, object] = {name: getattr(pair.point, name) for name in DIMENSIONS}
     other = point_of(pair.after)
     changed = {f"{name}_after": getattr(other, name) for name in DIMENSIONS if getattr(other, name) != point[name]}
     layer: dict[str, object] = {"layer": pair.layer}
     if layer_of(pair.after) != pair.layer:
         layer["layer_after"] = layer_of(pair.after)
-    return {**point, **changed, **layer, "changes": changes.get(id(pair), {}), "why": why(pair)}
+    moved = {"changes": changes.get(id(pair), {}), "texts": texts.get(id(pair), {})}
+    return {**point, **changed, **layer, **moved, "why": why(pair)}
 
 
 def _row(row: RowLike) -> dict[str, object]:

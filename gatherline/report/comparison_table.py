@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from typing import Literal, TextIO
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from gatherline.comparison.change import Change, change_of, largest_first
 from gatherline.comparison.comparison import Comparison
 from gatherline.comparison.pairing import Pair
+from gatherline.report.comparison_notes import headlines, notes
 from gatherline.report.comparison_words import (
     amount_text,
-    broken_text,
     direction,
-    headlines,
-    notes,
     percent_text,
     point_label,
     title,
@@ -32,7 +31,7 @@ By = Literal["total", "layer", "both"]
 SHOWN_LAYERS = 10
 SHOWN_NETWORKS = 6  # with all their columns; of more, only the first column of those that moved most
 SHOWN_TOTALS = 30
-SHOWN_BROKEN = 10  # rows of a rule
+STACKED = 60  # columns of a terminal: below, each row of a table stands on lines of its own
 _STYLES = {1: "red", -1: "green", 0: ""}
 
 
@@ -82,10 +81,7 @@ def _print_total(pair: Pair, columns: Sequence[str], console: Console) -> None:
     still = [change for change in changes if not change.moved and change.before is not None]
     console.print(Text(point_label(pair), style="bold"))
     if moved:
-        table = _table(("total", "before", "after", "change", "%"))
-        for change in moved:
-            _add(table, title(change.column), change)
-        console.print(table)
+        _print_table("total", [(title(change.column), change, "") for change in moved], console)
     if still:
         told = ", ".join(f"{title(change.column)} ({value_texts(change)[0]})" for change in still)
         console.print(Text(f"Did not move: {told}", style="dim"))
@@ -93,45 +89,55 @@ def _print_total(pair: Pair, columns: Sequence[str], console: Console) -> None:
 
 
 def _print_networks(changes: Sequence[Change], console: Console, name: str) -> None:
-    table = _table((f"total {name}", "before", "after", "change", "%"))
-    for change in changes:
-        _add(table, point_label(change.pair), change)
-    console.print(table)
+    _print_table(f"total {name}", [(point_label(change.pair), change, "") for change in changes], console)
 
 
 def _print_layers(comparison: Comparison, console: Console, most: int | None) -> None:
     changes = comparison.sorted_layers()
-    first = title(comparison.columns[0])
+    column = comparison.sort_column
     if not changes:
-        console.print(Text(f"No layer moved in {first}." if comparison.layers else "No layers to compare."))
+        console.print(Text(f"No layer moved in {title(column)}." if comparison.layers else "No layers to compare."))
         return
     shown = changes if most is None else changes[:most]
     several = len(comparison.totals) > 1
-    table = _table(("layer", "before", "after", "change", "%"), "what moved")
+    lines = []
     for change in shown:
         name = printable(change.pair.layer_label)
         label = f"{name} ({change.pair.point.label})" if several else name
-        _add(table, label, change, why(change.pair, change.column) or "nothing else that is counted")
-    console.print(Text(f"Layers that moved most in {first}, {len(shown)} of {len(changes)}", style="bold"))
-    console.print(table)
+        lines.append((label, change, why(change.pair, column) or "nothing else that is counted"))
+    console.print(Text(f"Layers that moved most in {title(column)}, {len(shown)} of {len(changes)}", style="bold"))
+    _print_table("layer", lines, console, "what moved")
     console.print()
 
 
-def _table(heads: Sequence[str], last: str = "") -> Table:
+def _print_table(head: str, lines: Sequence[tuple[str, Change, str]], console: Console, last: str = "") -> None:
+    """Print changes with their labels and, below the heading ``last``, a text of each."""
+    if console.width < STACKED:
+        for label, change, told in lines:
+            _print_stacked(label, change, told, console)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(heads[0], overflow="fold", ratio=3 if last else None)
-    for head in heads[1:]:
-        table.add_column(head, justify="right", overflow="fold")
+    table.add_column(head, overflow="fold", ratio=3 if last else None)
+    for name in ("before", "after", "change", "%"):
+        table.add_column(name, justify="right", overflow="fold")
     if last:
         table.add_column(last, overflow="fold", ratio=5)
-    return table
+    for label, change, told in lines:
+        style = _STYLES[direction(change)]
+        cells = [Text(label), *(Text(each) for each in value_texts(change)), Text(amount_text(change), style=style)]
+        cells.append(Text(percent_text(change), style=style))
+        table.add_row(*cells, *([Text(told)] if last else []))
+    console.print(table)
 
 
-def _add(table: Table, label: str, change: Change, last: str | None = None) -> None:
-    style = _STYLES[direction(change)]
-    cells = [Text(label), *(Text(each) for each in value_texts(change)), Text(amount_text(change), style=style)]
-    cells.append(Text(percent_text(change), style=style))
-    table.add_row(*cells, *([] if last is None else [Text(last)]))
+def _print_stacked(label: str, change: Change, told: str, console: Console) -> None:
+    before, after = value_texts(change)
+    console.print(Text(label), overflow="fold")
+    line = Text(f"{before} -> {after}, ")
+    line.append(f"{amount_text(change)}, {percent_text(change)}", style=_STYLES[direction(change)])
+    for each in (line, Text(told)):
+        if each:
+            console.print(Padding(each, (0, 0, 0, 2), expand=False), overflow="fold")
 
 
 def _print_verdict(comparison: Comparison, console: Console) -> None:
@@ -140,14 +146,3 @@ def _print_verdict(comparison: Comparison, console: Console) -> None:
         many = sum(each.rule == rule for each in comparison.broken)
         told = f"broken by {many} row{'' if many == 1 else 's'}" if rule in broken else "holds"
         console.print(Text(f"Rule {rule.text}: {told}", style="red" if rule in broken else "green"))
-
-
-def broken_lines(comparison: Comparison) -> list[str]:
-    """Return a line for each row that breaks a rule, of each rule the first ten and how many more."""
-    lines = []
-    for rule in comparison.rules:
-        broken = [each for each in comparison.broken if each.rule == rule]
-        lines += [printable(broken_text(each)) for each in broken[:SHOWN_BROKEN]]
-        if len(broken) > SHOWN_BROKEN:
-            lines.append(f"{rule.text}: and {len(broken) - SHOWN_BROKEN:,} more rows")
-    return lines

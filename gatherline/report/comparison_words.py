@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 
-from gatherline.comparison.change import Change, change_of, within_bands
-from gatherline.comparison.comparison import Comparison
-from gatherline.comparison.differences import summary
+from gatherline.comparison.change import Change, change_of
 from gatherline.comparison.pairing import Pair
 from gatherline.comparison.point import layer_of, point_of
-from gatherline.comparison.rules import Broken
 from gatherline.report.columns import TOTAL
 from gatherline.report.measures import measure_unit, scale_of, title_of
 from gatherline.report.selection import RowLike, printable, text
@@ -21,6 +19,8 @@ from gatherline.report.time_causes import TIME_CAUSES
 from simulator.result import CAUSES
 
 MOST_DIGITS = 17  # of a float: then two that differ read otherwise
+ZERO_BYTES = "0 B"  # and not 0 MB, whatever stands beside it
+BYTES = ("kB", "MB", "GB")
 MOST_PIECES = 4  # of what moved in one layer
 LITTLE = 0.1  # a cause below this share of the largest one is not worth a word
 LOST_WORDS = {
@@ -28,9 +28,9 @@ LOST_WORDS = {
     "scatter": "the scatter unit", "interval": "the weight buffer", "imbalance": "imbalance",
     "padding": "padding", "vector": "the vector unit",
 }  # fmt: skip
-TEXT_WORDS = {"kernel": "kernel", "encoding": "encoding", "bound": "bound", "layer_pattern": "pattern"}
+TEXT_WORDS = {"kernel": "kernel", "encoding": "encoding", "bound": "bound", "layer_pattern": "pattern"}  # of a layer
 TITLES = {
-    "weight_bytes": "stored weights", "index_bytes": "stored indices", "conflict_cycles": "conflict cycles",
+    "weight_bytes": "weight values", "index_bytes": "weight indices", "conflict_cycles": "conflict cycles",
     "stall_cycles": "stall cycles", "compute_cycles": "compute cycles",
 }  # fmt: skip
 BETTER_LOWER = ("_s", "cycles", "_bytes", "_pj")
@@ -50,7 +50,7 @@ def value_texts(change: Change) -> tuple[str, str]:
         return _each(values, lambda value: f"{value:,}" if isinstance(value, int) else f"{value:.6g}")
     known = [value for value in values if value is not None]
     scale = scale_of(change.column, known)
-    told = _each(values, scale.text)
+    told = _each(values, lambda value: ZERO_BYTES if value == 0 and scale.unit in BYTES else scale.text(value))
     digits = 5
     while change.moved and told[0] == told[1] and digits <= MOST_DIGITS:
         told = _each(values, lambda value: f"{value / scale.factor:.{digits}g} {scale.unit}".rstrip())  # noqa: B023
@@ -65,11 +65,11 @@ def _each(values: Sequence[float | None], said: object) -> tuple[str, str]:
 
 
 def amount_text(change: Change) -> str:
-    """Return the absolute change with sign and unit, "0" for none, "-" where one side has no number."""
+    """Return the absolute change with sign and unit, "-" where one side has no number."""
     if change.absolute is None:
         return "-"
     if change.absolute == 0:
-        return "0"
+        return "0 B" if measure_unit(change.column) == "B" else "0"
     sign = "+" if change.absolute > 0 else "-"
     size = abs(change.absolute)
     if measure_unit(change.column) in ("cycles", ""):
@@ -88,8 +88,21 @@ def percent_text(change: Change) -> str:
     if share == 0:
         return "0 %"
     if math.isinf(share):
-        return "from 0"
-    return f"{100 * share:+,.3g} %" if abs(share) < 100 else f"{100 * share:+,.0f} %"
+        return "from 0" if change.before == 0 else f"{'+' if share > 0 else '-'}more than 1e300 %"
+    return share_text(share)
+
+
+def share_text(share: float, digits: int = 3) -> str:
+    """Return a share in percent with its sign: no exponent, and from 1,000 % on no digit after the point."""
+    percents = 100 * share
+    return (
+        f"{percents:+,.0f} %" if abs(percents) >= 999.5 and digits == 3 else f"{plain_digits(percents, digits, '+')} %"
+    )
+
+
+def plain_digits(value: float, digits: int, sign: str = "") -> str:
+    """Return a number with so many digits that count, and never an exponent."""
+    return format(Decimal(f"{value:.{digits}g}"), f"{sign},f")
 
 
 def direction(change: Change) -> int:
@@ -108,9 +121,18 @@ def _both(first: str, second: str) -> str:
     return first if first == second else f"{first} -> {second}"
 
 
-def row_label(row: RowLike) -> str:
+def shortened(name: str, longest: int | None) -> str:
+    """Return a name with its middle cut where it is longer: layers of one model begin alike and end apart."""
+    if longest is None or len(name) <= longest:
+        return name
+    end = longest // 2
+    return f"{name[: longest - end - 3]}...{name[-end:]}"
+
+
+def row_label(row: RowLike, longest: int | None = None) -> str:
+    """Return what a row is of; of a layer's name ``longest`` letters."""
     name = layer_of(row)
-    prefix = "total" if name == TOTAL else f"layer {printable(name)}"
+    prefix = "total" if name == TOTAL else f"layer {shortened(printable(name), longest)}"
     return f"{prefix} of {point_of(row).label}"
 
 
@@ -151,135 +173,3 @@ def _largest(found: Sequence[tuple[str, Change]]) -> list[str]:
         for word, change in moved[:MOST_PIECES]
         if abs(change.absolute or 0) >= least
     ]
-
-
-def headlines(comparison: Comparison) -> list[str]:
-    """Return what a reader must know first: how many totals moved and which most, or that nothing did."""
-    lines = []
-    if not comparison.moved:
-        lines.append(
-            f"Nothing moved: {_count(len(comparison.pairing.pairs), 'row')} compared, every number is the same."
-        )
-        return lines
-    first = comparison.columns[0]
-    changes = [change_of(pair, first) for pair in comparison.totals]
-    if len(changes) == 1:
-        lines.append(f"{point_label(changes[0].pair)}: {_sentence(changes[0])}.")
-    elif changes:
-        lines.append(_many(changes, title(first)))
-    if not any(change.moved for change in changes):
-        others = dict.fromkeys(title(change.column) for change in comparison.changes)
-        if others:
-            lines.append(f"What moved is {_listed(list(others))}.")
-    return lines
-
-
-def _many(changes: Sequence[Change], name: str) -> str:
-    up = [change for change in changes if (change.absolute or 0) > 0]
-    down = [change for change in changes if (change.absolute or 0) < 0]
-    same = sum(not change.moved for change in changes)
-    other = len(changes) - len(up) - len(down) - same
-    parts = []
-    for moved, word in ((up, "rose"), (down, "fell")):
-        if moved:
-            most = max(moved, key=lambda change: abs(change.relative or 0))
-            which = "" if len(moved) == 1 else "most: "
-            parts.append(f"in {len(moved)} it {word} ({which}{percent_text(most)}, {point_label(most.pair)})")
-    if same:
-        parts.append(f"in {same} it did not move")
-    if other:
-        parts.append(f"in {other} only one side has it")
-    return f"Total {name} of {len(changes)} networks: {'; '.join(parts)}."
-
-
-def _sentence(change: Change) -> str:
-    name = title(change.column)
-    if not change.moved:
-        return f"{name} did not move ({value_texts(change)[0]})"
-    before, after = value_texts(change)
-    slower = {1: "slower", -1: "faster"}.get(direction(change), "") if change.column == "latency_s" else ""
-    return f"{name} {before} -> {after}, {percent_text(change)}" + (f" ({slower})" if slower else "")
-
-
-def notes(comparison: Comparison) -> list[str]:
-    """Return what else is to be known: what made the two, how rows were paired, what has no partner, and bands."""
-    sides = (comparison.before, comparison.after)
-    lines = [summary(comparison.differences, _names(comparison), (bool(sides[0].manifest), bool(sides[1].manifest)))]
-    lines += [f"Paired: {note}." for note in comparison.pairing.notes]
-    lines += [
-        f"{name} is of a run that was stopped: rows that it lacks were not computed."
-        for side, name in zip(sides, _names(comparison), strict=True)
-        if side.stopped
-    ]
-    for rows, which in ((comparison.pairing.only_before, "first"), (comparison.pairing.only_after, "second")):
-        if rows:
-            lines.append(f"Only in the {which} ({_count(len(rows), 'row')}): {_some_rows(rows)}")
-    for names, which in zip(comparison.lone_columns, ("first", "second"), strict=True):
-        if names:
-            lines.append(f"Columns with numbers only in the {which}: {', '.join(names)}")
-    return [*lines, *_bands(comparison)]
-
-
-def _names(comparison: Comparison) -> tuple[str, str]:
-    return comparison.before.name, comparison.after.name
-
-
-def _some_rows(rows: Sequence[RowLike], most: int = 3) -> str:
-    """Return whole networks as such, layers by name, the first few of each."""
-    points = list(dict.fromkeys(point_of(row) for row in rows if layer_of(row) == TOTAL))
-    single = [row for row in rows if point_of(row) not in set(points)]
-    texts = [f"all of {point.label}" for point in points[:most]]
-    texts += [row_label(row) for row in single[:most]]
-    left = max(0, len(points) - most) + max(0, len(single) - most)
-    return "; ".join(texts) + (f"; and {left} more" if left else "")
-
-
-def _bands(comparison: Comparison) -> list[str]:
-    moved = [pair for pair in comparison.totals if change_of(pair, "latency_s").moved]
-    inside = [pair for pair in moved if within_bands(pair)]
-    unknown = [pair for pair in moved if within_bands(pair) is None]
-    lines = []
-    if inside:
-        lines.append(
-            f"Latency of {_count(len(inside), 'total')} moved within the error bands of both sides "
-            f"({_named(inside)}): as times of a real device the two cannot be told apart. What the model says changed "
-            "is exact."
-        )
-    if unknown:
-        lines.append(
-            f"Not validated: {_count(len(unknown), 'total')} without an error band ({_named(unknown)}). The change is "
-            "exact for the model; how a device follows it is not known."
-        )
-    return lines
-
-
-def _named(pairs: Sequence[Pair], most: int = 2) -> str:
-    names = list(dict.fromkeys(point_label(pair) for pair in pairs))
-    return "; ".join(names[:most]) + (f"; {len(names) - most} more" if len(names) > most else "")
-
-
-def _listed(names: Sequence[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _count(number_of: int, what: str) -> str:
-    return f"{number_of:,} {what}{'' if number_of == 1 else 's'}"
-
-
-def broken_text(broken: Broken) -> str:
-    """Return one line: the rule, the row, both values and the change, or on which side the row or number is missing."""
-    return f"{broken.rule.text}: {broken_where(broken)}"
-
-
-def broken_where(broken: Broken) -> str:
-    """Return the same without the rule."""
-    if broken.change is None:
-        assert broken.row is not None
-        return f"{row_label(broken.row)} is missing in {broken.missing}"
-    pair = broken.change.pair
-    where = f"{'total' if pair.is_total else f'layer {printable(pair.layer_label)}'} of {point_label(pair)}"
-    if broken.missing:
-        known = broken.change.after if broken.change.before is None else broken.change.before
-        return f"{where}: {broken.rule.column} is {known:g} on one side and missing in {broken.missing}"
-    before, after = value_texts(broken.change)
-    return f"{where}: {before} -> {after} ({amount_text(broken.change)}, {percent_text(broken.change)})"

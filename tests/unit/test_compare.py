@@ -14,7 +14,8 @@ from gatherline.comparison.comparison import Comparison, compare
 from gatherline.comparison.point import layer_of
 from gatherline.pipeline_types import Report
 from gatherline.report.comparison_files import NAMES, write_comparison
-from gatherline.report.comparison_words import headlines, notes, why
+from gatherline.report.comparison_notes import headlines, notes
+from gatherline.report.comparison_words import why
 from gatherline.report.files import report_json, write_report
 from gatherline.request_error import RequestError
 from tests.unit.compared_rows import CYCLES, LAYERS, MANIFEST, network
@@ -134,9 +135,9 @@ def test_nothing_in_common_is_an_error_that_says_what_each_side_has() -> None:
 
 def test_a_change_inside_both_error_bands_is_said_to_be_exact_and_not_told_apart_on_a_device() -> None:
     inside = of(network(band=0.5), network(band=0.5, more={"conv2": 30}))
-    assert "within the error bands of both sides" in said(inside)
+    assert "by less than the error band" in said(inside)
     outside = of(network(band=0.001), network(band=0.001, more={"conv2": 30}))
-    assert "within the error bands" not in said(outside)
+    assert "by less than the error band" not in said(outside)
     assert "Not validated: 1 total" in said(of(network(), network(more={"conv2": 30})))
 
 
@@ -210,7 +211,7 @@ def test_the_chart_of_causes_has_two_bars_for_each_layer_that_moved() -> None:
         json.loads(part.split("</script>")[0])
         for part in page.split('<script type="application/json" class="chart-data">')[1:]
     ]
-    assert [row["label"] for row in chart["rows"]] == ["conv2: before", "conv2: after", "fc: before", "fc: after"]
+    assert [row["label"] for row in chart["rows"]] == ["before: conv2", "after: conv2", "before: fc", "after: fc"]
     conflict = [series["colour"] for series in chart["series"]].index("cause-conflict")
     assert chart["x"]["unit"] == "µs"
     assert [row["values"][conflict] for row in chart["rows"]] == [0, 90 / 1000, 0, 10 / 1000]
@@ -246,3 +247,97 @@ def test_a_narrow_terminal_loses_no_number() -> None:
     text = comparison_text(of(network(), network(more={"conv2": 90})), width=50)
     assert max(len(line) for line in text.splitlines()) <= 50
     assert "+90 ns" in text
+
+
+def test_a_terminal_of_40_columns_stacks_its_tables_and_loses_no_number() -> None:
+    from gatherline.report.comparison_table import comparison_text
+
+    text = comparison_text(of(network(), network(more={"conv2": 90})), width=40)
+    assert max(len(line) for line in text.splitlines()) <= 40
+    assert "conv2\n  1 µs -> 1.090 µs, +90 ns, +9 %\n  conflicts +90 ns" in text
+
+
+def test_a_column_that_latency_does_not_show_sorts_the_layers() -> None:
+    after = network()
+    after[1]["cycles"] = CYCLES + 5  # as on a device whose clock is not what limits it
+    found = of(network(), after)
+    assert found.sort_column == "cycles"
+    assert [change.pair.layer for change in found.sorted_layers()] == ["conv2"]
+    assert "Layers that moved most in cycles, 1 of 1" in found.text()
+
+
+def test_a_change_of_text_alone_is_a_headline_in_text_and_json() -> None:
+    after = network()
+    after[1]["kernel"] = "dense"
+    found = of(network(), after)
+    assert found.moved
+    assert "In 1 layer the kernel changed: conv2 gather/scatter -> dense." in found.text()
+    written = json.loads(found.to_json())
+    assert [(layer["layer"], layer["texts"]) for layer in written["layers"]] == [
+        ("conv2", {"kernel": {"before": "gather/scatter", "after": "dense"}})
+    ]
+
+
+def test_percents_have_no_exponent_whatever_their_size() -> None:
+    from gatherline.report.comparison_words import share_text
+
+    assert [share_text(share) for share in (0.0214, 1e-7, 14.6, 9.996, 73.2, 12345.0)] == [
+        "+2.14 %", "+0.00001 %", "+1,460 %", "+1,000 %", "+7,320 %", "+1,234,500 %",
+    ]  # fmt: skip
+
+
+def test_no_bytes_are_0_B_beside_megabytes() -> None:
+    after = network()
+    after[-1]["weight_bytes"] = 5_000_000
+    before = network()
+    before[-1]["weight_bytes"] = 0
+    assert re.search(r"weight values +0 B +5 MB +\+5 MB +from 0", of(before, after).text())
+
+
+def test_a_model_with_a_hash_is_not_said_to_differ_by_its_path() -> None:
+    moved = {**MANIFEST, "request": {"model": "/elsewhere/net.onnx", "devices": ["gs-tcm"], "dtype": "fp16"}}
+    found = compare(Report(manifest=MANIFEST, rows=network()), Report(manifest=moved, rows=network()))
+    assert found.differences == ()
+
+
+def test_a_single_total_without_a_partner_is_not_all_of_a_network() -> None:
+    lone = [row for row in network(device="zcu102") if row["layer"] == "total"]
+    assert "Only in the first (1 row): total of net, gs:16,1 at 90 % on zcu102" in said(
+        of([*network(), *lone], network())
+    )
+
+
+def test_rows_come_from_a_generator_too() -> None:
+    found = compare((row for row in network()), (row for row in network(more={"fc": 2})))
+    assert len(found.sorted_layers()) == 1
+
+
+@pytest.mark.parametrize("value", [10**400, 10**5000, 1e308, -1e308, -(10**400)], ids=range(5))
+def test_a_number_beyond_all_results_is_refused(value: float) -> None:
+    rows = network()
+    rows[1]["cycles"] = value
+    with pytest.raises(RequestError, match=r"the second: rows\[1\]: layer 'conv2': cycles is .*below 1e300"):
+        of(network(), rows)
+
+
+def test_large_and_small_numbers_still_compare() -> None:
+    before, after = network(), network()
+    before[1]["latency_s"], after[1]["latency_s"] = 1e-299, 9e299
+    found = of(before, after)
+    assert found.text()
+    assert found.html()
+    assert found.to_json()
+
+
+@pytest.mark.parametrize("option", ["rules", "columns", "devices", "patterns"])
+def test_a_text_where_texts_belong_is_refused(option: str) -> None:
+    with pytest.raises(RequestError, match=f"{option} is the text 'cycles > .1', and must be a list of texts"):
+        of(network(), network(), **{option: "cycles > +1"})
+
+
+def test_the_page_says_how_to_get_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gatherline.report.page import compare_page
+
+    monkeypatch.setattr(compare_page, "MOST_LAYERS", 2)
+    assert "1 more layers" in of(network(), network()).html()
+    assert "--out DIR</code> writes every number that moved" in of(network(), network()).html()

@@ -14,7 +14,7 @@ from gatherline.comparison.comparison import Comparison, compare
 from gatherline.comparison.rules import parse_rule
 from gatherline.exit_status import FAILED, SUCCESS, WRONG_INPUT
 from gatherline.pipeline_types import Report
-from gatherline.report.comparison_table import SHOWN_BROKEN, broken_lines
+from gatherline.report.comparison_broken import SHOWN_BROKEN, broken_lines
 from gatherline.report.files import write_report
 from gatherline.request_error import RequestError
 from tests.unit.compared_rows import CYCLES, LAYERS, MANIFEST, network
@@ -42,6 +42,8 @@ def of(rules: Sequence[str], after: dict[str, int], before: dict[str, int] | Non
         (f"cycles > {TOTAL_CYCLES}", 1, True),
         ("latency_s > +0.001us", 1, False),
         ("latency_s > +0.001us", 2, True),
+        ("latency_s > + 0.001us", 2, True),
+        ("cycles > + 2%", TOTAL_CYCLES * 2 // 100, False),
         ("latency_s > 1ms", 1000, False),
         ("latency_s > 3us", 1, True),
         ("peak_memory_bytes > 4 KiB", 1, False),
@@ -91,6 +93,7 @@ def test_a_share_means_what_whole_numbers_say(before: int, after: int, share: in
         ("energy_pj > +1%", "no row of either side has a number in column energy_pj"),
         ("layer:peak_memory_bytes > +0", "has no number in column peak_memory_bytes"),
         ("x" * 1000, "must be"),
+        ("cycles > +1,000", r"must be without the comma: \+1000"),
     ],
 )
 def test_a_wrong_rule_is_an_error_that_says_what_is_wrong(rule: str, told: str) -> None:
@@ -177,3 +180,49 @@ def test_the_command_writes_what_it_says_and_json_stands_alone(
     assert [path.name for path in (tmp_path / "pages").iterdir()] == ["difference.html"]
     assert status(["compare", "a", "b", "--by", "total"]) == SUCCESS
     assert "Layers that moved" not in capsys.readouterr().out
+
+
+def wheres(rule: str, after: list[dict[str, object]], before: list[dict[str, object]] | None = None) -> list[str]:
+    return broken_lines(compare(before or network(), after, rules=[rule]))
+
+
+@pytest.mark.parametrize(
+    ("rule", "column", "before", "after", "told"),
+    [
+        ("cycles > +1%", "cycles", 10**6, 1_010_004, "(+10,004, +1.0004 %)"),
+        ("cycles > +1%", "cycles", 10**9, 10**7 + 10**9 + 1, "(+10,000,001, +1.0000001 %)"),
+        ("cycles >= +1%", "cycles", 10**6, 1_010_000, "(+10,000, +1 %)"),
+        ("latency_s > +0.1ms", "latency_s", 0.001, 0.0011000001, "(+100.0001 µs, +10 %)"),
+        ("peak_memory_bytes > 20MB", "peak_memory_bytes", 10**6, 20_000_001, "1 MB -> 20.000001 MB"),
+    ],
+)
+def test_a_number_that_breaks_a_rule_never_reads_as_its_limit(
+    rule: str, column: str, before: float, after: float, told: str
+) -> None:
+    sides = [network(), network()]
+    sides[0][-1][column], sides[1][-1][column] = before, after
+    (line,) = wheres(rule, sides[1], sides[0])
+    assert told in line
+
+
+def test_a_missing_number_is_told_with_its_unit_and_side() -> None:
+    rows = network()
+    rows[-1]["latency_s"] = None
+    (line,) = wheres("latency_s > +2%", rows)
+    assert line.endswith(": latency_s is 3 µs in the first and missing in the second")
+
+
+def test_a_long_name_is_shortened_in_lines_of_the_terminal_and_whole_in_json() -> None:
+    name = "features." * 20 + "conv"
+    sides = [network(layers=(name,)), network(layers=(name,), more={name: 9})]
+    (line,) = wheres("layer:cycles > +0", sides[1], sides[0])
+    assert name not in line
+    assert "layer features." in line
+    assert "conv of net" in line
+    assert name in compare(sides[0], sides[1], rules=["layer:cycles > +0"]).to_json().split('"rules"')[1]
+
+
+def test_a_broken_rule_about_a_value_does_not_stand_under_nothing_moved() -> None:
+    text = of(["cycles > 5"], {}).text()
+    assert "Nothing moved" not in text
+    assert f"1 rule broken, though no number moved: {len(LAYERS) + 1} rows compared." in text

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,6 +131,48 @@ def test_a_bent_number_of_a_snapshot_is_refused(kept: Path, value: str, told: st
         assert_matches_snapshot(report(), kept)
 
 
+def test_a_snapshot_of_a_newer_version_names_both_versions(kept: Path) -> None:
+    newer = {**json.loads(kept.read_text()), "gatherline_snapshot": 2, "made_by": {"version": "9.9"}}
+    kept.write_text(json.dumps(newer))
+    with pytest.raises(RequestError, match=r"must be 1; written by version 9\.9, this is \d"):
+        assert_matches_snapshot(report(), kept)
+
+
+def test_a_column_that_only_a_newer_version_knows_names_both_versions(kept: Path) -> None:
+    text = kept.read_text().replace('"cycles": 1000', '"loops": 5', 1).replace('"0.1.0"', '"9.9"')
+    kept.write_text(text)
+    with pytest.raises(RequestError, match=r"column 'loops' is not known.*; written by version 9\.9, this is \d"):
+        assert_matches_snapshot(report(), kept)
+
+
+def test_marks_of_a_merge_conflict_are_named_by_their_line(kept: Path) -> None:
+    first, rest = kept.read_text().split("\n", 1)
+    kept.write_text(f"{first}\n<<<<<<< HEAD\n{rest}\n=======\n{rest}\n>>>>>>> theirs\n")
+    with pytest.raises(RequestError, match="line 2 is <<<<<<<, the mark of a merge conflict"):
+        assert_matches_snapshot(report(), kept)
+
+
+def test_a_layer_whose_kernel_changed_fails_and_an_older_snapshot_without_kernels_still_holds(kept: Path) -> None:
+    rows = [{**row, "kernel": "dense"} if row["layer"] == "conv2" else row for row in network()]
+    with pytest.raises(AssertionError, match="In 1 layer the kernel changed: conv2 gather/scatter -> dense"):
+        assert_matches_snapshot(rows, kept)
+    kept.write_text(kept.read_text().replace('"kernel": "gather/scatter", ', ""))
+    assert_matches_snapshot(rows, kept)
+
+
+def test_a_rule_about_what_no_snapshot_holds_is_refused(kept: Path) -> None:
+    with pytest.raises(RequestError, match="a snapshot does not hold energy_pj"):
+        assert_matches_snapshot(report(), kept, rules=("energy_pj > +1%",))
+
+
+def test_a_rule_is_checked_before_a_snapshot_is_written(kept: Path) -> None:
+    written = kept.read_bytes()
+    for rules in (("cycle > +1%",), "cycles > +1%"):
+        with pytest.raises(RequestError):
+            assert_matches_snapshot(report(conv2=5), kept, rules=rules, update=True)
+    assert kept.read_bytes() == written
+
+
 def test_rows_without_a_total_make_no_snapshot(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="has 0 rows of layer 'total'"):
         assert_matches_snapshot(network()[:-1], tmp_path / "x.json", update=True)
@@ -163,7 +208,7 @@ PLUGIN = ("-p", "gatherline.pytest_plugin")
 def test_the_fixture_fails_without_a_snapshot_writes_it_when_asked_and_explains_a_change(tmp_path: Path) -> None:
     suite = tmp_path / "test_speed.py"
     suite.write_text(SUITE.format(more=0))
-    snapshot = tmp_path / "snapshots" / "test_net.json"
+    snapshot = tmp_path / "snapshots" / "test_speed" / "test_net.json"
     status, said = run_suite(suite, *PLUGIN)
     assert status == pytest.ExitCode.TESTS_FAILED
     assert "there is no such snapshot" in said
@@ -197,3 +242,55 @@ def test_again(gatherline_snapshot):
     assert status == pytest.ExitCode.TESTS_FAILED
     assert "1 failed, 1 passed" in said
     assert "one.json: is the snapshot of another check too" in said
+
+
+SHARED = """
+import pytest
+from tests.unit.compared_rows import network
+
+class TestA:
+    @pytest.mark.parametrize("name", ["a/b", "a:b", "A:b"])
+    def test_same(self, gatherline_snapshot, name):
+        gatherline_snapshot(network(more={{"conv2": {more}}}))
+
+    def test_plain(self, gatherline_snapshot):
+        gatherline_snapshot(network(more={{"conv2": {more}}}))
+"""
+
+
+def test_default_names_carry_file_and_class_and_stay_apart_where_letters_were_replaced(tmp_path: Path) -> None:
+    suite = tmp_path / "test_speed.py"
+    suite.write_text(SHARED.format(more=0))
+    assert run_suite(suite, *PLUGIN, "--gatherline-update")[0] == pytest.ExitCode.OK
+    names = {path.relative_to(tmp_path / "snapshots").as_posix() for path in tmp_path.rglob("*.json")}
+    assert "test_speed/TestA.test_plain.json" in names
+    assert len({name.casefold() for name in names}) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_two_files_of_one_folder_share_no_snapshot_in_any_number_of_processes(tmp_path: Path, workers: str) -> None:
+    for stem, more in (("test_one", 0), ("test_two", 5)):
+        (tmp_path / f"{stem}.py").write_text(SHARED.format(more=more))
+    command = [sys.executable, "-m", "pytest", "-q", "-n", workers, "--dist", "loadfile", "--rootdir", str(tmp_path)]
+    command += ["-c", "/dev/null", "-p", "no:cacheprovider", *PLUGIN]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    for options in (["--gatherline-update"], []):
+        done = subprocess.run([*command, *options, str(tmp_path)], env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, done.stdout.decode()
+    (tmp_path / "test_one.py").write_text(NAMED.format(more=0))
+    (tmp_path / "test_two.py").write_text(NAMED.format(more=5))
+    done = subprocess.run(
+        [*command, "--gatherline-update", str(tmp_path)], env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    assert b"1 failed, 1 passed" in done.stdout
+    assert b"shared.json: is the snapshot of another check too" in done.stdout
+
+
+NAMED = """
+from tests.unit.compared_rows import network
+
+def test_net(gatherline_snapshot):
+    gatherline_snapshot(network(more={{"conv2": {more}}}), "shared")
+"""

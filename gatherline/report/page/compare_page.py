@@ -13,12 +13,11 @@ from gatherline.comparison.comparison import Comparison
 from gatherline.comparison.differences import fields
 from gatherline.comparison.pairing import Pair
 from gatherline.comparison.rules import Rule
+from gatherline.report.comparison_broken import broken_where
+from gatherline.report.comparison_notes import headlines, notes
 from gatherline.report.comparison_words import (
     amount_text,
-    broken_where,
     direction,
-    headlines,
-    notes,
     percent_text,
     point_label,
     row_label,
@@ -42,7 +41,7 @@ _TONES = {1: "bad", -1: "good", 0: ""}
 
 def compare_page(comparison: Comparison) -> str:
     """Return the page of ``comparison``, one file of HTML."""
-    first = comparison.columns[0]
+    first = comparison.sort_column
     changes = [change_of(pair, first) for pair in comparison.layers]
     ordered = largest_first(changes) + [change for change in changes if not change.moved]
     return render(
@@ -108,7 +107,7 @@ def _bars(comparison: Comparison) -> dict[str, object] | None:
     most = max(told, key=lambda change: abs(change.relative or 0.0))
     pairs = [each.pair for each in largest_first(told) if each.pair.point == most.pair.point][:BARS]
     rows = [
-        (f"{printable(pair.layer)}: {when}", row)
+        (f"{when}: {printable(pair.layer)}", row)  # first, for a long name is cut
         for pair in pairs
         for when, row in (("before", pair.before), ("after", pair.after))
     ]
