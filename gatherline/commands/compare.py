@@ -67,7 +67,7 @@ def compare(
     from gatherline.comparison.comparison import pair_names
     from gatherline.report.comparison_files import write_comparison, write_text
     from gatherline.report.comparison_table import broken_lines, print_comparison
-    from gatherline.report.files import check_target
+    from gatherline.report.staging import check_target
 
     for folder in (out, None if page is None else page.parent):
         if folder is not None:

@@ -19,8 +19,9 @@ from gatherline.comparison.pairing import Pair
 from gatherline.comparison.point import DIMENSIONS, layer_of, point_of
 from gatherline.comparison.side import Side
 from gatherline.report.comparison_words import broken_text, headlines, notes, why
-from gatherline.report.files import check_target, plain
+from gatherline.report.plain import plain
 from gatherline.report.selection import RowLike
+from gatherline.report.staging import check_target
 
 SCHEMA = 1
 NAMES = ("comparison.json", "comparison.csv", "comparison.html")

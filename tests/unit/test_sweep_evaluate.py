@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gatherline import pipeline
-from gatherline.report.files import plain
+from gatherline.report.plain import plain
 from gatherline.request import RunRequest, lower
 from gatherline.sweep.code_version import DECIDING, code_version
 from gatherline.sweep.columns import NAMES, TOTAL_NAMES

@@ -6,8 +6,8 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 
-from gatherline.report.files import plain
 from gatherline.report.page.results import DeviceResults
+from gatherline.report.plain import plain
 from gatherline.report.selection import Variant, printable, text, variant
 
 LONGEST = 500  # characters of a value in the table; all of it stands in the JSON

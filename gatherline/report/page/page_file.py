@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gatherline.report.files import check_target
+from gatherline.report.staging import check_target
 from gatherline.result_folder import folder_kind
 
 NAME = "report.html"
