@@ -140,8 +140,8 @@ def test_the_version_covers_every_file_that_evaluating_runs_through() -> None:
         "__init__.py", "advice/__init__.py", "report/__init__.py", "sweep/__init__.py", "byte_size.py", "cache.py",
         "inspect_request.py", "inspection.py", "detection.py", "mask_statistics.py", "stored_sizes.py",
         "pipeline_types.py", "progress.py", "replay_report.py", "request_error.py", "report/selection.py",
-        "report/inspection_files.py", "report/mask_view.py", "sweep/axis.py", "sweep/code_version.py",
-        "sweep/device_axes.py", "sweep/quantity.py",
+        "report/inspection_files.py", "report/mask_view.py", "report/files.py", "report/staging.py", "sweep/axis.py",
+        "sweep/code_version.py", "sweep/device_axes.py", "sweep/quantity.py",
     }  # fmt: skip
     script = (
         "import sys, pathlib, gatherline, gatherline.sweep.evaluate\n"
