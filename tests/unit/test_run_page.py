@@ -106,6 +106,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("run"), ROWS)
 
 
+FEW = totals(ROWS, "gs-tcm")  # enough for a page, and quick
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("few"), FEW)
+
+
 @pytest.fixture(scope="module")
 def page(folder: Path) -> Page:
     return Page(run_page(folder))
@@ -323,18 +331,20 @@ OTHER_DEVICE = {name: {"hash": "00" * 32} if name == "gs-tcm" else facts for nam
 def test_break_evens_that_advise_solved_are_shown_for_the_same_question_only(
     tmp_path: Path, manifest: Row, note: str
 ) -> None:
-    text = Page(run_page(answered(written(tmp_path, ROWS), **manifest)))
+    text = Page(run_page(answered(written(tmp_path, FEW), **manifest)))
     every = " ".join(text.texts.values())
     assert ("below, density 0.625" in every) is not bool(note)
     assert note in " ".join(every.split())
 
 
 @pytest.mark.parametrize("field", ["density", "sparsity_target", "sparsity_overall"])
-@pytest.mark.parametrize("value", [10**400, -0.5, 1.5, True, "0.5"])
+@pytest.mark.parametrize(
+    "value", [10**400, -0.5, 1.5, True, "0.5"], ids=["huge", "below 0", "above 1", "a yes", "a text"]
+)
 def test_a_share_that_is_none_is_refused_with_status_2(
     tmp_path: Path, field: str, value: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = answered(written(tmp_path, ROWS), answer={**ANSWER, field: value})
+    folder = answered(written(tmp_path, FEW), answer={**ANSWER, field: value})
     assert call("report", str(folder)) == 2
     assert f"break-even.json: rows[0]: {field} is {str(value)[:50]}" in capsys.readouterr().err.replace("'", "")
     assert not (folder / "report.html").exists()
@@ -350,7 +360,7 @@ def test_a_share_that_is_none_is_refused_with_status_2(
     ],
 )
 def test_answers_that_are_none_are_refused_by_name(tmp_path: Path, text: str, rule: str) -> None:
-    folder = written(tmp_path, ROWS)
+    folder = written(tmp_path, FEW)
     (folder / "why.json").write_text(text)
     with pytest.raises(RequestError, match=r"why\.json: not an answer that simulate advise wrote: " + re.escape(rule)):
         run_page(folder)
@@ -358,9 +368,9 @@ def test_answers_that_are_none_are_refused_by_name(tmp_path: Path, text: str, ru
 
 @pytest.mark.parametrize("depth", [98, 99, 600, 100_000])
 def test_a_manifest_may_be_nested_a_hundred_deep_and_no_deeper(
-    folder: Path, tmp_path: Path, depth: int, capsys: pytest.CaptureFixture[str]
+    few: Path, tmp_path: Path, depth: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = json.loads((folder / "report.json").read_text())
+    found = json.loads((few / "report.json").read_text())
     found["manifest"]["deep"] = 0
     text = json.dumps(found).replace('"deep": 0', '"deep": ' + "[" * depth + "]" * depth)
     (tmp_path / "report.json").write_text(text)
@@ -370,7 +380,7 @@ def test_a_manifest_may_be_nested_a_hundred_deep_and_no_deeper(
 
 
 def test_a_count_of_products_beyond_all_counts_is_left_out(tmp_path: Path) -> None:
-    found = Page(run_page(written(tmp_path, ROWS, model_macs=10**400)))
+    found = Page(run_page(written(tmp_path, FEW, model_macs=10**400)))
     assert "headline" in found.ids
 
 
@@ -419,7 +429,7 @@ def test_a_target_that_cannot_be_written_leaves_what_is_there(
 
 
 def folder_of_results(folder: Path) -> dict[str, bytes]:
-    written(folder, ROWS)
+    written(folder, FEW)
     for name in ("rows.csv", "masks", "notes.html"):
         (folder / name).write_text("mine")
     return {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -445,41 +455,41 @@ def test_a_page_takes_the_place_of_no_other_file(
 
 
 def test_a_report_html_in_the_folder_that_is_no_page_stays(tmp_path: Path) -> None:
-    (written(tmp_path, ROWS) / "report.html").write_text("mine")
+    (written(tmp_path, FEW) / "report.html").write_text("mine")
     with pytest.raises(RequestError, match="is there and no page"):
         gl.html_report(tmp_path)
     assert (tmp_path / "report.html").read_text() == "mine"
 
 
 @pytest.mark.parametrize("there", ["<!DOCTYPE html><p>old", ""], ids=["a page", "an empty file"])
-def test_an_older_page_and_an_empty_file_are_replaced(folder: Path, tmp_path: Path, there: str) -> None:
+def test_an_older_page_and_an_empty_file_are_replaced(few: Path, tmp_path: Path, there: str) -> None:
     (tmp_path / "PAGE.HTM").write_text(there)
-    assert gl.html_report(folder, tmp_path / "PAGE.HTM").read_text(encoding="utf-8") == run_page(folder)
+    assert gl.html_report(few, tmp_path / "PAGE.HTM").read_text(encoding="utf-8") == run_page(few)
 
 
-def test_a_link_is_followed_and_stays(folder: Path, tmp_path: Path) -> None:
+def test_a_link_is_followed_and_stays(few: Path, tmp_path: Path) -> None:
     for name, target in (("page.html", "real.html"), ("bad.html", "rows.csv"), ("loop.html", "loop.html")):
         (tmp_path / name).symlink_to(target)
     (tmp_path / "real.html").write_text("<!doctype html>old")
     (tmp_path / "rows.csv").write_text("mine")
-    gl.html_report(folder, tmp_path / "page.html")
+    gl.html_report(few, tmp_path / "page.html")
     assert (tmp_path / "page.html").is_symlink()
-    assert (tmp_path / "real.html").read_text(encoding="utf-8") == run_page(folder)
+    assert (tmp_path / "real.html").read_text(encoding="utf-8") == run_page(few)
     with pytest.raises(RequestError, match=r"rows\.csv \(which .*bad\.html leads to\): a page is a file that ends in"):
-        gl.html_report(folder, tmp_path / "bad.html")
+        gl.html_report(few, tmp_path / "bad.html")
     with pytest.raises(OSError, match="leads back to itself"):
-        gl.html_report(folder, tmp_path / "loop.html")
+        gl.html_report(few, tmp_path / "loop.html")
     assert (tmp_path / "rows.csv").read_text() == "mine"
 
 
-def test_what_is_no_plain_file_is_left_alone(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_plain_file_is_left_alone(few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(tmp_path / "pipe.html")
-    assert call("report", str(folder), "-o", str(tmp_path / "pipe.html")) == 2
+    assert call("report", str(few), "-o", str(tmp_path / "pipe.html")) == 2
     assert "is there and no plain file" in capsys.readouterr().err
     assert (tmp_path / "pipe.html").is_fifo()
 
 
-def test_a_name_as_long_as_names_can_be_is_written(folder: Path, tmp_path: Path) -> None:
+def test_a_name_as_long_as_names_can_be_is_written(few: Path, tmp_path: Path) -> None:
     name = "é" * 125 + ".html"  # 255 bytes
-    assert gl.html_report(folder, tmp_path / name).is_file()
+    assert gl.html_report(few, tmp_path / name).is_file()
     assert os.listdir(tmp_path) == [name]

@@ -15,7 +15,7 @@ from gatherline.result_folder import folder_kind
 
 NAME = "report.html"
 SUFFIXES = (".html", ".htm")
-_BEGINS = b"<!doctype html"
+_BEGINS = b"<!doctype html>"
 
 
 def folder_page(folder: Path) -> str:
