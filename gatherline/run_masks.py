@@ -47,7 +47,7 @@ def masks_of(folder: Path, written: Written) -> RunMasks:
         and _is_of(sample, row, _level(row) not in smaller)
     )
     left, every = len(found.samples) - len(own), len(found.samples)
-    note = f"{left} of {every} samples in {FILE} are of no row of this run, or of another mask: they are not shown."
+    note = f"Left out of {FILE}: {left} of {every} samples, which are of no row of this run or of another mask."
     return RunMasks(samples=own, notes=(note,) if left else ())
 
 

@@ -202,7 +202,7 @@ def test_samples_that_no_row_names_are_left_out_and_counted(report: Report, tmp_
     write_report(tmp_path, report.manifest, report.rows, pictures=False, masks=masks)
     found = masks_of(tmp_path, read_report(tmp_path))
     assert as_plain(found.samples) == as_plain(tuple(rest))
-    assert found.notes[0].startswith(f"{len(strange)} of {len(report.masks)} samples in masks.json are of no row")
+    assert found.notes[0].startswith(f"Left out of masks.json: {len(strange)} of {len(report.masks)} samples")
 
 
 def put(*path: str | int, value: Any) -> Callable[[Any], None]:
