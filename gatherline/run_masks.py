@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatherline.mask_samples import FILE, MaskSample, read_masks
-from gatherline.report.selection import RowLike, number, printable
+from gatherline.report.selection import RowLike, Variant, number, printable, text, variant
 from gatherline.report_file import Written
 
 _PATTERNS = ("pattern", "layer_pattern")
@@ -38,21 +38,17 @@ def masks_of(folder: Path, written: Written) -> RunMasks:
             other = f"is of another {what}: it says {name} {says}, and the run {runs}"
             why = f"does not say its {name}" if theirs is None else other
             return RunMasks(notes=(f"{FILE} {why}. It is not shown.",))
-    rows = {(row["layer"], row.get("pattern"), row.get("sparsity_target")): row for row in written.rows}
-    smaller = {_level(row) for row in written.rows if any("channel" in (row.get(name) or "") for name in _PATTERNS)}
+    rows = {(row["layer"], variant(row)): row for row in written.rows}
+    smaller = {variant(row) for row in written.rows if any("channel" in text(row, name) for name in _PATTERNS)}
     own = tuple(
         sample
         for sample in found.samples
-        if (row := rows.get((sample.layer, sample.pattern, sample.sparsity))) is not None
-        and _is_of(sample, row, _level(row) not in smaller)
+        for level in (Variant(pattern=sample.pattern, sparsity=sample.sparsity),)
+        if (row := rows.get((sample.layer, level))) is not None and _is_of(sample, row, level not in smaller)
     )
     left, every = len(found.samples) - len(own), len(found.samples)
     note = f"Left out of {FILE}: {left} of {every} samples, which are of no row of this run or of another mask."
     return RunMasks(samples=own, notes=(note,) if left else ())
-
-
-def _level(row: RowLike) -> tuple[object, object]:
-    return row.get("pattern"), row.get("sparsity_target")
 
 
 def _is_of(sample: MaskSample, row: RowLike, by_density: bool) -> bool:

@@ -190,6 +190,16 @@ def test_masks_of_another_run_are_left_out_and_told(
         gl.plot("load-histogram", tmp_path, tmp_path / "loads.svg")
 
 
+def test_samples_of_layers_with_their_own_sparsities_are_of_the_run(tmp_path: Path) -> None:
+    made = gl.run("digits", patterns=["gs:16,1"], sparsities=[0.8], devices=["a100"], ratios="erk", prune_all=True)
+    assert len({row["sparsity_target"] for row in made.rows if row["layer_pattern"] == "gs:16,1"}) > 1
+    masks = masks_json(made.masks, made.manifest)
+    write_report(tmp_path, made.manifest, made.rows, pictures=False, masks=masks)
+    found = masks_of(tmp_path, read_report(tmp_path))
+    assert as_plain(found.samples) == as_plain(made.masks)
+    assert (len(found.samples), found.notes) == (4, ())
+
+
 def test_samples_that_no_row_names_are_left_out_and_counted(report: Report, tmp_path: Path) -> None:
     first, second, third, *rest = report.masks
     assert first.pattern == "gs:16,1"
