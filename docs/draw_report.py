@@ -35,7 +35,7 @@ LARGEST_BYTES = 300_000
 
 def make_page(folder: Path) -> Path:
     report = gl.run("mobilenet_v1", patterns=PATTERNS, sparsities=SPARSITIES, devices=DEVICES)
-    masks = masks_json(report.masks) if report.masks else None
+    masks = masks_json(report.masks, report.manifest) if report.masks else None
     write_report(folder, report.manifest, report.rows, pictures=False, masks=masks)
     page = folder / "report.html"
     page.write_text(run_page(folder), encoding="utf-8")

@@ -27,7 +27,7 @@ from costmodel.calibrate.session import (
 from costmodel.calibrate.table import Measurement, Table, write_table, write_text
 from costmodel.device_file import device_text
 from gatherline.progress import Progress, SilentProgress
-from gatherline.report.files import check_target
+from gatherline.report.staging import check_target
 
 LEAST_MEMORY_BYTES = 1 << 30  # where the system does not say how much is free
 

@@ -11,10 +11,10 @@ from costmodel.tables.catalog import technology_named
 from costmodel.technology import Technology
 from gatherline.digest import device_digest
 from gatherline.energy_columns import PRICED, priced
-from gatherline.mask_samples import read_masks
 from gatherline.pipeline_types import Report
 from gatherline.report_file import Written, read_report
 from gatherline.request import RequestError, Target, device_named, with_dtype
+from gatherline.run_masks import masks_of
 from simulator.spec import Device, DeviceError
 
 
@@ -38,7 +38,7 @@ def energy_report(folder: Path, technology_name: str, device_files: tuple[str, .
         if isinstance(device, Device) and not not_priced(device, technology)
     }
     told = {**written.manifest, "technology": technology.name, "energy_assumed": assumed}
-    return Report(manifest=told, rows=again, masks=read_masks(folder))
+    return Report(manifest=told, rows=again, masks=masks_of(folder, written).samples)
 
 
 def _device(name: str, given: Mapping[str, Target], written: Written) -> Target:

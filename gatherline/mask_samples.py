@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatherline.mask_statistics import BINS
+from gatherline.report.plain import plain
 from gatherline.request_error import RequestError
 from gatherline.strict_json import read_json
 
@@ -27,6 +28,7 @@ MOST_SAMPLES = 20_000
 MOST_BYTES = 64 << 20
 _MOST_SIDE = (1 << 31) - 1
 _MOST = (1 << 63) - 1
+_OF = ("model_hash", "seed")  # of the run's manifest
 _TEXTS = ("layer", "pattern", "layer_pattern")
 _COUNTS = ("groups", "m", "k", "kept", "banks")
 _LOADS = ("row_load", "bank_load")
@@ -67,10 +69,23 @@ class MaskSample:
     window: MaskWindow | None = None
 
 
-def masks_json(samples: Iterable[MaskSample]) -> str:
-    """Return ``samples`` as the file holds them, one a line, ASCII only; rows of a window as hexadecimal digits."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Masks:
+    """What masks.json holds. ``model_hash``, ``seed``: of the run that it is of, None where it says none."""
+
+    model_hash: str | None
+    seed: int | None
+    samples: tuple[MaskSample, ...]
+
+
+def masks_json(samples: Iterable[MaskSample], manifest: Mapping[str, object]) -> str:
+    """Return ``samples`` as the file holds them, one a line, ASCII only; rows of a window as hexadecimal digits.
+
+    ``manifest``: of the run, of which the file tells the model's hash and the seed, so that it is taken for no other's.
+    """
     lines = ",\n".join(json.dumps(_plain(sample), allow_nan=False, separators=(",", ":")) for sample in samples)
-    return f'{{"schema": {SCHEMA}, "samples": [\n{lines}\n]}}\n'
+    of = "".join(f'"{name}": {json.dumps(plain(manifest.get(name)), allow_nan=False)}, ' for name in _OF)
+    return f'{{"schema": {SCHEMA}, {of}"samples": [\n{lines}\n]}}\n'
 
 
 def _plain(sample: MaskSample) -> dict[str, object]:
@@ -95,27 +110,35 @@ def _plain_load(load: Mapping[str, Any]) -> dict[str, object]:
     return {**kept, "bin_width": second - first, "bin_counts": load["bin_counts"]}
 
 
-def read_masks(folder: Path) -> tuple[MaskSample, ...]:
-    """Return the samples that the run in ``folder`` kept; none where it has no such file.
+def read_masks(folder: Path) -> Masks | None:
+    """Return the masks that lie in ``folder``; None where it has no such file. Whose they are: ``run_masks.py``.
 
     Trusts nothing in it. Raises RequestError naming file, sample, field, value and rule; OSError.
     """
     path = folder / FILE
     if not path.exists():
-        return ()
+        return None
     size_bytes = path.stat().st_size
     if size_bytes > MOST_BYTES:
         raise RequestError(f"{path}: it has {size_bytes} bytes, and must have at most {MOST_BYTES}")
     found = read_json(path, "the masks that simulate run wrote")
-    if not isinstance(found, dict) or set(found) != {"schema", "samples"}:
-        raise RequestError(f"{path}: not the masks that simulate run wrote: it must be an object of schema and samples")
+    if not isinstance(found, dict) or set(found) - set(_OF) != {"schema", "samples"}:
+        names = ", ".join(("schema", *_OF))
+        raise RequestError(
+            f"{path}: not the masks that simulate run wrote: it must be an object of {names} and samples"
+        )
     if type(found["schema"]) is not int or found["schema"] != SCHEMA:
         raise RequestError(f"{path}: schema is {found['schema']!r:.100}, and must be {SCHEMA}")
     samples = found["samples"]
     if not isinstance(samples, list) or len(samples) > MOST_SAMPLES:
         told = f"{len(samples)} samples" if isinstance(samples, list) else f"{samples!r:.100}"
         raise RequestError(f"{path}: samples is {told}, and must be a list of at most {MOST_SAMPLES}")
-    return tuple(_sample(_Field(where=f"{path}: samples[{at}]", value=each)) for at, each in enumerate(samples))
+    of, seed = (_Field(where=f"{path}: {name}", value=found.get(name)) for name in _OF)
+    return Masks(
+        model_hash=None if of.value is None else of.text(),
+        seed=None if seed.value is None else seed.count(0),
+        samples=tuple(_sample(_Field(where=f"{path}: samples[{at}]", value=each)) for at, each in enumerate(samples)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +195,10 @@ def _sample(field: _Field) -> MaskSample:
     parts = field.parts((*_TEXTS, "sparsity", *_COUNTS, *_LOADS), ("window",))
     groups, m, k = (parts[name].count(1, _MOST_SIDE) for name in ("groups", "m", "k"))
     sparsity = parts["sparsity"]
+    rows = _load(parts["row_load"], k, groups * m)
+    kept = parts["kept"].count(0, groups * m * k)
+    if not _adds_up(rows, groups * m, kept):
+        raise parts["kept"].refuse("what the rows of row_load add up to")
     return MaskSample(
         layer=parts["layer"].text(),
         pattern=parts["pattern"].text(),
@@ -180,9 +207,9 @@ def _sample(field: _Field) -> MaskSample:
         groups=groups,
         m=m,
         k=k,
-        kept=parts["kept"].count(0, groups * m * k),
+        kept=kept,
         banks=parts["banks"].count(1, _MOST_SIDE),
-        row_load=_load(parts["row_load"], k, groups * m),
+        row_load=rows,
         bank_load=_load(parts["bank_load"], _MOST),
         window=_window(parts["window"], m, k) if "window" in parts else None,
     )
@@ -209,6 +236,15 @@ def _load(field: _Field, most: int, loads: int | None = None) -> dict[str, objec
         "bin_edges": [low + width * place for place in range(bins + 1)],
         "bin_counts": counts,
     }
+
+
+def _adds_up(load: Mapping[str, Any], loads: int, total: int) -> bool:
+    """Return whether so many ``loads`` can add up to ``total``: by their mean, and by the edges of the histogram."""
+    counts, edges = load["bin_counts"], load["bin_edges"]
+    least = sum(count * low for count, low in zip(counts, edges[:-1], strict=True))
+    most = sum(count * (high - 1) for count, high in zip(counts, edges[1:], strict=True))
+    mean: float = load["mean"]
+    return bool(least <= total <= most) and abs(mean * loads - total) < 0.5
 
 
 def _window(field: _Field, m: int, k: int) -> MaskWindow:

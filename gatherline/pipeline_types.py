@@ -30,7 +30,7 @@ class Report:
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write what ``--out`` writes (tables, manifest, pictures, masks) and return the files. Raises OSError."""
-        masks = masks_json(self.masks) if self.masks else None
+        masks = masks_json(self.masks, self.manifest) if self.masks else None
         return write_report(Path(folder), self.manifest, self.rows, masks=masks)
 
     def frame(self) -> DataFrame:

@@ -1,4 +1,4 @@
-"""Reads a JSON file that may not be what it says: no key twice in an object, no number that is not finite."""
+"""Reads a JSON file that may not be what it says: no key twice, only finite numbers, nested 100 deep at most."""
 
 from __future__ import annotations
 
@@ -9,20 +9,40 @@ from typing import Any
 
 from gatherline.request_error import RequestError
 
+MOST_DEPTH = 100  # of lists and objects within each other: what reads them may recurse
+
 
 def read_json(path: Path, what: str) -> Any:
     """Return what ``path`` holds. Raises RequestError, which says that it is not ``what``, and OSError."""
     try:
-        return json.loads(
+        found = json.loads(
             path.read_text(encoding="utf-8"),
             object_pairs_hook=_object,
             parse_float=_finite,
             parse_constant=_finite,
         )
+        deep = _is_deep(found)
     except RecursionError:
-        raise RequestError(f"{path}: not {what}: it is nested too deep") from None
+        deep = True
     except ValueError as error:
         raise RequestError(f"{path}: not {what}: {error}") from None
+    if deep:
+        raise RequestError(f"{path}: not {what}: it is nested too deep, more than {MOST_DEPTH} lists and objects")
+    return found
+
+
+def _is_deep(found: object) -> bool:
+    """Return whether ``found`` is nested too deep; looks level by level, so that it does not recurse itself."""
+    level = [found]
+    for _ in range(MOST_DEPTH):
+        level = [
+            entry
+            for each in level
+            if isinstance(each, dict | list)
+            for entry in (each.values() if isinstance(each, dict) else each)
+            if isinstance(entry, dict | list)
+        ]
+    return bool(level)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -217,7 +217,7 @@ def _tell_break_even(request: "RunRequest", tolerance: float, out: Path | None, 
     from gatherline.advice.break_even import AdviceInterrupted, BreakEvenRequest, break_even
     from gatherline.progress import terminal_progress
     from gatherline.report.break_even_table import print_break_even
-    from gatherline.report.files import check_target
+    from gatherline.report.staging import check_target
 
     def publish(report: "BreakEvenReport") -> None:
         _publish(report, lambda: print_break_even(report.rows, report.manifest, sys.stdout), out, json)
@@ -239,7 +239,7 @@ def _tell_why(request: "RunRequest", tolerance: float, out: Path | None, json: b
     from gatherline.advice.why import WhyRequest
     from gatherline.advice.why import why as ask_layers
     from gatherline.progress import terminal_progress
-    from gatherline.report.files import check_target
+    from gatherline.report.staging import check_target
     from gatherline.report.why_table import print_why
 
     def publish(report: "WhyReport") -> None:
@@ -261,8 +261,8 @@ def _tell_sensitivity(request: "RunRequest", tolerance: float, out: Path | None,
     from gatherline.advice.device_sensitivity import sensitivity as ask_fields
     from gatherline.advice.interrupted import AnswerInterrupted
     from gatherline.progress import terminal_progress
-    from gatherline.report.files import check_target
     from gatherline.report.sensitivity_table import print_sensitivity
+    from gatherline.report.staging import check_target
 
     def publish(report: "SensitivityReport") -> None:
         _publish(report, lambda: print_sensitivity(report.rows, sys.stdout), out, json)

@@ -69,7 +69,7 @@ def compare(
     from gatherline.report.comparison_broken import broken_lines
     from gatherline.report.comparison_files import write_comparison, write_text
     from gatherline.report.comparison_table import print_comparison
-    from gatherline.report.files import check_target
+    from gatherline.report.staging import check_target
 
     for folder in (out, None if page is None else page.parent):
         if folder is not None:

@@ -60,8 +60,8 @@ def inspect(
     at_least("--batch", batch, 1)
     shape = joined_shapes(input_shape)
     from gatherline import pipeline
-    from gatherline.report.files import check_target
     from gatherline.report.inspection_table import print_inspection
+    from gatherline.report.staging import check_target
 
     if out is not None:
         check_target(out)

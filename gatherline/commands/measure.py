@@ -76,7 +76,7 @@ def validate(
     correlation over nets, and the noise floor of the measurements. Devices that nothing was fitted to are marked.
     """
     from gatherline.progress import terminal_progress
-    from gatherline.report.files import check_target
+    from gatherline.report.staging import check_target
     from gatherline.report.validation_table import print_validation
     from gatherline.validation import validation_report
 

@@ -78,7 +78,7 @@ def run(
     at_least("--level", level, 1)
     request = replace(request, level=level, technology=technology)
     if out is not None:
-        from gatherline.report.files import check_target
+        from gatherline.report.staging import check_target
 
         check_target(out)
     if plan is not None:

@@ -68,7 +68,7 @@ def trace(
     at_least("--level", level, 1)
     request = replace(request, level=level)
     from gatherline import pipeline
-    from gatherline.report.files import check_target
+    from gatherline.report.staging import check_target
 
     check_target(out)
     names = pipeline.write_traces(request, out)
@@ -87,7 +87,7 @@ def replay(
 ) -> None:
     """Simulate from request streams alone, whoever wrote them."""
     from gatherline import pipeline
-    from gatherline.report.files import check_target
+    from gatherline.report.staging import check_target
     from gatherline.report.table import print_streams
 
     if per_group is not None:

@@ -45,8 +45,8 @@ def sweep(
 
     asked = read_spec(spec)
     asked.check_most(max_points)
-    from gatherline.report.files import check_target
     from gatherline.report.selection import printable
+    from gatherline.report.staging import check_target
     from gatherline.report.sweep_table import print_sweep
     from gatherline.sweep.progress_lines import sweep_progress
     from gatherline.sweep.sweep import SweepInterrupted, default_workers, found_in, lacking_in, rows_json
@@ -129,9 +129,9 @@ def front(
     A point beats another if it is no worse in any objective and better in one. Constraints of the sweep hold, unless
     --most or --least are given for the same column. With several models, --out has a folder for each.
     """
-    from gatherline.report.files import check_target
     from gatherline.report.front_files import fronts_json, write_fronts
     from gatherline.report.front_report import print_front
+    from gatherline.report.staging import check_target
     from gatherline.sweep.front_request import FrontRequest, stored_fronts
 
     if out is not None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from gatherline.comparison.point import DIMENSIONS, Point, layer_of, point_of
 from gatherline.report.columns import TOTAL
-from gatherline.report.files import plain
+from gatherline.report.plain import plain
 from gatherline.report.selection import RowLike
 from gatherline.report.time_causes import TIME_CAUSES
 from gatherline.report_file import check_value

@@ -21,8 +21,9 @@ from gatherline.comparison.side import Side
 from gatherline.report.comparison_broken import broken_text
 from gatherline.report.comparison_notes import headlines, notes
 from gatherline.report.comparison_words import why
-from gatherline.report.files import check_target, plain
+from gatherline.report.plain import plain
 from gatherline.report.selection import RowLike
+from gatherline.report.staging import check_target
 
 SCHEMA = 1
 NAMES = ("comparison.json", "comparison.csv", "comparison.html")

@@ -1,66 +1,32 @@
 """A report as files: rows.csv, rows.sqlite, report.json, manifest.json, pictures, and of a run masks.json.
 
-Everything is written into a hidden folder inside the target and then renamed, so that no partial file is ever seen
-under a final name. Files of an earlier report are replaced; nothing else in the folder is touched. The same rows give
-the same bytes. Left out: appending, other formats.
+All of it is written or nothing (``staging.py``). Files of an earlier report are replaced; nothing else in the folder is
+touched. The same rows give the same bytes. Left out: appending, other formats.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import math
-import os
-import shutil
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
 from gatherline.mask_samples import FILE as MASKS
 from gatherline.report.columns import ALL_COLUMNS, COLUMNS, complete_row
+from gatherline.report.plain import plain
 from gatherline.report.selection import RowLike, Rows
+from gatherline.report.staging import write_files
 
 SCHEMA = 1
 PICTURE_KINDS = ("layers", "heatmap", "roofline")  # a picture is named KIND-DEVICE.png
 _SQL_TYPES = {"text": "TEXT", "int": "INTEGER", "float": "REAL", "bool": "INTEGER"}
 
 
-def plain(value: object) -> object:
-    """Return ``value`` as strict JSON holds it: no NaN, no infinity (null instead), no NumPy scalars.
-
-    Raises TypeError for a type that JSON cannot hold.
-    """
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    item = getattr(value, "item", None)  # a NumPy scalar
-    if callable(item):
-        return plain(item())
-    raise TypeError(f"a report holds a value of type {type(value).__name__}, which JSON has no form for")
-
-
 def report_json(manifest: Mapping[str, object], rows: Rows) -> str:
     """Return one JSON object: schema, manifest and rows as they are, a row on each line, ASCII only."""
     lines = ",\n".join(_strict(row) for row in rows)
     return f'{{"schema": {SCHEMA}, "manifest": {_strict(manifest)}, "rows": [\n{lines}\n]}}\n'
-
-
-def check_target(folder: Path) -> None:
-    """Raise OSError unless ``folder`` is a folder that can be written, or can be made. Makes nothing."""
-    for place in (folder, *folder.absolute().parents):
-        if place.is_dir():
-            if not os.access(place, os.W_OK | os.X_OK):
-                raise PermissionError(13, "no permission to write there", str(place))
-            break
-        if place.exists() or place.is_symlink():
-            raise NotADirectoryError(20, "is not a folder, and results are written into one", str(place))
 
 
 def write_report(
@@ -71,28 +37,15 @@ def write_report(
     ``masks``: the text of masks.json; one of an earlier run never stays, as it is of other masks. Raises OSError where
     the folder cannot be written; then no file of this report is there.
     """
-    check_target(folder)
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    staging = folder / f".gatherline-{os.getpid()}"
-    try:
-        staging.mkdir()
+
+    def fill(staging: Path) -> list[str]:
         names = _write_all(staging, manifest, rows, pictures)
         if masks is not None:
             (staging / MASKS).write_text(masks, encoding="utf-8")
             names.append(MASKS)
-        for name in names:
-            if (folder / name).is_dir():
-                raise IsADirectoryError(21, "is a folder, and a file of that name is to be written", str(folder / name))
-        if (folder / MASKS).is_file():
-            (folder / MASKS).unlink()
-        for name in names:
-            os.replace(staging / name, folder / name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        if made and not any(folder.iterdir()):
-            folder.rmdir()
-    return [folder / name for name in names]
+        return names
+
+    return write_files(folder, fill, replaced=(MASKS,))
 
 
 def older_pictures(folder: Path, written: list[Path]) -> list[str]:

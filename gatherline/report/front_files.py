@@ -1,19 +1,19 @@
 """A front as files: front.csv and front.json, the rows of its points, and pictures.
 
-As for a run, everything is staged beside its place and then renamed. Several fronts have a folder each, by model.
+All files of a front are written or none (``staging.py``). Several fronts have a folder each, by model.
 """
 
 from __future__ import annotations
 
 import csv
-import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gatherline.report.files import check_target, plain, report_json
+from gatherline.report.files import report_json
+from gatherline.report.plain import plain
 from gatherline.report.selection import Rows
+from gatherline.report.staging import write_files
 from gatherline.sweep.front import Fate, SweepFront
 
 
@@ -21,23 +21,16 @@ def write_front(folder: Path, found: SweepFront, report: str, rows: Rows) -> lis
     """Write the files into ``folder`` (made if missing) and return them. ``report``: the JSON. Raises OSError."""
     from gatherline.report.front_scatter import draw_front
 
-    check_target(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    staging = folder / f".gatherline-{os.getpid()}"
-    try:
-        staging.mkdir()
+    def fill(staging: Path) -> list[str]:
         names = ["front.csv", "front.json"]
         with (staging / names[0]).open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(rows[0])
             writer.writerows([plain(value) for value in row.values()] for row in rows)
         (staging / names[1]).write_text(report, encoding="utf-8")
-        names += draw_front(found, staging)
-        for name in names:
-            os.replace(staging / name, folder / name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return [folder / name for name in names]
+        return names + draw_front(found, staging)
+
+    return write_files(folder, fill)
 
 
 def write_fronts(folder: Path, fronts: Sequence[tuple[SweepFront, Rows]]) -> list[Path]:

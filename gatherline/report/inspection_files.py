@@ -1,21 +1,21 @@
 """What ``simulate inspect --out`` writes: layers.csv, inspect.json and a picture of each mask asked for.
 
-As in ``files.py``, all files are complete before any of them stands under its final name. Left out: nested facts in
-the CSV (histograms, candidates), which are in the JSON.
+All of it is written or nothing (``staging.py``). Left out: nested facts in the CSV (histograms, candidates), which are
+in the JSON.
 """
 
 from __future__ import annotations
 
 import csv
-import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gatherline.report.files import check_target, plain, report_json
+from gatherline.report.files import report_json
 from gatherline.report.mask_view import MaskView
+from gatherline.report.plain import plain
 from gatherline.report.selection import RowLike, Rows
+from gatherline.report.staging import write_files
 
 COLUMNS = (
     "model", "layer", "kind", "m", "k", "p", "groups", "macs", "weights", "kept", "density", "obeys", "share", "chance",
@@ -28,23 +28,7 @@ COLUMNS = (
 
 def write_inspection(folder: Path, manifest: Mapping[str, object], rows: Rows, masks: Sequence[MaskView]) -> list[Path]:
     """Write the files into ``folder`` (made if missing) and return them. Raises OSError."""
-    check_target(folder)
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    staging = folder / f".gatherline-{os.getpid()}"
-    try:
-        staging.mkdir()
-        names = _write_all(staging, manifest, rows, masks)
-        for name in names:
-            if (folder / name).is_dir():
-                raise IsADirectoryError(21, "is a folder, and a file of that name is to be written", str(folder / name))
-        for name in names:
-            os.replace(staging / name, folder / name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        if made and not any(folder.iterdir()):
-            folder.rmdir()
-    return [folder / name for name in names]
+    return write_files(folder, lambda staging: _write_all(staging, manifest, rows, masks))
 
 
 def _write_all(staging: Path, manifest: Mapping[str, object], rows: Rows, masks: Sequence[MaskView]) -> list[str]:

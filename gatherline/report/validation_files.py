@@ -1,18 +1,18 @@
 """A validation as files: lines, points and speed-ups as CSV, the report as JSON, a scatter plot for each device.
 
-As for a run, everything is staged beside its place and then renamed.
+All of it is written or nothing (``staging.py``).
 """
 
 from __future__ import annotations
 
 import csv
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from gatherline.report.files import check_target, plain, report_json
+from gatherline.report.files import report_json
+from gatherline.report.plain import plain
 from gatherline.report.selection import Rows
+from gatherline.report.staging import write_files
 
 
 def write_validation(
@@ -21,11 +21,7 @@ def write_validation(
     """Write the files into ``folder`` (made if missing) and return them. Raises OSError."""
     from gatherline.report.validation_plot import draw_scatters
 
-    check_target(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    staging = folder / f".gatherline-{os.getpid()}"
-    try:
-        staging.mkdir()
+    def fill(staging: Path) -> list[str]:
         names = []
         for name, rows in (("validation", lines), ("points", points), ("speed-ups", speed_ups)):
             if rows:
@@ -33,12 +29,9 @@ def write_validation(
                 _write_csv(staging / names[-1], rows)
         names.append("validation.json")
         (staging / names[-1]).write_text(report_json(manifest, lines), encoding="utf-8")
-        names += draw_scatters(points, staging)
-        for name in names:
-            os.replace(staging / name, folder / name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return [folder / name for name in names]
+        return names + draw_scatters(points, staging)
+
+    return write_files(folder, fill)
 
 
 def _write_csv(path: Path, rows: Rows) -> None:

@@ -24,7 +24,7 @@ SUFFIXES = (".py", ".toml", ".csv", ".json", ".onnx")
 DECIDING = (
     "best_encoding.py", "device_fields.py", "digest.py", "energy_columns.py", "fpga_engine.py", "knobs.py",
     "levels.py", "loading.py", "models/digits.onnx", "network_facts.py", "pipeline.py", "report/columns.py",
-    "report/files.py", "request.py", "rows.py", "shares.py", "sweep/columns.py", "sweep/evaluate.py",
+    "report/plain.py", "request.py", "rows.py", "shares.py", "sweep/columns.py", "sweep/evaluate.py",
     "sweep/keys.py", "sweep/level_key.py", "sweep/packings.py", "sweep/point.py", "sweep/rooflines.py",
     "sweep/traced.py", "total_band.py",
 )  # fmt: skip

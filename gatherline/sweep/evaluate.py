@@ -22,7 +22,7 @@ from gatherline.digest import device_digest
 from gatherline.fpga_engine import built_for_work
 from gatherline.pipeline import run_layer
 from gatherline.report.columns import Row
-from gatherline.report.files import plain
+from gatherline.report.plain import plain
 from gatherline.request import RequestError, RunRequest, Target, device_named, with_dtype
 from gatherline.rows import LayerOutcome, outcome, total_row
 from gatherline.sweep.code_version import code_version

@@ -26,7 +26,7 @@ def digits_folder(folder: Path) -> Path:
         sparsities=[0.5, 0.9],
         devices=list(DIGITS_DEVICES),
     )
-    write_report(folder, report.manifest, report.rows, pictures=False, masks=masks_json(report.masks))
+    write_report(folder, report.manifest, report.rows, pictures=False, masks=masks_json(report.masks, report.manifest))
     return folder
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,11 @@ from gatherline.mask_sampling import WINDOWS, mask_sample, window_layers
 from gatherline.mask_statistics import bank_counts, load_summary, row_loads
 from gatherline.pipeline_types import Report
 from gatherline.report.files import write_report
+from gatherline.report.page.run_page import run_page
+from gatherline.report_file import read_report
 from gatherline.request import RunRequest, lower
 from gatherline.request_error import RequestError
+from gatherline.run_masks import masks_of
 from patterns.base import Mask
 from patterns.dense import Dense
 from patterns.unstructured import Unstructured
@@ -27,6 +32,8 @@ from traces.layer import MatrixLayer, Window
 from traces.layout import column_banks
 from traces.masks import Level
 from traces.trace import LayerTrace
+
+RUN: dict[str, Any] = {"model_hash": "ab", "seed": 3}  # of the manifest of a run
 
 
 def trace_of(mask: Mask, name: str = "fc") -> LayerTrace:
@@ -66,11 +73,13 @@ def test_what_was_written_is_read_back(
     folder = tmp_path_factory.mktemp("run")
     mask = random_mask(groups, m, k, seed)
     samples = (sampled(mask), sampled(mask, window=False, sparsity=None))
-    text = masks_json(samples)
+    text = masks_json(samples, RUN)
     (folder / FILE).write_text(text)
     again = read_masks(folder)
-    assert as_plain(again) == as_plain(samples)
-    assert masks_json(again) == text
+    assert again is not None
+    assert (again.model_hash, again.seed) == ("ab", 3)
+    assert as_plain(again.samples) == as_plain(samples)
+    assert masks_json(again.samples, RUN) == text
     assert text.isascii()
 
 
@@ -147,16 +156,63 @@ def test_windows_are_of_the_pruned_layers_with_the_most_multiply_adds(report: Re
 
 
 def test_the_file_belongs_to_the_run_in_its_folder(report: Report, tmp_path: Path) -> None:
-    masks = masks_json(report.masks)
+    masks = masks_json(report.masks, report.manifest)
     written = write_report(tmp_path, report.manifest, report.rows, pictures=False, masks=masks)
     assert tmp_path / FILE in written
-    assert as_plain(read_masks(tmp_path)) == as_plain(report.masks)
+    assert as_plain(masks_of(tmp_path, read_report(tmp_path)).samples) == as_plain(report.masks)
     assert as_plain(gl.energy(tmp_path, "7nm").masks) == as_plain(report.masks)
     assert "masks" not in json.loads(report.to_json())
     rows = [row for row in report.rows if row["pattern"] == "dense"]
     again = write_report(tmp_path, report.manifest, rows, pictures=False)  # a run without masks
     assert tmp_path / FILE not in again
-    assert read_masks(tmp_path) == ()
+    assert read_masks(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"model_hash": "ef" * 32}, "masks.json is of another model: it says model_hash efefefefefefefef, and the run"),
+        ({"seed": 7}, "masks.json is of another seed: it says seed 7, and the run 0. It is not shown."),
+        ({"seed": None}, "masks.json does not say its seed. It is not shown."),
+    ],
+)
+def test_masks_of_another_run_are_left_out_and_told(
+    report: Report, tmp_path: Path, other: dict[str, Any], told: str
+) -> None:
+    masks = masks_json(report.masks, {**report.manifest, **other})
+    write_report(tmp_path, report.manifest, report.rows, pictures=False, masks=masks)
+    found = masks_of(tmp_path, read_report(tmp_path))
+    assert found.samples == ()
+    assert found.notes[0].startswith(told)
+    assert gl.energy(tmp_path, "7nm").masks == ()  # they do not become those of the run by way of its energy
+    assert told in run_page(tmp_path)
+    with pytest.raises(RequestError, match=re.escape(told)):
+        gl.plot("load-histogram", tmp_path, tmp_path / "loads.svg")
+
+
+def test_samples_of_layers_with_their_own_sparsities_are_of_the_run(tmp_path: Path) -> None:
+    made = gl.run("digits", patterns=["gs:16,1"], sparsities=[0.8], devices=["a100"], ratios="erk", prune_all=True)
+    assert len({row["sparsity_target"] for row in made.rows if row["layer_pattern"] == "gs:16,1"}) > 1
+    masks = masks_json(made.masks, made.manifest)
+    write_report(tmp_path, made.manifest, made.rows, pictures=False, masks=masks)
+    found = masks_of(tmp_path, read_report(tmp_path))
+    assert as_plain(found.samples) == as_plain(made.masks)
+    assert (len(found.samples), found.notes) == (len({sample.layer for sample in made.masks}), ())
+
+
+def test_samples_that_no_row_names_are_left_out_and_counted(report: Report, tmp_path: Path) -> None:
+    first, second, third, *rest = report.masks
+    assert first.pattern == "gs:16,1"
+    strange = [
+        replace(first, layer="nowhere"),
+        replace(second, sparsity=0.25),
+        replace(third, kept=0, row_load=load_summary(np.zeros(third.groups * third.m, np.int64))),  # of another mask
+    ]
+    masks = masks_json([*strange, *rest], report.manifest)
+    write_report(tmp_path, report.manifest, report.rows, pictures=False, masks=masks)
+    found = masks_of(tmp_path, read_report(tmp_path))
+    assert as_plain(found.samples) == as_plain(tuple(rest))
+    assert found.notes[0].startswith(f"Left out of masks.json: {len(strange)} of {len(report.masks)} samples")
 
 
 def put(*path: str | int, value: Any) -> Callable[[Any], None]:
@@ -180,7 +236,11 @@ def drop(*path: str | int) -> Callable[[Any], None]:
 BAD: tuple[tuple[Callable[[Any], None], str], ...] = (
     (put("schema", value=2), "schema is 2, and must be 1"),
     (put("schema", value=True), "schema is True, and must be 1"),
-    (drop("samples"), "must be an object of schema and samples"),
+    (drop("samples"), "must be an object of schema, model_hash, seed and samples"),
+    (put("model_hash", value=7), "model_hash is 7, and must be a text"),
+    (put("seed", value=True), "seed is True, and must be a whole number from 0"),
+    (put("samples", 0, "kept", value=7), "samples[0]: kept is 7, and must be what the rows of row_load add up to"),
+    (put("samples", 0, "row_load", "mean", value=10.5), "and must be what the rows of row_load add up to"),
     (put("samples", value={}), "samples is {}, and must be a list of at most 20000"),
     (put("samples", value=[None] * (MOST_SAMPLES + 1)), "samples is 20001 samples"),
     (put("samples", 0, value=[]), "samples[0] is [], and must be an object"),
@@ -214,7 +274,7 @@ BAD: tuple[tuple[Callable[[Any], None], str], ...] = (
 def test_a_damaged_file_is_refused_with_sample_field_value_and_rule(
     change: Callable[[Any], None], says: str, tmp_path: Path
 ) -> None:
-    found = json.loads(masks_json([sampled(random_mask(1, 20, 40))]))
+    found = json.loads(masks_json([sampled(random_mask(1, 20, 40))], RUN))
     change(found)
     (tmp_path / FILE).write_text(json.dumps(found))
     with pytest.raises(RequestError) as refused:
@@ -234,7 +294,7 @@ def test_a_file_that_is_no_strict_json_is_refused(text: str, tmp_path: Path) -> 
 
 
 def test_bits_behind_the_last_column_are_refused(tmp_path: Path) -> None:
-    found = json.loads(masks_json([sampled(random_mask(1, 4, 12))]))
+    found = json.loads(masks_json([sampled(random_mask(1, 4, 12))], RUN))
     found["samples"][0]["window"]["kept"][0] = "000f"
     (tmp_path / FILE).write_text(json.dumps(found))
     with pytest.raises(RequestError, match="rows of 12 bits, and no bit behind them set"):

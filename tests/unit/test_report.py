@@ -16,9 +16,11 @@ from rich.console import Console
 
 from gatherline.report import table
 from gatherline.report.columns import COLUMNS, Row, complete_row
-from gatherline.report.files import check_target, older_pictures, plain, report_json, write_report
+from gatherline.report.files import older_pictures, report_json, write_report
+from gatherline.report.plain import plain
 from gatherline.report.remarks import headlines
 from gatherline.report.selection import Variant, milliseconds, percent, printable, totals
+from gatherline.report.staging import check_target
 from tests.unit.report_rows import DEVICES, VARIANTS, rows_of
 
 MANIFEST: dict[str, object] = {"version": "0.1.0", "seed": 0, "packages": {"numpy": "2.4"}}

@@ -109,6 +109,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("run"), ROWS)
 
 
+FEW = totals(ROWS, "gs-tcm")  # enough for a page, and quick
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("few"), FEW)
+
+
 @pytest.fixture(scope="module")
 def page(folder: Path) -> Page:
     return Page(run_page(folder))
@@ -329,22 +337,93 @@ def test_error_bands_that_overlap_are_told(tmp_path: Path) -> None:
     assert f"{len(VARIANTS)} of {len(VARIANTS)}" in found.text("trust")
 
 
-def test_break_evens_that_advise_solved_are_shown_for_the_same_model_only(tmp_path: Path) -> None:
-    folder = written(tmp_path, ROWS)
-    answer = {"layer": "total", "device": "gs-tcm", "pattern": "gs:16,1", "verdict": "below", "density": 0.625}
-    for its_hash, told in ((MANIFEST["model_hash"], True), ("ef" * 32, False)):
-        answers = {"schema": 1, "manifest": {"model_hash": its_hash}, "rows": [answer]}
-        (folder / "break-even.json").write_text(json.dumps(answers))
-        found = Page(run_page(folder))
-        assert ("below, density 0.625" in found.text("break-even")) is told
-        assert ("is of another model" in found.text("no-faster")) is not told
+ANSWER = {"layer": "total", "device": "gs-tcm", "pattern": "gs:16,1", "verdict": "below", "density": 0.625}
 
 
-def test_answers_that_are_none_are_refused_by_name(tmp_path: Path) -> None:
-    folder = written(tmp_path, ROWS)
-    (folder / "why.json").write_text('{"rows": 3}')
-    with pytest.raises(RequestError, match=r"why\.json: not an answer that simulate advise wrote"):
+def answered(folder: Path, *, answer: Row | None = None, **manifest: object) -> Path:
+    """Put an answer of simulate advise beside the run: of the same question but for ``manifest``."""
+    made_of = {name: MANIFEST[name] for name in ("model_hash", "devices", "request")} | manifest
+    answers = {"schema": 1, "manifest": made_of, "rows": [ANSWER if answer is None else answer]}
+    (folder / "break-even.json").write_text(json.dumps(answers))
+    return folder
+
+
+OTHER_DEVICE = {name: {"hash": "00" * 32} if name == "gs-tcm" else facts for name, facts in MANIFEST["devices"].items()}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "note"),
+    [
+        ({}, ""),
+        ({"request": {**MANIFEST["request"], "patterns": ["gs:16,1"], "sparsities": []}}, ""),
+        ({"model_hash": "ef" * 32}, "break-even.json in this folder is of another model"),
+        (
+            {"request": {**MANIFEST["request"], "prune_all": True}},
+            "break-even.json was asked with prune_all yes, this run with prune_all no: it is not shown.",
+        ),
+        (
+            {"request": {**MANIFEST["request"], "seed": 1, "batch": 4}},
+            "was asked with batch 4 and seed 1, this run with batch as it is by default and seed 0: it is not shown.",
+        ),
+        ({"request": None}, "was asked with dtype as it is by default and prune_all"),
+        ({"devices": OTHER_DEVICE}, "break-even.json is of gs-tcm with other numbers than in this run"),
+        ({"devices": None}, "break-even.json is of gs-tcm with other numbers than in this run"),
+    ],
+)
+def test_break_evens_that_advise_solved_are_shown_for_the_same_question_only(
+    tmp_path: Path, manifest: Row, note: str
+) -> None:
+    text = Page(run_page(answered(written(tmp_path, FEW), **manifest)))
+    every = " ".join(text.texts.values())
+    assert ("below, density 0.625" in every) is not bool(note)
+    assert note in " ".join(every.split())
+
+
+@pytest.mark.parametrize("field", ["density", "sparsity_target", "sparsity_overall"])
+@pytest.mark.parametrize(
+    "value", [10**400, -0.5, 1.5, True, "0.5"], ids=["huge", "below 0", "above 1", "a yes", "a text"]
+)
+def test_a_share_that_is_none_is_refused_with_status_2(
+    tmp_path: Path, field: str, value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = answered(written(tmp_path, FEW), answer={**ANSWER, field: value})
+    assert call("report", str(folder)) == 2
+    assert f"break-even.json: rows[0]: {field} is {str(value)[:50]}" in capsys.readouterr().err.replace("'", "")
+    assert not (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ('{"rows": 3}', "it must have a manifest and rows"),
+        ('{"manifest": {}, "rows": [{"density": NaN}]}', "NaN is no finite number"),
+        ('{"manifest": {}, "rows": [], "rows": []}', "key 'rows' stands in one object twice"),
+        ('{"manifest": ' + "[" * 100 + "]" * 100 + ', "rows": []}', "it is nested too deep"),
+    ],
+)
+def test_answers_that_are_none_are_refused_by_name(tmp_path: Path, text: str, rule: str) -> None:
+    folder = written(tmp_path, FEW)
+    (folder / "why.json").write_text(text)
+    with pytest.raises(RequestError, match=r"why\.json: not an answer that simulate advise wrote: " + re.escape(rule)):
         run_page(folder)
+
+
+@pytest.mark.parametrize("depth", [98, 99, 600, 100_000])
+def test_a_manifest_may_be_nested_a_hundred_deep_and_no_deeper(
+    few: Path, tmp_path: Path, depth: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = json.loads((few / "report.json").read_text())
+    found["manifest"]["deep"] = 0
+    text = json.dumps(found).replace('"deep": 0', '"deep": ' + "[" * depth + "]" * depth)
+    (tmp_path / "report.json").write_text(text)
+    too_deep = depth + len(("report", "manifest")) > 100
+    assert call("report", str(tmp_path)) == (2 if too_deep else 0)
+    assert ("it is nested too deep, more than 100 lists and objects" in capsys.readouterr().err) is too_deep
+
+
+def test_a_count_of_products_beyond_all_counts_is_left_out(tmp_path: Path) -> None:
+    found = Page(run_page(written(tmp_path, FEW, model_macs=10**400)))
+    assert "headline" in found.ids
 
 
 def call(*arguments: str) -> int:
@@ -389,3 +468,70 @@ def test_a_target_that_cannot_be_written_leaves_what_is_there(
     assert "is a folder" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "mine"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def folder_of_results(folder: Path) -> dict[str, bytes]:
+    written(folder, FEW)
+    for name in ("rows.csv", "masks", "notes.html"):
+        (folder / name).write_text("mine")
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("report.json", "report.json: a page is a file that ends in .html or .htm"),
+        ("rows.csv", "rows.csv: a page is a file that ends in .html or .htm"),
+        ("masks", "masks: a page is a file that ends in .html or .htm"),
+        ("new.pdf", "new.pdf: a page is a file that ends in .html or .htm"),
+        ("notes.html", "notes.html: is there and no page: it does not begin with <!doctype html>, and is not replaced"),
+    ],
+)
+def test_a_page_takes_the_place_of_no_other_file(
+    tmp_path: Path, name: str, rule: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = folder_of_results(tmp_path)
+    assert call("report", str(tmp_path), "-o", str(tmp_path / name)) == 2
+    assert rule in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_report_html_in_the_folder_that_is_no_page_stays(tmp_path: Path) -> None:
+    (written(tmp_path, FEW) / "report.html").write_text("mine")
+    with pytest.raises(RequestError, match="is there and no page"):
+        gl.html_report(tmp_path)
+    assert (tmp_path / "report.html").read_text() == "mine"
+
+
+@pytest.mark.parametrize("there", ["<!DOCTYPE html><p>old", ""], ids=["a page", "an empty file"])
+def test_an_older_page_and_an_empty_file_are_replaced(few: Path, tmp_path: Path, there: str) -> None:
+    (tmp_path / "PAGE.HTM").write_text(there)
+    assert gl.html_report(few, tmp_path / "PAGE.HTM").read_text(encoding="utf-8") == run_page(few)
+
+
+def test_a_link_is_followed_and_stays(few: Path, tmp_path: Path) -> None:
+    for name, target in (("page.html", "real.html"), ("bad.html", "rows.csv"), ("loop.html", "loop.html")):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "real.html").write_text("<!doctype html>old")
+    (tmp_path / "rows.csv").write_text("mine")
+    gl.html_report(few, tmp_path / "page.html")
+    assert (tmp_path / "page.html").is_symlink()
+    assert (tmp_path / "real.html").read_text(encoding="utf-8") == run_page(few)
+    with pytest.raises(RequestError, match=r"rows\.csv \(which .*bad\.html leads to\): a page is a file that ends in"):
+        gl.html_report(few, tmp_path / "bad.html")
+    with pytest.raises(OSError, match="leads back to itself"):
+        gl.html_report(few, tmp_path / "loop.html")
+    assert (tmp_path / "rows.csv").read_text() == "mine"
+
+
+def test_what_is_no_plain_file_is_left_alone(few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.html")
+    assert call("report", str(few), "-o", str(tmp_path / "pipe.html")) == 2
+    assert "is there and no plain file" in capsys.readouterr().err
+    assert (tmp_path / "pipe.html").is_fifo()
+
+
+def test_a_name_as_long_as_names_can_be_is_written(few: Path, tmp_path: Path) -> None:
+    name = "é" * 125 + ".html"  # 255 bytes
+    assert gl.html_report(few, tmp_path / name).is_file()
+    assert os.listdir(tmp_path) == [name]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gatherline import pipeline
-from gatherline.report.files import plain
+from gatherline.report.plain import plain
 from gatherline.request import RunRequest, lower
 from gatherline.sweep.code_version import DECIDING, code_version
 from gatherline.sweep.columns import NAMES, TOTAL_NAMES
@@ -140,8 +140,8 @@ def test_the_version_covers_every_file_that_evaluating_runs_through() -> None:
         "__init__.py", "advice/__init__.py", "report/__init__.py", "sweep/__init__.py", "byte_size.py", "cache.py",
         "inspect_request.py", "inspection.py", "detection.py", "mask_statistics.py", "stored_sizes.py",
         "pipeline_types.py", "progress.py", "replay_report.py", "request_error.py", "report/selection.py",
-        "report/inspection_files.py", "report/mask_view.py", "sweep/axis.py", "sweep/code_version.py",
-        "sweep/device_axes.py", "sweep/quantity.py",
+        "report/inspection_files.py", "report/mask_view.py", "report/files.py", "report/staging.py", "sweep/axis.py",
+        "sweep/code_version.py", "sweep/device_axes.py", "sweep/quantity.py",
         # what a run keeps of its masks and how that is read again; a sweep keeps none
         "mask_samples.py", "mask_sampling.py", "strict_json.py",
         "report/time_causes.py",  # words and colours; a sweep's rows have no such column

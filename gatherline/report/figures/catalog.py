@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatherline.mask_samples import read_masks
 from gatherline.report.figures.bars import bars
 from gatherline.report.figures.breakdown import breakdown
 from gatherline.report.figures.figure import Drawn, FigureChoices
@@ -19,6 +18,7 @@ from gatherline.report.selection import Rows, text
 from gatherline.report_file import read_report
 from gatherline.request_error import RequestError
 from gatherline.result_folder import folder_kind
+from gatherline.run_masks import masks_of
 from patterns.names import nearest
 from traces.store import INDEX
 
@@ -50,9 +50,12 @@ def _pareto(folder: Path, choices: FigureChoices) -> Drawn:
 
 def _load_histogram(folder: Path, choices: FigureChoices) -> Drawn:
     _need_run(folder, "load-histogram")
-    rows = read_report(folder).rows
+    written = read_report(folder)
+    rows, masks = written.rows, masks_of(folder, written)
+    if masks.notes and not masks.samples:
+        raise RequestError(f"{folder}: {masks.notes[0]}")
     synthetic = ", synthetic weights" if any(row.get("synthetic") for row in rows) else ""
-    return load_histogram(read_masks(folder), f"{text(rows[0], 'model')}{synthetic}", choices)
+    return load_histogram(masks.samples, f"{text(rows[0], 'model')}{synthetic}", choices)
 
 
 def _timeline(folder: Path, choices: FigureChoices) -> Drawn:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from gatherline.report.figures.style import THEMES, WIDTH_INCHES, Theme, ThemeName, put_title
-from gatherline.report.files import plain
+from gatherline.report.plain import plain
 from gatherline.request_error import RequestError
 
 Cell = str | int | float | bool | None

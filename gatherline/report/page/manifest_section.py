@@ -6,8 +6,8 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 
-from gatherline.report.files import plain
 from gatherline.report.page.results import DeviceResults
+from gatherline.report.plain import plain
 from gatherline.report.selection import Variant, printable, text, variant
 
 LONGEST = 500  # characters of a value in the table; all of it stands in the JSON
@@ -113,7 +113,7 @@ def _lines(prefix: str, value: object) -> Sequence[tuple[str, str]]:
 def model_words(manifest: Mapping[str, object], fallback: str) -> dict[str, str]:
     """Return the model's name, source and size as the head of a page says them."""
     macs = manifest.get("model_macs")
-    counted = macs if isinstance(macs, int) and not isinstance(macs, bool) and macs > 0 else 0
+    counted = macs if isinstance(macs, int) and not isinstance(macs, bool) and 0 < macs < 1 << 63 else 0
     scale, unit = (1e9, "G") if counted >= 1e9 else (1e6, "M")
     return {
         "name": text(manifest, "model") or fallback,

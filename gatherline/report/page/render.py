@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from gatherline.report.files import plain
+from gatherline.report.plain import plain
 from gatherline.report.time_causes import TIME_CAUSES
 
 STYLES = ("page.css", "charts.css", "sections.css", "print.css")

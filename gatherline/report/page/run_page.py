@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatherline.mask_samples import read_masks
 from gatherline.report.headline import headline_facts
 from gatherline.report.page.answers import read_answers
 from gatherline.report.page.break_even_section import break_even_section
@@ -27,6 +26,7 @@ from gatherline.report.page.totals_section import totals_section
 from gatherline.report.page.trust_section import trust_section
 from gatherline.report.selection import text
 from gatherline.report_file import read_report
+from gatherline.run_masks import masks_of
 
 
 def run_page(folder: Path) -> str:
@@ -37,6 +37,7 @@ def run_page(folder: Path) -> str:
     exact, proved = (read_answers(folder, name, manifest) for name in ("break-even.json", "why.json"))
     facts = headline_facts(rows)
     headline = headline_section(devices, facts)
+    masks = masks_of(folder, written)
     network = model_words(manifest, text(rows[0], "model") or "a network")
     return render(
         "run.html.jinja",
@@ -54,7 +55,8 @@ def run_page(folder: Path) -> str:
         memory_parts=PARTS,
         break_even=break_even_section(devices, exact.rows),
         pareto=pareto_section(devices),
-        masks=masks_section(read_masks(folder), devices),
+        masks=masks_section(masks.samples, devices),
+        mask_notes=masks.notes,
         no_faster=no_faster_section(devices, proved.rows),
         answer_notes=[one.note for one in (exact, proved) if one.note],
         trust=trust_section(devices, rows),
