@@ -33,19 +33,19 @@ WRITTEN_AS = {".onnx": ".onnx", ".safetensors": ".safetensors", ".pt2": ".safete
 class PruneRequest:
     """What is asked. ``ratios``: a method, a .toml or .csv list, or a profile. ``levels``: sparsities, any order."""
 
-    model: str
-    out: str
-    pattern: str
-    sparsity: float | None = None
+    model: str  # .onnx, .pt2, .safetensors (with ``arch``) or a built-in name
+    out: str  # file to write, of the model's own format (.safetensors for a .pt2)
+    pattern: str  # as in gs:16,1 or block:1x16
+    sparsity: float | None = None  # fraction of weights removed, 0 to below 1
     ratios: str = "uniform"
-    keep: tuple[str, ...] = ()
-    prune_all: bool = False
-    repack: bool = False
+    keep: tuple[str, ...] = ()  # layers that stay as they are
+    prune_all: bool = False  # --all: the first layer, depthwise layers and the classifier too
+    repack: bool = False  # choose anew among weights that a mask stored in the file hides
     levels: tuple[float, ...] = ()
-    arch: str | None = None
-    batch: int | None = None
-    input_shape: str | None = None
-    strict: bool = False
+    arch: str | None = None  # built-in network whose layers a .safetensors file holds
+    batch: int | None = None  # samples in flight; None: what the file says
+    input_shape: str | None = None  # of dynamic dimensions, as in 1,3,224,224
+    strict: bool = False  # an unsupported operator is an error
 
     def __post_init__(self) -> None:
         rule = parse_pattern(self.pattern)

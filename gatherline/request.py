@@ -47,24 +47,24 @@ Target = Device | RooflineDevice
 class RunRequest:
     """What is asked. ``sparsities`` empty: the zeros that the model already has. Defaults are those of the command."""
 
-    model: str = ""
-    arch: str | None = None
-    patterns: tuple[str, ...] = ()
-    sparsities: tuple[float, ...] = ()
-    devices: tuple[str, ...] = ()
-    seed: int = 0
-    batch: int | None = None
-    input_shape: str | None = None
-    dtype: str = DEFAULT_DTYPE
-    threads: int = 1
-    encoding: str | None = None
-    order: str = "packed"
-    match: Match = "density"
-    prune_all: bool = False
-    mapping: str | None = None
-    strict: bool = False
+    model: str = ""  # .onnx, .pt2, .safetensors (with ``arch``) or a built-in name
+    arch: str | None = None  # built-in network whose layers a .safetensors file holds
+    patterns: tuple[str, ...] = ()  # as in gs:16,1 or block:1x16; empty: the zeros that the model has
+    sparsities: tuple[float, ...] = ()  # fractions of weights removed, 0 to below 1
+    devices: tuple[str, ...] = ()  # names, or paths of .toml files; empty: one of each kind
+    seed: int = 0  # of synthetic weights
+    batch: int | None = None  # samples in flight; None: what the file says, 1 for a built-in
+    input_shape: str | None = None  # of dynamic dimensions, as in 1,3,224,224 or name=1,3,224,224
+    dtype: str = DEFAULT_DTYPE  # type of weights and activations
+    threads: int = 1  # of a CPU; other devices use all they have
+    encoding: str | None = None  # storage format instead of the pattern's own; best: the smallest for each layer
+    order: str = "packed"  # of an unstructured stream: packed (its best), or csr (by columns)
+    match: Match = "density"  # what patterns have in common at one sparsity: weights kept, or slots stored
+    prune_all: bool = False  # --all: the first layer, depthwise layers and the classifier too
+    mapping: str | None = None  # tiling instead of the mapper's
+    strict: bool = False  # an unsupported operator is an error
     ratios: str = "uniform"  # a method, the path of a list, or the name of a profile
-    technology: str = DEFAULT_TECHNOLOGY.name
+    technology: str = DEFAULT_TECHNOLOGY.name  # table of energies and areas
     level: int | None = None  # of a model that was pruned to nested levels, 1 the sparsest; None: all that it holds
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ _TABLE = "border-collapse:collapse;margin:.4em 0;font-variant-numeric:tabular-nu
 
 def cells_html(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     """Return a table of cells that are HTML already; ``right``: the columns that stand on the right."""
-    sides = ["right;white-space:nowrap" if one else "left" for one in right]
+    sides = [f"{'right;white-space:nowrap' if one else 'left'};padding:0 .6em" for one in right]
 
     heads = (
         f'<th scope="col" style="text-align:{side}">{escape(name)}</th>'
@@ -28,4 +28,4 @@ def cells_html(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
     left = len(rows) - SHOWN_ROWS
     more = f"<p>{left:,} more rows</p>" if left > 0 else ""
     made = f'<table style="{_TABLE}"><thead>{head}</thead><tbody>{body}</tbody></table>'
-    return f'<div style="overflow-x:auto">{made}</div>{more}'
+    return f'<div style="overflow-x:auto" tabindex="0">{made}</div>{more}'

@@ -2,7 +2,8 @@
 
 Guides link to each other and to files beside ``docs/`` by paths in the repository, so that they work in a checkout and
 in a viewer of one. The site has a page for each of these files: pages of its own for a few, a listing for the rest.
-Left out: links in reference style and in HTML, which no document here uses (links are checked after the build).
+Left out: links in reference style, and in HTML but for pictures, which no document here uses (links are checked after
+the build).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ LANGUAGES = {
     ".md": "markdown",
     ".sh": "bash",
 }
-_TARGET = re.compile(r"(?<=\]\()([^()\s]+)(?=\))")
+_TARGET = re.compile(r'(?<=\]\()([^()\s]+)(?=\))|(?<=<img src=")([^"\s]+)(?=")')
 _CODE = re.compile(r"(^ *```.*?^ *```[^\n]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 _STYLE = re.compile(r"<style.*?</style>", re.DOTALL)  # a result's own, which would reach beyond it
 _LIST = re.compile(r"([-*+]|\d+\.) ")
@@ -64,7 +65,7 @@ def relative_links(markdown: str) -> Iterator[str]:
     """Yield the targets of links and pictures outside code that lead to a file."""
     for at, part in enumerate(_CODE.split(markdown)):
         if at % 2 == 0:
-            yield from (found for found in _TARGET.findall(part) if _is_file(found))
+            yield from (found[0] for found in _TARGET.finditer(part) if _is_file(found[0]))
 
 
 def linked_files(markdown: str, path: str) -> Iterator[str]:

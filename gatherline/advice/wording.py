@@ -10,7 +10,7 @@ def milliseconds(seconds: float, digits: int = DIGITS) -> str:
     """Return a time with its unit, four digits unless more are asked for."""
     if seconds < 1e-6:
         return f"{seconds * 1e9:.{digits}g} ns"
-    return f"{seconds * 1e6:.{digits}g} us" if seconds < 1e-3 else f"{seconds * 1e3:.{digits}g} ms"
+    return f"{seconds * 1e6:.{digits}g} µs" if seconds < 1e-3 else f"{seconds * 1e3:.{digits}g} ms"
 
 
 def told_apart(one_s: float, other_s: float) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from gatherline.report.figures.colours import SLOWER_STRIPES, ink_on, rgb, speed_up_colour
 from gatherline.report.headline import DeviceHeadline, headline_facts
 from gatherline.report.headline_table import cells_of, title
 from gatherline.report.notebook import box, folded, page, paragraph
@@ -38,7 +39,6 @@ SHOWN_LAYERS = 20
 LEAST_TOLD = 1e-3  # of a bar: what is less cannot be seen either
 BAR_EM = 16.0  # width of the longest bar
 GAIN_EM, GAIN_COLOUR = 5.0, "#0072B2"  # of the largest speed-up
-_SLOWER, _SAME, _FASTER = (127, 59, 8), (247, 247, 247), (45, 0, 75)  # the ends and the middle of ColorBrewer's PuOr
 
 
 def run_html(rows: Rows) -> str:
@@ -93,8 +93,8 @@ def heat_map_html(of_this: Rows, device: str) -> str:
     against = f"; dense: {milliseconds(dense)} ms" if dense else ""
     said = f"{device}: latency (ms), speed-up and density over the sparsity asked for{against}"
     return (
-        f'<p style="margin-bottom:0">{escape(said)}</p><div style="overflow-x:auto"><table style="border-collapse:'
-        f'collapse"><thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+        f'<p style="margin-bottom:0">{escape(said)}</p><div style="overflow-x:auto" tabindex="0">'
+        f'<table style="border-collapse:collapse"><thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
     )
 
 
@@ -111,18 +111,16 @@ def _cell(row: RowLike | None, gains: dict[int, float | None], reach: float, den
     lines = [milliseconds(latency)]
     if dense_s and latency:
         lines[0] += f" ({dense_s / latency:.2f}x)"
-    lines += [f"d = {kept:.3f}"] if kept is not None else []
+    lines += [f"density {kept:.3f}"] if kept is not None else []
     style = "text-align:center" if gain is None else f"text-align:center;{_colours(gain / reach)}"
     return f'<td style="{style}">{"<br>".join(map(escape, lines))}</td>'
 
 
 def _colours(share: float) -> str:
-    """Return the background of a cell and an ink that is read on it: white is dense, purple faster, brown slower."""
-    end = _FASTER if share > 0 else _SLOWER
-    mixed = [round(same + (to - same) * min(1.0, abs(share))) for same, to in zip(_SAME, end, strict=True)]
-    light = sum(weight * part for weight, part in zip((0.299, 0.587, 0.114), mixed, strict=True)) / 255 > 0.5
-    red, green, blue = mixed
-    return f"background:#{red:02x}{green:02x}{blue:02x};color:{'#000' if light else '#fff'}"
+    """Return the background of a cell and an ink that is read on it: white is dense, blue faster, orange slower."""
+    colour = speed_up_colour(share)
+    stripes = f";background-image:{SLOWER_STRIPES}" if share < 0 else ""  # told apart in grey, too
+    return f"background-color:{colour};color:{ink_on(rgb(colour))}{stripes}"
 
 
 def _time_bars(facts: Sequence[DeviceHeadline]) -> str:

@@ -23,14 +23,23 @@ def chromium_path() -> str:
     raise RuntimeError("no Chromium on PATH: install it (on Debian and Ubuntu: the package chromium)")
 
 
+_open: list[Browser] = []  # Playwright runs once in a process
+
+
 @contextmanager
 def browser() -> Iterator[Browser]:
+    """Yield a browser; the one that is open already, where a test file asks for its own beside the session's."""
+    if _open:
+        yield _open[0]
+        return
     with sync_playwright() as playwright:
         # --no-sandbox: tests may run as root, on pages that they made themselves
         opened = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
+        _open.append(opened)
         try:
             yield opened
         finally:
+            _open.clear()
             opened.close()
 
 

@@ -303,3 +303,13 @@ def test_a_choice_that_the_run_lacks_is_told_what_there_is(rows: list[Row], choi
 def test_choices_that_make_no_figure_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(RequestError, match=f"{next(iter(wrong))} is"):
         FigureChoices(**wrong)  # type: ignore[arg-type]
+
+
+def test_cells_slower_than_dense_and_no_others_are_hatched(rows: list[Row]) -> None:
+    slowed = [row | {"latency_s": 9 * row["latency_s"]} if row["pattern"] == "unstructured" else row for row in rows]  # type: ignore[operator]
+    drawn = heatmap(slowed, ALL)
+    for axes, device in zip(drawn.figure.axes, DEVICES, strict=False):
+        slower = [line for line in table(drawn) if line["device"] == device and float(line["speed_up"]) < 0.995]
+        assert len(axes.patches) == len(slower) > 0
+        assert {patch.get_hatch() for patch in axes.patches} == {"////"}
+    assert "hatched: slower" in drawn.caption

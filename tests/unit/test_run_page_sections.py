@@ -103,7 +103,10 @@ def sample(*, window: bool = True) -> MaskSample:
 
 
 def test_the_text_of_a_mask_says_what_its_picture_shows() -> None:
-    (picture,) = masks_section([sample(), sample(window=False)])["pictures"]  # type: ignore[misc]
+    (layer,) = masks_section([sample(), sample(window=False)])["layers"]  # type: ignore[misc]
+    (picture,) = layer["pictures"]
+    assert (layer["layer"], picture["variant"]) == ("<conv>", "gs:16,1, 90 % removed")
+    assert picture["density"]["scale"].startswith("no colour where nothing is kept, full colour where 25 % is kept")
     assert picture["window"]["alt"] == ("The first 4 rows and 8 columns: 4 of 32 weights are kept, 1 to 1 in a row.")
     assert picture["facts"] == f"4 rows × 8 columns, density {4 / 32:.3g}"
     assert picture["row_chart"]["rows"] == [{"label": "1", "values": [4], "tip": "1 kept weights: 4 rows"}]
@@ -140,7 +143,7 @@ def test_sparsities_at_which_layers_take_the_same_time_are_one_line() -> None:
     found = no_faster_section(by_device(rows, {}))
     (line,) = found["lines"]  # type: ignore[misc]
     assert (line["variant"], line["layers"], line["reason"], line["lost"][0]) == (
-        "gs:16,1 at 50 %, 90 %", "conv", "no kernel", "0",
+        "gs:16,1: 50 %, 90 % removed", "conv", "no kernel", "0",
     )  # fmt: skip
     assert (found["compared"], found["slow"]) == (4, 2)
 

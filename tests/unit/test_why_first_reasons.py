@@ -128,7 +128,7 @@ def test_a_reason_is_told_with_the_largest_other_one_and_what_packing_does_for_i
     packed_s = gl.run(str(model), patterns=["n_of_m:7,16"], sparsities=[0.5625], devices=[quick], prune_all=True).rows[
         0
     ]
-    told = f"packed order instead of --order csr: {float(str(packed_s['latency_s'])) * 1e6:.4g} us, faster than dense"
+    told = f"packed order instead of --order csr: {float(str(packed_s['latency_s'])) * 1e6:.4g} µs, faster than dense"
     assert told in row["also_change"]
     with pytest.raises(SystemExit):
         main(("advise", str(model), "--device", quick, "--why", "--all", *CSR))
@@ -188,7 +188,7 @@ def test_a_remedy_that_does_not_help_is_left_out() -> None:
 
 
 def test_times_that_differ_never_read_alike() -> None:
-    assert verdict_without(151.3001e-6, 151.3004e-6) == "151.3001 us, faster than dense (151.3004 us)"
+    assert verdict_without(151.3001e-6, 151.3004e-6) == "151.3001 µs, faster than dense (151.3004 µs)"
     assert told_apart(1e-3, 2e-3) == ("1 ms", "2 ms")
     assert len(set(told_apart(0.1 + 0.2, 0.3))) == 1  # sums in another order are the same time
 

@@ -12,16 +12,17 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import LogNorm, Normalize, TwoSlopeNorm
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize, TwoSlopeNorm
+from matplotlib.patches import Rectangle
 
 from gatherline.report.figures.chosen import chosen_totals, seconds, subject, unproven_words
+from gatherline.report.figures.colours import SLOWER_HATCH, SPEED_UP_STOPS, ink_on
 from gatherline.report.figures.figure import Cell, Drawn, FigureChoices, listed, titled
 from gatherline.report.figures.style import (
     PANELS_ACROSS,
     POINTS,
     WIDTH_INCHES,
     drawing,
-    ink_on,
     label_below,
     panels,
     safe,
@@ -50,6 +51,8 @@ HEADER = (
 _LABEL_INCHES, _BAR_INCHES = 1.05, 0.75  # what names of patterns and the scale of colours take
 _DENSITY_FITS_INCHES = 0.5  # the width of a cell from which its density stands in it
 _DIGITS_FIT_INCHES = 0.4  # and the width below which its speed-up has two digits
+LEAST_SAME = 0.995  # a speed-up that reads 1.00x: below it a cell is slower than dense
+_SPEED_UPS = LinearSegmentedColormap.from_list("speed-ups", SPEED_UP_STOPS)
 _LETTERS_OF_PANEL = {1: 30, 2: 42, 3: 30}  # of its title, by panels across
 
 
@@ -136,13 +139,19 @@ def draw_cells(
         grid[place] = math.log2((dense_s or math.nan) / time) if relative else time * 1e3
     mesh = axes.pcolormesh(
         np.arange(len(levels) + 1) - 0.5, np.arange(len(patterns) + 1) - 0.5, np.ma.masked_invalid(grid),
-        cmap=matplotlib.colormaps["PuOr" if relative else "cividis_r"], norm=scale, edgecolors="white", linewidth=0.4,
+        cmap=_SPEED_UPS if relative else matplotlib.colormaps["cividis_r"], norm=scale, edgecolors="white",
+        linewidth=0.4,
     )  # fmt: skip
     for row in cells:
         y, x = patterns.index(text(row, "pattern")), levels.index(_level(row))
-        ink = ink_on(mesh.cmap(mesh.norm(grid[y, x])))
+        colour = mesh.cmap(mesh.norm(grid[y, x]))
+        if relative and 2.0 ** grid[y, x] < LEAST_SAME:
+            axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch=SLOWER_HATCH, linewidth=0, alpha=0.35))
         words = _cell_text(row, dense_s if relative else None, width_inches=width_inches)
-        axes.text(x, y, words, ha="center", va="center", fontsize=size, color=ink, linespacing=1.05)
+        axes.text(
+            x, y, words, ha="center", va="center", fontsize=size, color=ink_on(colour), linespacing=1.05,
+            bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.6},
+        )  # fmt: skip
     axes.set_xticks(range(len(levels)), [percent(level) for level in levels])
     axes.set_yticks(range(len(patterns)), [short_name(name, 18) for name in patterns])
     axes.set_ylim(len(patterns) - 0.5, -0.5)
@@ -194,7 +203,7 @@ def _data(row: RowLike, device: str, dense_s: float | None) -> tuple[Cell, ...]:
 def _caption(cells: dict[str, list[RowLike]], dense: dict[str, float | None], with_density: bool) -> str:
     every = [row for found in cells.values() for row in found]
     parts = ["latency in ms"]
-    parts += ["speed-up over dense, which the colour shows"] if dense_known(dense) is not None else []
+    parts += ["speed-up over dense, which the colour shows (hatched: slower)"] if dense_known(dense) is not None else []
     parts += ["density d of all weights"] if with_density else []
     return (
         f"Latency of {subject(every)} on {listed(list(cells))} over sparsity and pattern; in each cell "

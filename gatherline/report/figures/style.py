@@ -167,12 +167,6 @@ def engineering(value: float) -> str:
     return f"{value:.3g} "
 
 
-def ink_on(colour: Sequence[float]) -> str:
-    """Return black or white, whichever is read on ``colour``."""
-    red, green, blue = colour[:3]
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
-
-
 def short_name(name: str, width: int = 34) -> str:
     """Return a name that fits beside an axis: the middle goes, since both ends tell layers apart."""
     if len(name) > width:

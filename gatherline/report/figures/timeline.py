@@ -17,6 +17,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 
 from gatherline.replay_report import run_facts
+from gatherline.report.figures.colours import ink_on
 from gatherline.report.figures.figure import Drawn, FigureChoices, listed, titled
 from gatherline.report.figures.style import (
     COLOURS,
@@ -25,7 +26,6 @@ from gatherline.report.figures.style import (
     WIDTH_INCHES,
     Theme,
     drawing,
-    ink_on,
     safe,
     sheet,
     tidy,

@@ -1,4 +1,4 @@
-"""The words of a run's page, and what they mean: its patterns, its encodings and kernels, what limits it, what is counted.
+"""The words of a run's page and what they mean: patterns, encodings and kernels, what limits it, what is counted.
 
 Patterns stand in the words of their own catalog, those of the run first. Left out: words that every engineer has.
 """
@@ -39,16 +39,17 @@ def _identifier(word: str) -> str:
 
 
 COUNTED = (
-    _word("asked, removed", "removed is the share of the pruned layers' weights that a variant really takes away; asked is the "
-          "sparsity that was requested. Channels take the weights of the layers after them too, so more goes than was asked.",
-          "asked", "removed"),
+    _word("asked, removed", "removed is the share of the pruned layers' weights that a variant really takes away; "
+          "asked is the sparsity that was requested. Channels take the weights of the layers after them too, so more "
+          "goes than asked.", "asked", "removed"),
     _word("density", "share of the weights that is kept. Sparsity is 1 minus it."),
     _word("pattern", "the rule by which weights are removed; simulate list patterns has them all."),
     _word("variant", "a pattern at one sparsity."),
-    _word("M × K × P", "the matrix product of a layer: M output channels, K weights of each of them, P positions (pixels, "
-          "tokens) that they are used at.", "M x K x P", name="m-k-p"),
+    _word("M × K × P", "the matrix product of a layer: M output channels, K weights of each of them, P positions "
+          "(pixels, tokens) that they are used at.", "M x K x P", name="m-k-p"),
     _word("slots", "places that are stored and computed for weights, padding included: what a pattern really costs."),
-    _word("bank", "one of the memories that serve one request a cycle each; two requests for one of them conflict.", "banks"),
+    _word("bank", "one of the memories that serve one request a cycle each; two requests for one of them conflict.",
+          "banks"),
     _word("bundle", "rows that are computed together.", "bundles"),
     _word("utilization", "share of the device's peak that useful multiply-adds reach."),
     _word("peak memory", "encoded weights, the most that activations need at any time, and buffers."),
@@ -62,7 +63,10 @@ SURE = (
     _word("extrapolated", "outside the range of what was fitted or validated."),
 )  # fmt: skip
 KERNELS = (
-    _word("spmm", "sparse matrix times dense matrix: a kernel that skips removed weights, and fetches activations by index."),
+    _word(
+        "spmm",
+        "sparse matrix times dense matrix: a kernel that skips removed weights, and fetches activations by index.",
+    ),
     _word("GEMM", "matrix times matrix: the dense kernel, which computes with every weight.", name="gemm"),
     _word("csr", "compressed sparse rows: the kept values, the column of each, and where each row starts."),
     _word("bsr", "csr of whole blocks: one index for each block."),
@@ -77,7 +81,10 @@ def glossary_section(devices: list[DeviceResults]) -> list[dict[str, object]]:
         ("What is counted", COUNTED),
         ("How sure", SURE),
         ("What limits a layer (its bound)", _bounds(devices)),
-        ("What time is spent on", [_word(one.title, f"{one.text}.", name=f"cause-{one.name}", common=True) for one in TIME_CAUSES]),
+        (
+            "What time is spent on",
+            [_word(one.title, f"{one.text}.", name=f"cause-{one.name}", common=True) for one in TIME_CAUSES],
+        ),
         ("Kernels and encodings", KERNELS),
     )
     return [{"title": title, "words": words} for title, words in groups if words]

@@ -12,7 +12,7 @@ import numpy as np
 from gatherline.mask_samples import MaskSample, MaskWindow
 from gatherline.report.page.bitmap import data_uri
 from gatherline.report.page.results import DeviceResults, is_dense
-from gatherline.report.remarks import label
+from gatherline.report.remarks import label, removed_label
 from gatherline.report.selection import Variant, number, percent, printable, text, variant
 
 SHOWN_WINDOWS = 120  # of some 4 kB each
@@ -56,7 +56,7 @@ def _dense_shapes(devices: Sequence[DeviceResults]) -> dict[str, Shape]:
 
 def _name(sample: MaskSample, names: Mapping[Variant, str]) -> str:
     asked = Variant(pattern=printable(sample.pattern), sparsity=sample.sparsity)
-    return names.get(asked, asked.label)
+    return names.get(asked, removed_label(asked, None))
 
 
 def gone(sample: MaskSample, dense: Shape | None) -> str:
@@ -113,8 +113,8 @@ def _pictures(sample: MaskSample, window: MaskWindow) -> dict[str, object]:
             f"from {thinnest:.2g} to {densest:.2g}.",
             "rows": parts.shape[0],
             "columns": parts.shape[1],
-            "scale": f"no colour where nothing is kept, full colour where {percent(densest)} is kept, the most of any part; "
-            f"the least is {percent(thinnest)}",
+            "scale": f"no colour where nothing is kept, full colour where {percent(densest)} is kept, the most of any "
+            f"part; the least is {percent(thinnest)}",
         },
         "evenly": _spread(sample),
         "row_chart": _histogram("kept weights of a row", "rows", sample.row_load),

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gatherline.report.page.results import SHOWN_CAUSES, DeviceResults, is_dense
-from gatherline.report.remarks import NO_KERNEL, label
+from gatherline.report.remarks import NO_KERNEL, label, removed_label
 from gatherline.report.selection import RowLike, Variant, milliseconds, number, text, variant
 from gatherline.report.time_causes import TIME_CAUSES
 
@@ -151,7 +151,8 @@ def variants_together(variants: Sequence[Variant], names: Mapping[Variant, str])
     """Return variants in few words: patterns at the same sparsities side by side, as "a, b: 50 %, 70 % removed"."""
     shares: dict[str, list[str]] = {}  # of each pattern, in the order of the run
     for one in variants:
-        shares.setdefault(one.pattern, []).append(names.get(one, one.label).removeprefix(one.pattern).lstrip(", "))
+        name = names.get(one, removed_label(one, None))
+        shares.setdefault(one.pattern, []).append(name.removeprefix(one.pattern).lstrip(", "))
     patterns: dict[tuple[str, ...], list[str]] = {}
     for pattern, found in shares.items():
         patterns.setdefault(tuple(sorted(found)), []).append(pattern)
