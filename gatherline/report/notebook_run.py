@@ -94,7 +94,8 @@ def heat_map_html(of_this: Rows, device: str) -> str:
     said = f"{device}: latency (ms), speed-up and density over the sparsity asked for{against}"
     return (
         f'<p style="margin-bottom:0">{escape(said)}</p><div style="overflow-x:auto" tabindex="0">'
-        f'<table style="border-collapse:collapse"><thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+        f'<table style="border-collapse:collapse"><thead><tr><th scope="col"></th>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
