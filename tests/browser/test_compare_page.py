@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,18 +9,12 @@ from playwright.sync_api import Browser
 
 from gatherline.comparison.comparison import compare
 from gatherline.pipeline_types import Report
-from tests.browser.browsing import WIDTHS, browser, serious_problems, shown
+from tests.browser.browsing import WIDTHS, serious_problems, shown
 from tests.unit.compared_rows import MANIFEST, network
 
 pytestmark = pytest.mark.slow
 EVIL = "<img src=x onerror=document.title='taken'> 🙂"
 LAYERS = ("conv1", EVIL, "conv3", "fc")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +34,9 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_it_opens_without_complaints_or_serious_problems_and_fits(
-    chromium: Browser, page_file: Path, width: int, theme: str
+    opened: Browser, page_file: Path, width: int, theme: str
 ) -> None:
-    with shown(chromium, page_file, width=width, theme=theme) as (page, complaints):
+    with shown(opened, page_file, width=width, theme=theme) as (page, complaints):
         page.wait_for_selector("figure.chart svg")
         assert serious_problems(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -51,8 +44,8 @@ def test_it_opens_without_complaints_or_serious_problems_and_fits(
         assert complaints == []
 
 
-def test_the_verdict_is_seen_without_scrolling_and_layers_sort_and_filter(chromium: Browser, page_file: Path) -> None:
-    with shown(chromium, page_file) as (page, complaints):
+def test_the_verdict_is_seen_without_scrolling_and_layers_sort_and_filter(opened: Browser, page_file: Path) -> None:
+    with shown(opened, page_file) as (page, complaints):
         badge = page.locator(".badge.bad").first
         assert badge.inner_text() == "broken"
         box = badge.bounding_box()
@@ -70,8 +63,8 @@ def test_the_verdict_is_seen_without_scrolling_and_layers_sort_and_filter(chromi
         assert complaints == []
 
 
-def test_a_bar_tells_its_numbers_to_the_keyboard(chromium: Browser, page_file: Path) -> None:
-    with shown(chromium, page_file) as (page, _):
+def test_a_bar_tells_its_numbers_to_the_keyboard(opened: Browser, page_file: Path) -> None:
+    with shown(opened, page_file) as (page, _):
         picture = page.locator("figure.chart svg[role=application]").first
         picture.focus()
         page.keyboard.press("ArrowDown")

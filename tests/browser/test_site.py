@@ -9,7 +9,6 @@ import os
 import posixpath
 import subprocess
 import sys
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -17,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.browsing import browser, serious_problems, shown
+from tests.browser.browsing import serious_problems, shown
 
 pytestmark = pytest.mark.slow
 
@@ -86,12 +85,6 @@ def pages(site: Path) -> dict[str, Read]:
     return {
         str(path.relative_to(site)): Read(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))
     }
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Browser]:
-    with browser() as found:
-        yield found
 
 
 def broken(site: Path, pages: dict[str, Read], at: str, target: str) -> bool:
