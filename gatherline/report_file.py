@@ -14,6 +14,7 @@ from typing import Any, get_args
 from costmodel.spec import VALUE_BYTES
 from gatherline.report.columns import ALL_COLUMNS, COLUMNS
 from gatherline.report.files import SCHEMA
+from gatherline.report.selection import printable
 from gatherline.request_error import RequestError
 from gatherline.strict_json import read_json
 from patterns.names import nearest
@@ -65,7 +66,18 @@ def report_from(path: Path, found: object) -> Written:
         raise RequestError(f"{path}: rows is {rows!r:.100}, and must be a list of one or more rows")
     for at, row in enumerate(rows):
         _check_row(f"{path}: rows[{at}]", row)
+    _check_names(path, rows)
     return Written(path=path, manifest=manifest, rows=rows, hashes=_hashes(path, manifest), dtypes=_dtypes(path, rows))
+
+
+def _check_names(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Raise RequestError for two devices that read alike: a page could not tell one from the other."""
+    names: dict[str, str] = {}
+    for at, row in enumerate(rows):
+        name = row["device"]
+        first = names.setdefault(printable(name), name)
+        if first != name:
+            raise RequestError(f"{path}: rows[{at}]: device is {name!r:.100}, which reads as {first!r:.100} before it")
 
 
 def _check_row(where: str, row: object) -> None:

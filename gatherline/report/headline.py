@@ -160,8 +160,14 @@ def _of_device(device: str, rows: Rows, limits: tuple[float, ...]) -> DeviceHead
     found = _verdict(of_this, unproven)
     if found is None:
         return None
+    shares = [math.inf if (share := removed(row)) is None else share for row in of_this]
     within = tuple(
-        Within(limit=limit, verdict=_verdict([row for row in of_this if is_within(row, limit)], unproven))
+        Within(
+            limit=limit,
+            verdict=_verdict(
+                [row for row, share in zip(of_this, shares, strict=True) if share <= limit + SAME_SPARSITY], unproven
+            ),
+        )
         for limit in limits
     )
     return DeviceHeadline(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gatherline.report.columns import TOTAL
 
@@ -31,6 +32,7 @@ def percent(fraction: float | None) -> str:
     return "-" if fraction is None else f"{round(100 * fraction, 4):.3g} %"
 
 
+@lru_cache(maxsize=4096)
 def printable(text: str) -> str:
     """Return ``text`` on one line, with control characters spelled out: names come from files that others wrote."""
     spaced = " ".join(text.split())

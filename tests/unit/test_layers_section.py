@@ -194,7 +194,7 @@ def test_what_a_row_does_not_tell_is_not_made_up() -> None:
     assert told == [
         "x takes 0 s, - of the network's 0 s on d: number 1 of 1 by time.",
         "gs has no such layer.",
-        "What its time is made of is not told apart.",
+        "What its time is made of is not told apart (written by an older version: run it again).",
         "How sure: no error band (not validated).",
     ]
 

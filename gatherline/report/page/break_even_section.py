@@ -50,7 +50,7 @@ def _of_device(device: DeviceResults, order: list[str], answers: Sequence[Mappin
     seconds = [number(row, "latency_s") or 0.0 for row in device.totals]
     scale = scale_of("latency_s", seconds)
     dense = None if device.dense is None else number(device.dense, "latency_s")
-    points = {pattern: _points(device, pattern) for pattern in patterns_of([device])}
+    points = _points(device)
     chart = {
         "kind": "xy",
         "title": f"Latency against density on {device.name}",
@@ -128,15 +128,15 @@ def _level(device: DeviceResults, scale: Scale) -> list[dict[str, object]]:
     return [level]
 
 
-def _points(device: DeviceResults, pattern: str) -> list[Point]:
-    found = [
-        (density, seconds, row)
-        for row in device.pruned
-        if text(row, "pattern") == pattern
-        and (density := kept_density(row)) is not None
-        and (seconds := number(row, "latency_s")) is not None
-    ]
-    return sorted(found, key=lambda point: point[:2])
+def _points(device: DeviceResults) -> dict[str, list[Point]]:
+    """Return the points of each pattern, densities rising."""
+    found: dict[str, list[Point]] = {}
+    for row in device.pruned:
+        density, seconds = kept_density(row), number(row, "latency_s")
+        of_pattern = found.setdefault(text(row, "pattern"), [])
+        if density is not None and seconds is not None:
+            of_pattern.append((density, seconds, row))
+    return {pattern: sorted(points, key=lambda point: point[:2]) for pattern, points in found.items()}
 
 
 def _series(pattern: str, order: list[str], points: list[Point], scale: Scale) -> dict[str, object]:

@@ -95,13 +95,12 @@
     for (const { target } of entries) redraw(target, states.get(target).plot.clientWidth);
   });
   const redrawAll = (width) => {
-    Gatherline.hideTip();
     for (const figure of figures) redraw(figure, width || states.get(figure).plot.clientWidth);
   };
-  // colours come from the page's style and change with it; what a tip covers may not
-  document.addEventListener("gatherline-theme", () => redrawAll(0));
-  window.addEventListener("beforeprint", () => redrawAll(PRINT_WIDTH));
-  window.addEventListener("afterprint", () => redrawAll(0));
+  // colours come from the page's style and change with it: nothing is drawn again
+  document.addEventListener("gatherline-theme", () => Gatherline.hideTip());
+  window.addEventListener("beforeprint", () => { Gatherline.hideTip(); redrawAll(PRINT_WIDTH); });
+  window.addEventListener("afterprint", () => redrawAll(0)); // the width that each has on the screen
 
   Object.assign(Gatherline, { drawChart });
   for (const figure of document.querySelectorAll("figure.chart")) {

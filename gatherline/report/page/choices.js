@@ -10,6 +10,21 @@
   const box = document.getElementById("choice-device");
   const WITHIN = 0.005; // what removes half a point more than the limit still keeps to it
   const state = data ? { device: data.devices[0], limit: data.limits[data.preset], kept: false } : null;
+  // a page inside another one (srcdoc, sandbox) has no address of its own to keep
+  const keepAddress = (address) => { try { history.replaceState(null, "", address); } catch { /* the view is as chosen */ } };
+  // What a link asks for and the page has not, in a line of the section that it leads to; "" takes the line away.
+  const sayAbsent = (section, words) => {
+    const head = document.querySelector(`#${CSS.escape(section)} h2`);
+    if (!head) return;
+    const next = head.nextElementSibling;
+    if (next && next.classList.contains("absent")) next.remove();
+    if (!words) return;
+    const note = document.createElement("p");
+    note.className = "note absent";
+    note.textContent = words;
+    head.after(note);
+  };
+  Object.assign(Gatherline, { keepAddress, sayAbsent });
   const choice = () => (state ? { device: state.device, limit: state.limit } : null);
 
   // Parts that are shown one at a time
@@ -93,6 +108,9 @@
     const device = asked().get("device"), limit = Number(asked().get("limit"));
     const before = `${state.device} ${state.limit}`;
     if (data.devices.includes(device)) state.device = device;
+    const section = location.hash.slice(1).split("?")[0];
+    // the layers tell what they lack themselves
+    if (device && section && section !== "layers") sayAbsent(section, data.devices.includes(device) ? "" : `The link asks for the device "${device}", which is not in this page.`);
     if (asked().has("limit") && data.limits.includes(limit)) state.limit = limit;
     state.kept = state.kept || asked().has("device") || asked().has("limit");
     return before !== `${state.device} ${state.limit}`;
@@ -103,7 +121,7 @@
     values.set("limit", state.limit);
     state.kept = true;
     const address = `${section}?${values}`;
-    if (address !== location.hash) history.replaceState(null, "", address);
+    if (address !== location.hash) keepAddress(address);
   };
   const choose = (changed) => {
     Object.assign(state, changed);

@@ -21,7 +21,7 @@ FLAGS = ("extrapolated",)
 TEXTS = ("kind", "shape", "bound", "kernel", "encoding", "validated", "reason", "mapping")
 
 Number = int | float | None
-Key = tuple[bool, tuple[Number, ...]]  # whether one value stands for all, and the values
+Key = tuple[bool, bool, tuple[Number, ...]]  # whether the values are flags, whether one stands for all, and they
 
 
 @dataclass(slots=True)
@@ -36,12 +36,14 @@ class Pool:
 
     def column(self, values: Sequence[Number]) -> int:
         alike = len(set(values)) == 1
-        key = (alike, tuple(values[:1] if alike else values))
+        # of equal hash are true and 1, false and 0
+        flags = isinstance(values[0], bool)
+        key = (flags, alike, tuple(values[:1] if alike else values))
         return self.columns.setdefault(key, len(self.columns))
 
     def unfolded(self) -> list[list[Number] | Number]:
         """Return the columns: a value where it holds for every layer, else a list."""
-        return [values[0] if alike else list(values) for alike, values in self.columns]
+        return [values[0] if alike else list(values) for _, alike, values in self.columns]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ WORDS: Mapping[str, str] = {
     "time": "{layer} takes {time}, {share} of the network's {total} on {device}: number {rank} of {count} by time.",
     "cause": "Most of it is {title}: {time}, {share} of the layer's time ({text}).",
     "rest": "Then {rest}.",
-    "no_cause": "What its time is made of is not told apart.",
+    "no_cause": "What its time is made of is not told apart (written by an older version: run it again).",
     "bound": "It is limited by {bound}: {text}.",
     "bound_counted": "It is limited by {bound}: {text}. The bars count that as {title}.",
     "bound_apart": "Its bound is {bound} ({text}), while most of its time is {title} ({cause}): both are at work.",

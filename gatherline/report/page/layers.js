@@ -170,7 +170,7 @@
     return HASH + asked.toString();
   };
   const keep = () => {
-    history.replaceState(null, "", picked());
+    Gatherline.keepAddress(picked());
     if (Gatherline.keepChoice) Gatherline.keepChoice(); // the limit of the page beside them
   };
   const keepHere = () => { if (location.hash.startsWith(HASH)) keep(); }; // a link to here stays true, others stay
@@ -238,12 +238,19 @@
     const asked = new URLSearchParams(location.hash.slice(HASH.length));
     const device = data.devices.findIndex((each) => each.name === asked.get("device"));
     if (device >= 0) restart(device);
+    const lacks = [];
+    const lack = (name, what, there) => { if (asked.get(name) && !there) lacks.push(`the ${what} "${asked.get(name)}"`); };
     const variant = (name) => data.variants.findIndex((each) => each.label === asked.get(name));
     if (variantsHere().includes(variant("pattern"))) { state.variant = variant("pattern"); byHand = true; }
     if (asked.get("beside") === "") state.beside = -1;
     else if (variantsHere().includes(variant("beside"))) state.beside = variant("beside");
     state.layer = asked.has("layer") ? data.layers.indexOf(asked.get("layer")) : -1;
     state.order = asked.get("order") === "network" ? "network" : "slowest";
+    lack("device", "device", device >= 0);
+    lack("pattern", "variant", variantsHere().includes(variant("pattern")));
+    lack("beside", "variant", variantsHere().includes(variant("beside")));
+    lack("layer", "layer", state.layer >= 0);
+    Gatherline.sayAbsent("layers", lacks.length ? `The link asks for ${lacks.join(" and ")}, which this page has not.` : "");
     return true;
   };
 

@@ -25,6 +25,7 @@ from gatherline.report.page.layer_words import (
 )
 from gatherline.report.remarks import labels, removed_label
 from gatherline.report.selection import (
+    RowLike,
     Rows,
     Variant,
     devices,
@@ -32,7 +33,6 @@ from gatherline.report.selection import (
     layers,
     number,
     of_device,
-    of_variant,
     printable,
     text,
     totals,
@@ -41,6 +41,9 @@ from gatherline.report.selection import (
 from gatherline.report.time_causes import TIME_CAUSES
 
 SLOWEST = 20  # layers of a device in its table
+
+Run = tuple[str, Variant]  # a device, and how the network was pruned
+Runs = dict[Run, list[RowLike]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +75,15 @@ def layers_section(rows: Rows, manifest: Mapping[str, object]) -> dict[str, obje
     of_layers, of_totals = layers(rows), totals(rows)
     best = {device: _best(of_layers, of_totals, device) for device in devices(of_layers)}
     names = {asked: removed_label(asked, None) for row in of_layers for asked in (variant(row),)} | labels(of_totals)
-    slowest = [_slowest(of_layers, of_totals, device, asked, names[asked]) for device, asked in best.items()]
+    runs: Runs = {}
+    for row in of_layers:
+        runs.setdefault((text(row, "device"), variant(row)), []).append(row)
+    took = _totals_s(runs, of_totals)
+    slowest = [
+        _slowest(runs[device, asked], took[device, asked], device, names[asked]) for device, asked in best.items()
+    ]
     model = printable(str(manifest.get("model") or "the network"))
-    return {"model": model, "data": _data(of_layers, of_totals, best, names), "slowest": slowest}
+    return {"model": model, "data": _data(of_layers, took, best, names), "slowest": slowest}
 
 
 def _best(of_layers: Rows, of_totals: Rows, device: str) -> Variant:
@@ -85,15 +94,17 @@ def _best(of_layers: Rows, of_totals: Rows, device: str) -> Variant:
 
 
 def _data(
-    of_layers: Rows, of_totals: Rows, best: Mapping[str, Variant], names: Mapping[Variant, str]
+    of_layers: Rows, took: Mapping[Run, float], best: Mapping[str, Variant], names: Mapping[Variant, str]
 ) -> dict[str, object]:
     columns = layer_columns(of_layers)
-    on, variants = list(best), columns.variants
+    variants = columns.variants
+    place = {asked: at for at, asked in enumerate(variants)}
+    place_of_device = {device: at for at, device in enumerate(best)}
     return {
         "devices": [
             {
                 "name": name,
-                "best": variants.index(asked),
+                "best": place[asked],
                 "peak_macs_per_s": _largest(of_device(of_layers, name), "peak_macs_per_s"),
                 "dram_bytes_per_s": _largest(of_device(of_layers, name), "dram_bytes_per_s"),
             }
@@ -111,9 +122,9 @@ def _data(
         "layers": columns.layers,
         "runs": [
             {
-                "device": on.index(device),
-                "variant": variants.index(asked),
-                "total_s": _total_s(of_layers, of_totals, device, asked),
+                "device": place_of_device[device],
+                "variant": place[asked],
+                "total_s": took[device, asked],
                 "columns": dict(of_run),
             }
             for (device, asked), of_run in columns.runs.items()
@@ -149,18 +160,20 @@ def _largest(rows: Rows, column: str) -> float | None:
     return max((value for row in rows if (value := number(row, column)) is not None), default=None)
 
 
-def _total_s(of_layers: Rows, of_totals: Rows, device: str, asked: Variant) -> float:
-    """Return the network's time: its total's, the sum of its layers in a run that has none."""
-    for row in of_variant(of_device(of_totals, device), asked):
+def _totals_s(runs: Runs, of_totals: Rows) -> dict[Run, float]:
+    """Return the network's time of each run: its total's, the sum of its layers where there is none."""
+    told: dict[Run, float] = {}
+    for row in of_totals:
         seconds = number(row, "latency_s")
         if seconds is not None:
-            return seconds
-    return sum(number(row, "latency_s") or 0.0 for row in of_variant(of_device(of_layers, device), asked))
+            told.setdefault((text(row, "device"), variant(row)), seconds)
+    return {
+        run: told[run] if run in told else sum(number(row, "latency_s") or 0.0 for row in rows)
+        for run, rows in runs.items()
+    }
 
 
-def _slowest(of_layers: Rows, of_totals: Rows, device: str, asked: Variant, name: str) -> SlowestLayers:
-    rows = of_variant(of_device(of_layers, device), asked)
-    total_s = _total_s(of_layers, of_totals, device, asked)
+def _slowest(rows: Rows, total_s: float, device: str, name: str) -> SlowestLayers:
     slow = sorted(rows, key=lambda row: -(number(row, "latency_s") or 0.0))[:SLOWEST]
     found = []
     for row in slow:

@@ -87,11 +87,24 @@ def grown_causes(row: RowLike, dense: RowLike) -> dict[str, float]:
 def _pairs(devices: list[DeviceResults]) -> Iterator[tuple[DeviceResults, Variant, RowLike, RowLike]]:
     """Yield each pruned layer beside the same layer of the dense run on the same device."""
     for device in devices:
-        dense = {row.get("layer"): row for layers in device.layers.values() for row in layers if is_dense(row)}
+        dense = {
+            key: row for layers in device.layers.values() for key, row in occurrences(layers).items() if is_dense(row)
+        }
         for asked, layers in device.layers.items():
-            for row in layers:
-                if not is_dense(row) and _pruned(row) and row.get("layer") in dense:
-                    yield device, asked, row, dense[row.get("layer")]
+            for key, row in occurrences(layers).items():
+                if not is_dense(row) and _pruned(row) and key in dense:
+                    yield device, asked, row, dense[key]
+
+
+def occurrences(layers: Sequence[RowLike]) -> dict[tuple[object, int], RowLike]:
+    """Return layers of one run by name and how many of that name stand before: two may bear the same."""
+    met: dict[object, int] = {}
+    found: dict[tuple[object, int], RowLike] = {}
+    for row in layers:
+        name = row.get("layer")
+        found[name, met.get(name, 0)] = row
+        met[name] = met.get(name, 0) + 1
+    return found
 
 
 def _pruned(row: RowLike) -> bool:

@@ -59,7 +59,7 @@ def run_page(folder: Path) -> str:
         mask_notes=masks.notes,
         no_faster=no_faster_section(devices, proved.rows),
         answer_notes=[one.note for one in (exact, proved) if one.note],
-        trust=trust_section(devices, rows),
+        trust=trust_section(devices, rows, facts),
         run_manifest=manifest_section(manifest),
         layers=layers_section(rows, manifest),
         glossary=glossary_section(devices),

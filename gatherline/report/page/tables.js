@@ -5,6 +5,7 @@
 (() => {
   const PAGE = 100;
   const MOST_OF_A_FILTER = 200, SHORT_NAME = 32; // letters; names as short as these stay on one line where there is room
+  const LONG_NAME = 160; // of longer names a few lines are seen, all of them when pointed at
   const build = (name, attributes, text) => {
     const made = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -33,7 +34,7 @@
   // Rows as records: those that stand in the page, or those that a script gives, whose elements are made when shown.
   const ofPage = (table) => [...table.tBodies].flatMap((body) => [...body.rows]).map((row) => ({
     row: () => row,
-    text: row.textContent.replace(/\s+/g, " ").toLowerCase(),
+    text: [...row.cells].map((cell) => cell.textContent.trim()).join(" ").replace(/\s+/g, " ").toLowerCase(),
     values: [...row.cells].map((cell) => (cell.dataset.value === undefined ? cell.textContent : cell.dataset.value)),
   }));
   const ofScript = (rows, numbers, choose) => rows.map((record) => {
@@ -49,7 +50,8 @@
         }
         const head = build("th", { scope: "row" });
         const button = build("button", { type: "button", class: cell.text.length > SHORT_NAME ? "link" : "link short-name" });
-        button.append(...breakable(cell.text));
+        if (cell.text.length > LONG_NAME) button.append(build("span", { class: "clamp", title: cell.text }, cell.text));
+        else button.append(...breakable(cell.text));
         button.addEventListener("click", () => choose(record.key));
         head.append(button);
         made.append(head);
@@ -102,7 +104,8 @@
     sizes.observe(table);
   };
 
-  const compare = (one, other) => (typeof one === "number" ? one - other : one.localeCompare(other, "en", { numeric: true }));
+  const letters = new Intl.Collator("en", { numeric: true });
+  const compare = (one, other) => (typeof one === "number" ? one - other : letters.compare(one, other));
 
   const enhance = (table, given, choose) => {
     const body = table.tBodies[0] || table.createTBody();

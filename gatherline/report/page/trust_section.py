@@ -7,8 +7,9 @@ errors of two variants go the same way, though on one device they mostly do. Lef
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from gatherline.report.headline import headline_facts
+from gatherline.report.headline import DeviceHeadline, headline_facts
 from gatherline.report.page.results import DeviceResults, is_dense, measure, speed_up, times
 from gatherline.report.remarks import label, reasons, remarks
 from gatherline.report.selection import RowLike, Rows, number, percent, text
@@ -22,12 +23,15 @@ _HELD_OUT = re.compile(  # as costmodel/validation/bands.py words it
 )
 
 
-def trust_section(devices: list[DeviceResults], rows: Rows) -> dict[str, object]:
+def trust_section(
+    devices: list[DeviceResults], rows: Rows, facts: Sequence[DeviceHeadline] | None = None
+) -> dict[str, object]:
     """Return what validates each device, each variant beside dense, and the remarks that stand nowhere else.
 
-    Beside dense, the section "No faster" tells the reasons of layers; without it the remarks do.
+    ``facts``: the headline facts of ``rows`` where they are known. Beside dense, the section "No faster" tells the
+    reasons of layers; without it the remarks do.
     """
-    best = {one.device: [(each.limit, each.verdict) for each in one.limits] for one in headline_facts(rows)}
+    best = {one.device: [(each.limit, each.verdict) for each in one.limits] for one in facts or headline_facts(rows)}
     found = []
     for device in devices:
         limits: dict[int, list[float]] = {}
