@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 from collections.abc import Iterator
@@ -174,7 +175,56 @@ def test_a_link_with_names_that_are_not_there_opens_the_page_as_it_is(opened: Br
     with shown(opened, digits / "page.html", address=address) as (page, complaints):
         assert page.locator("#layer-device").evaluate("(box) => box.selectedOptions[0].text") == DIGITS_DEVICES[0]
         assert told(page)
+        assert page.locator("#layers .absent").all_inner_texts() == [
+            'The link asks for the device "nobody\'s" and the variant "<b>" and the layer "none", '
+            "which this page has not."
+        ]
         assert complaints == []
+    with shown(opened, digits / "page.html", address="#heat?device=other") as (page, complaints):
+        assert page.locator("#heat .absent").all_inner_texts() == [
+            'The link asks for the device "other", which is not in this page.'
+        ]
+        assert complaints == []
+
+
+def test_a_page_inside_another_one_works_though_it_may_keep_no_address(
+    opened: Browser, digits: Path, tmp_path: Path
+) -> None:
+    inside = html.escape((digits / "page.html").read_text(encoding="utf-8"), quote=True)
+    outer = tmp_path / "outer.html"
+    outer.write_text(
+        f'<!doctype html><iframe width=1300 height=800 sandbox="allow-scripts" srcdoc="{inside}"></iframe>',
+        encoding="utf-8",
+    )
+    with shown(opened, outer) as (page, complaints):
+        frame = page.frames[1]
+        frame.locator("#choice-device").select_option(value=DIGITS_DEVICES[1])
+        frame.locator("#layer-order").select_option(value="network")
+        frame.locator("#layer-table button.link").first.dispatch_event("click")
+        assert frame.locator("#layer-device").evaluate("(box) => box.selectedOptions[0].text") == DIGITS_DEVICES[1]
+        assert [each for each in complaints if "replaceState" in each] == []
+
+
+def test_a_very_long_name_takes_a_few_lines(opened: Browser, digits: Path, tmp_path: Path) -> None:
+    report = json.loads((digits / "report.json").read_text())
+    first = next(row["layer"] for row in report["rows"] if row["layer"] != "total")
+    long = "n" * 3000
+    rows = [{**row, "layer": long if row["layer"] == first else row["layer"]} for row in report["rows"]]
+    (tmp_path / "report.json").write_text(json.dumps({**report, "rows": rows}))
+    (tmp_path / "page.html").write_text(run_page(tmp_path), encoding="utf-8")
+    with shown(opened, tmp_path / "page.html", width=390) as (page, complaints):
+        page.locator("label.filter input").first.wait_for()
+        heights = page.locator("tbody tr").evaluate_all("(rows) => rows.map((row) => row.offsetHeight)")
+        assert max(heights) < 600
+        assert page.locator(f'.clamp[title="{long}"]').count() > 0
+        assert complaints == []
+
+
+def test_a_filter_finds_nothing_across_two_cells(page: Page) -> None:
+    filter_box = page.locator("#totals input[type=search]")
+    cells = page.locator("#totals tbody tr").first.locator("th, td").all_inner_texts()
+    filter_box.fill(cells[0].strip()[-3:] + cells[1].strip()[:3])
+    assert page.locator("#totals tbody tr").count() == 0
 
 
 def test_another_device_keeps_the_variant_and_a_name_that_is_no_layer_is_said(page: Page) -> None:

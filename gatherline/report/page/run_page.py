@@ -19,32 +19,52 @@ from gatherline.report.page.manifest_section import manifest_section, missing, m
 from gatherline.report.page.masks_section import masks_section
 from gatherline.report.page.memory_section import PARTS, memory_section
 from gatherline.report.page.no_faster_section import no_faster_section
+from gatherline.report.page.page_size import LARGEST_BYTES, SPARE, fewer_variants, variants_of
 from gatherline.report.page.pareto_section import pareto_section
 from gatherline.report.page.render import render
 from gatherline.report.page.results import by_device
 from gatherline.report.page.totals_section import totals_section
 from gatherline.report.page.trust_section import trust_section
-from gatherline.report.selection import text
-from gatherline.report_file import read_report
-from gatherline.run_masks import masks_of
+from gatherline.report.selection import Rows, text
+from gatherline.report_file import Written, read_report
+from gatherline.run_masks import RunMasks, masks_of
 
 
-def run_page(folder: Path) -> str:
-    """Return the page of the run in ``folder``. Raises RequestError for files that no run wrote, and OSError."""
+def run_page(folder: Path, largest: int = LARGEST_BYTES) -> str:
+    """Return the page of the run in ``folder``, of fewer variants where all would make more than ``largest`` bytes.
+
+    Raises RequestError for files that no run wrote, and OSError.
+    """
     written = read_report(folder)
-    rows, manifest = written.rows, written.manifest
+    masks = masks_of(folder, written)
+    rows: Rows = written.rows
+    count = len(variants_of(rows))
+    page = _page(folder, written, masks, rows, "")
+    while (size := len(page.encode())) > largest:
+        before = len(variants_of(rows))
+        rows = fewer_variants(rows, headline_facts(rows), int(SPARE * before * largest / size))
+        shown = len(variants_of(rows))
+        if shown == before:
+            break
+        page = _page(folder, written, masks, rows, f"{shown:,} of the {count:,} variants")
+    return page
+
+
+def _page(folder: Path, written: Written, masks: RunMasks, rows: Rows, shown: str) -> str:
+    """Return the page of ``rows``. ``shown``: how many of the variants these are, "" where they are all."""
+    manifest = written.manifest
     devices = by_device(rows, manifest)
     exact, proved = (read_answers(folder, name, manifest) for name in ("break-even.json", "why.json"))
     facts = headline_facts(rows)
     headline = headline_section(devices, facts)
-    masks = masks_of(folder, written)
     network = model_words(manifest, text(rows[0], "model") or "a network")
     return render(
         "run.html.jinja",
         title=f"{network['name']}: latency and memory by sparsity pattern",
         network=network,
         complete=manifest.get("complete") is not False,
-        missing=missing(manifest, devices),
+        shown=shown,
+        missing=missing(manifest, by_device(written.rows, manifest) if shown else devices),
         synthetic=any(row.get("synthetic") for row in rows),
         no_totals=not any(device.totals for device in devices),
         headline=headline,
