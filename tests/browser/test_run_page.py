@@ -175,9 +175,9 @@ def test_a_link_with_names_that_are_not_there_opens_the_page_as_it_is(opened: Br
     with shown(opened, digits / "page.html", address=address) as (page, complaints):
         assert page.locator("#layer-device").evaluate("(box) => box.selectedOptions[0].text") == DIGITS_DEVICES[0]
         assert told(page)
+        asked = 'the device "nobody\'s" and the variant "<b>" and the layer "none"'
         assert page.locator("#layers .absent").all_inner_texts() == [
-            'The link asks for the device "nobody\'s" and the variant "<b>" and the layer "none", '
-            "which this page has not."
+            f"The link asks for {asked}, which this page has not."
         ]
         assert complaints == []
     with shown(opened, digits / "page.html", address="#heat?device=other") as (page, complaints):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gatherline.report.largest_cause import largest_cause
 from gatherline.report.selection import RowLike, Rows, Variant, number, text, variant
 from gatherline.report.time_causes import TIME_CAUSES
 
@@ -18,7 +19,7 @@ NUMBERS = ("latency_s", *(cause.column for cause in TIME_CAUSES), "density", "ut
 COUNTS = ("macs_effectual", "dram_bytes")
 RATIOS = {"low_ratio": "latency_low_s", "high_ratio": "latency_high_s"}  # ends of the error band over the latency
 FLAGS = ("extrapolated",)
-TEXTS = ("kind", "shape", "bound", "kernel", "encoding", "validated", "reason", "mapping")
+TEXTS = ("kind", "shape", "bound", "kernel", "encoding", "validated", "reason", "mapping", "largest")
 
 Number = int | float | None
 Key = tuple[bool, bool, tuple[Number, ...]]  # whether the values are flags, whether one stands for all, and they
@@ -84,6 +85,8 @@ def facts_of(row: RowLike) -> dict[str, str | bool | Number]:
         found[name] = _rounded(end / latency) if end is not None and latency else None
     for name in TEXTS:
         found[name] = _shape(row) if name == "shape" else text(row, name)
+    cause = largest_cause(row)
+    found["largest"] = "" if cause is None else cause[0]
     return {**found, **{name: bool(row.get(name)) for name in FLAGS}}
 
 

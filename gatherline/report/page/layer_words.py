@@ -16,7 +16,7 @@ Facts = Mapping[str, object]  # of a layer at one device and variant, as layer_c
 
 WORDS: Mapping[str, str] = {
     "time": "{layer} takes {time}, {share} of the network's {total} on {device}: number {rank} of {count} by time.",
-    "cause": "Most of it is {title}: {time}, {share} of the layer's time ({text}).",
+    "cause": "The largest single cause is {title}: {time}, {share} of the layer's time ({text}).",
     "rest": "Then {rest}.",
     "no_cause": "What its time is made of is not told apart (written by an older version: run it again).",
     "bound": "It is limited by {bound}: {text}.",

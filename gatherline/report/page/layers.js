@@ -114,7 +114,6 @@
     part("also-text").textContent = `also the ${bare.length} layers without weights (${share(total ? spent / total : null)} of the time)`;
     const inTable = some && !part("also").checked ? shown.filter((each) => !bare.includes(each)) : shown;
     const rows = inTable.map(({ layer, facts, beside }) => {
-      const told = causesOf(facts);
       const change = beside ? seconds(facts) - seconds(beside) : null;
       return {
         key: String(layer),
@@ -122,7 +121,7 @@
           cell(data.layers[layer]), cell(duration(facts.latency_s), facts.latency_s),
           cell(change === null ? "-" : change === 0 ? "same" : signed(change, duration(Math.abs(change))), change === null ? "" : change),
           cell(share(total ? seconds(facts) / total : null), seconds(facts)),
-          cell(told && told[0][1] > 0 ? told[0][0].title : "-"), cell(facts.bound),
+          cell(facts.largest), cell(facts.bound),
           cell(share(facts.density), facts.density), cell(share(facts.utilization), facts.utilization),
           cell(amount(facts.macs_effectual), facts.macs_effectual), cell(amount(facts.dram_bytes), facts.dram_bytes),
           cell(facts.kind), cell(facts.shape), cell(facts.kernel), cell(facts.encoding), cell(facts.mapping),

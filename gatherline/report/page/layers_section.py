@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gatherline.report.page.layer_columns import COUNTS, FLAGS, NUMBERS, RATIOS, TEXTS, facts_of, layer_columns
+from gatherline.report.largest_cause import largest_cause
+from gatherline.report.page.layer_columns import COUNTS, FLAGS, NUMBERS, RATIOS, TEXTS, layer_columns
 from gatherline.report.page.layer_words import (
     ALIKE,
     BOUNDS,
@@ -19,7 +20,6 @@ from gatherline.report.page.layer_words import (
     OTHER_BOUND,
     WORDS,
     WORK,
-    causes_of,
     duration,
     share,
 )
@@ -178,8 +178,8 @@ def _slowest(rows: Rows, total_s: float, device: str, name: str) -> SlowestLayer
     found = []
     for row in slow:
         seconds = number(row, "latency_s") or 0.0
-        known = causes_of(facts_of(row))
-        cause = f"{known[0][0].title} {duration(known[0][1])}" if known and known[0][1] > 0 else "-"
+        largest = largest_cause(row)
+        cause = "-" if largest is None else f"{largest[0]} {duration(largest[1])}"
         found.append(
             SlowLayer(
                 layer=text(row, "layer"), seconds=seconds, time=duration(seconds), cause=cause,
