@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from gatherline.report.selection import printable
+from gatherline.report.selection import printable, shortened
 
 WIDTH_INCHES = {1: 3.5, 2: 7.16}  # of one and two columns: IEEE's template; ACM's sigconf has 3.33 and 7.0
 PAGE_INCHES = 9.2  # about the height of a page's text
@@ -168,10 +168,8 @@ def engineering(value: float) -> str:
 
 
 def short_name(name: str, width: int = 34) -> str:
-    """Return a name that fits beside an axis: the middle goes, since both ends tell layers apart."""
-    if len(name) > width:
-        name = name[: width // 2 - 2] + "..." + name[-(width // 2 - 1) :]
-    return safe(name)
+    """Return a name that fits beside an axis, as Matplotlib draws it."""
+    return safe(shortened(name, width))
 
 
 def safe(name: str) -> str:
