@@ -28,6 +28,8 @@ BAR = "over dense"
 BAND = "band ms"
 SPAN = "speed-up band"
 LIMIT = "removes"
+LONGEST_WORD = 20  # letters of a name that is not broken
+STACKED = 60  # columns, and fewer, keep error bands rather than a table
 EXPENDABLE = ("density", "peak MB", BAR, SPAN)  # columns that a narrow terminal loses, in this order
 _STYLES: dict[Certainty, str] = {"validated": "green", "partly validated": "yellow", "not validated": "yellow"}
 _LEFT = ("device", LIMIT, "best", "how sure", BAR)
@@ -56,8 +58,17 @@ def print_headline(found: Sequence[DeviceHeadline], console: Console) -> None:
     console.print(Text(title(found), style="bold"))
     lines = [line for one in found for line in _lines(one)]
     table, left_out = fitting(console, lambda lost: _table(lines, lost, console), EXPENDABLE)
-    if width_of(table, console).minimum <= console.width:  # or names that fold into words are not enough
+    if width_of(table, console).minimum > console.width > STACKED:  # names that fold into words are not enough
+        left_out = [*left_out, BAND]
+        table = _table(lines, left_out, console)
+    if width_of(table, console).minimum <= console.width:
         console.print(table)
+        there = {
+            name for line in lines for name, cell in _cells(line).items() if cell != "-"
+        }  # no bars: numbers say it
+        told = [name for name in left_out if name in there]
+        if told:
+            console.print(Text(f"Too narrow for: {', '.join(told)}.", style="dim"))
         if SPAN not in left_out and any(line.verdict and line.verdict.speed_up_band for line in lines):
             console.print(Text(f"{SPAN}: {INDEPENDENT}.", style="dim"))
         return
@@ -147,9 +158,10 @@ def _table(lines: Sequence[_Line], left_out: Sequence[str], console: Console) ->
     for name in shown:
         header = name.replace(" ", "\n") if " " in name else f"\n{name}"  # two lines each: rows may fold, too
         header = header if console.is_terminal else name
+        words = [len(word) for row in rows for word in row.get(name, "-").split()]
         table.add_column(
             "" if name == BAR else header, justify="left" if name in _LEFT else "right", overflow="fold",
-            no_wrap=name not in ("best", "how sure"),
+            no_wrap=name not in ("best", "how sure"), min_width=min(max(words, default=1), LONGEST_WORD),
         )  # fmt: skip
     for line, row in zip(lines, rows, strict=True):
         gain, sure = _gain_style(line), "" if line.verdict is None else _STYLES[line.verdict.certainty]

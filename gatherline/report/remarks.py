@@ -99,7 +99,7 @@ def headline(found: DeviceHeadline) -> str:
         by = " by 1 % or more" if any((number(row, "latency_s") or 0.0) < found.latency_s for row in found.ties) else ""
         return f"{found.device}: nothing that was tried is faster than dense{by} ({took}){unproven}."
     shown = found.speed_up is not None and not found.best_is_dense
-    gain = f", {times(found.speed_up)} dense{span(found)}" if shown else ""
+    gain = ", ".join(["", f"{times(found.speed_up)} dense", *filter(None, [span(found)])]) if shown else ""
     if found.ties:
         names = ", ".join(short_label(row) for row in (found.best, *found.ties))
         return f"{found.device}: fastest are, alike, {names}: {took}{gain}{unproven}."
@@ -108,9 +108,9 @@ def headline(found: DeviceHeadline) -> str:
 
 
 def span(found: Verdict, sign: str = "x") -> str:
-    """Return what both error bands leave of a speed-up, after a blank in brackets, "" where they tell nothing."""
+    """Return what both error bands leave of a speed-up, "" where they tell nothing."""
     band = found.speed_up_band
-    return "" if band is None else f" ({times(band[0], sign)} to {times(band[1], sign)} {INDEPENDENT})"
+    return "" if band is None else f"{times(band[0], sign)} to {times(band[1], sign)} {INDEPENDENT}"
 
 
 def verdicts(found: Sequence[DeviceHeadline]) -> list[str]:

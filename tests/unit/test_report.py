@@ -252,14 +252,13 @@ def test_the_headline_names_the_fastest_variant_of_each_device(rows: list[Row]) 
     lines = [headline(one) for one in headline_facts(rows)]
     for device, line in zip(DEVICES, lines, strict=True):
         best = min((row for row in totals(rows) if row["device"] == device), key=lambda row: row["latency_s"])  # type: ignore[arg-type, return-value]
-        assert line.startswith(f"{device}: fastest is {best['pattern']} at 90 %")
+        assert line.startswith(f"{device}: fastest ")
+        assert f"{best['pattern']} at 90 %" in line  # alone, or among those alike
 
 
 def test_the_headline_says_so_where_pruning_gains_nothing() -> None:
     rows = rows_of((("dense", None), ("unstructured", 0.5)))
-    assert [headline(one) for one in headline_facts(rows)][0].startswith(
-        "gs-tcm: nothing that was tried is faster than dense"
-    )
+    assert headline(headline_facts(rows)[0]).startswith("gs-tcm: nothing that was tried is faster than dense")
 
 
 def test_an_unsupported_layer_is_named_under_the_table(few: list[Row]) -> None:

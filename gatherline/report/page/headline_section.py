@@ -111,7 +111,7 @@ def _answer(found: Verdict | None, limit: str) -> dict[str, object]:
         "latency": measure(best, "latency_s"),
         "dense_latency": measure(dense, "latency_s") if other and dense is not None else "",
         "band": band_text(best),
-        "span": span(found, TIMES).strip(" ()"),
+        "span": span(found, TIMES),
         "certainty": found.certainty,
         "maybe": found.may_be_no_faster,
         "memory": measure(best, "peak_memory_bytes"),
