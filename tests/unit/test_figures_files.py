@@ -174,3 +174,82 @@ def test_every_kind_of_a_sweep_but_pareto_is_refused_and_pareto_shows_its_front(
     assert members <= {int(line["point"]) for line in lines if line["fate"] == "front"}
     with pytest.raises(RequestError, match="holds a sweep, of which plot pareto is drawn"):
         gl.plot("bars", tmp_path / "small")
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [("sweep.sqlite", "SQLite"), ("report.json", "{}"), ("masks.json", "{}"), ("rows.csv", "model,layer\nnet,a\n"),
+     ("front.csv", "model,point\n"), ("why.csv", "model,layer,pattern\n"), ("empty.csv", "")],
+)  # fmt: skip
+def test_numbers_replace_no_file_that_is_not_a_figure_s(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, held: str
+) -> None:
+    kept = tmp_path / name
+    kept.write_text(held, encoding="utf-8")
+    told = error_line(capsys, "plot", "bars", str(folder), "-o", str(tmp_path / "fig.png"), "--csv", str(kept))
+    assert str(kept) in told
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert kept.read_text(encoding="utf-8") == held
+
+
+def test_numbers_replace_those_of_the_same_kind_and_of_no_other(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fig.png"
+    gl.plot("bars", folder, out, dpi=60)
+    gl.plot("bars", folder, out, devices="gs-tcm", dpi=60)
+    with out.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        assert {line["device"] for line in csv.DictReader(file)} == {"gs-tcm"}
+    for kind in ("heatmap", "pareto"):
+        with pytest.raises(RequestError, match=f"other than the numbers of a {kind} figure"):
+            gl.plot(kind, folder, out)
+
+
+def test_a_figure_replaces_no_picture_of_a_folder_of_results(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_bytes((folder / "report.json").read_bytes())
+    (tmp_path / "heatmap-gs-tcm.png").write_bytes(b"of the run")
+    with pytest.raises(RequestError, match="is a picture of the results in its folder"):
+        gl.plot("bars", folder, tmp_path / "heatmap-gs-tcm.png")
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "value", "rule"),
+    [
+        ("bars", "--layer", "conv1", "--layer is of timeline and load-histogram; bars has none"),
+        ("heatmap", "--layers", "3", "--layers is of breakdown; heatmap has none"),
+        ("roofline", "--objective", "latency_s", "--objective is of pareto; roofline has none"),
+        ("timeline", "--sparsity", "0.9", "--sparsity is of heatmap, bars, roofline, pareto, breakdown and load-"),
+        ("load-histogram", "--device", "gs-tcm", "timeline; load-histogram has none"),
+    ],
+)
+def test_an_option_that_means_nothing_for_a_kind_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, option: str, value: str, rule: str
+) -> None:
+    assert rule in error_line(capsys, "plot", kind, str(folder), "-o", str(tmp_path / "fig.png"), option, value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ({"columns": True}, "columns is True"),
+        ({"dpi": 300.5}, r"dpi is 300\.5"),
+        ({"sparsities": 90}, "sparsities has 90, and must have fractions"),
+        ({"sparsities": ["a"]}, "sparsities has 'a'"),
+        ({"devices": 3}, "devices is 3"),
+        ({"patterns": [0.5]}, r"patterns has 0\.5"),
+        ({"title": "no"}, "title is 'no'"),
+        ({"layer": "conv1"}, "layer is of timeline and load-histogram; bars has none"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused(
+    folder: Path, tmp_path: Path, wrong: dict[str, object], rule: str
+) -> None:
+    with pytest.raises(RequestError, match=rule):
+        gl.plot("bars", folder, tmp_path / "fig.png", **wrong)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_name_and_one_fraction_need_no_list(folder: Path, tmp_path: Path) -> None:
+    gl.plot("bars", folder, tmp_path / "fig.svg", devices="gs-tcm", patterns="gs:16,1", sparsities=0.9)
+    with (tmp_path / "fig.csv").open(encoding="utf-8", newline="") as file:
+        assert [(line["device"], line["pattern"]) for line in csv.DictReader(file)] == [
+            ("gs-tcm", "dense"), ("gs-tcm", "gs:16,1")
+        ]  # fmt: skip
