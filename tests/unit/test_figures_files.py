@@ -253,3 +253,32 @@ def test_one_name_and_one_fraction_need_no_list(folder: Path, tmp_path: Path) ->
         assert [(line["device"], line["pattern"]) for line in csv.DictReader(file)] == [
             ("gs-tcm", "dense"), ("gs-tcm", "gs:16,1")
         ]  # fmt: skip
+
+
+def test_fields_in_which_machines_of_a_sweep_differ_are_columns_and_in_the_caption(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "banks.toml"
+    spec.write_text(
+        'models = ["digits"]\npatterns = ["gs:16,1"]\nsparsities = [0.9, 0.95]\n[[devices]]\ndevice = "gs-tcm"\n'
+        "[devices.fields]\ngather.window = [1, 4]\n", encoding="utf-8",
+    )  # fmt: skip
+    gl.run_sweep(spec)
+    capsys.readouterr()
+    out = tmp_path / "fig.svg"
+    assert call("plot", "pareto", str(tmp_path / "banks"), "-o", str(out)) == 0
+    assert "points of one mark differ in" in (told := capsys.readouterr().out)
+    assert "window" in told
+    with out.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert {line["gather.window"] for line in lines} <= {"1", "4"}
+    assert all(float(line["sparsity_reached"]) > 0.8 for line in lines)
+    wrong = error_line(capsys, "plot", "pareto", str(tmp_path / "banks"), "-o", str(out), "--device", "gs-tmc")
+    assert "--device is 'gs-tmc'" in wrong
+
+
+def test_reads_and_writes_on_the_bus_differ_in_colour_and_later_transfers_of_a_tile_are_dotted(streams: Path) -> None:
+    axes = gl.plot("timeline", streams, layer="conv2").axes[0]  # type: ignore[union-attr]
+    bus = [patch for patch in axes.patches if round(patch.get_y() + patch.get_height() / 2) == 0]
+    assert len({patch.get_facecolor() for patch in bus}) == 2
+    assert [bool(patch.get_hatch()) for patch in bus[:3]] == [False, True, False]  # tile 0 has two operands
