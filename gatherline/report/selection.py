@@ -174,7 +174,7 @@ def milliseconds(seconds: float | None) -> str:
     for floor, digits in ((100.0, 0), (10.0, 1), (1.0, 2), (0.1, 3), (0.01, 4)):
         if value >= floor:
             return f"{value:,.{digits}f}"
-    return f"{value:.3g}"
+    return f"{value:#.3g}" if value >= 1e-4 else f"{value:.3g}"  # "0.00600", but "1e-06"
 
 
 def megabytes(count: float | None) -> str:

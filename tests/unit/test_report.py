@@ -304,6 +304,7 @@ def test_brackets_in_a_name_are_shown_not_read_as_markup(few: list[Row]) -> None
         (0.0123456, "12.3"),
         (0.00123456, "1.23"),
         (1.23456e-4, "0.123"),
+        (6e-6, "0.00600"),
         (1e-9, "1e-06"),
         (None, "-"),
     ],
