@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -147,9 +148,9 @@ def plot(
     out: str | Path | None = None,
     *,
     columns: int = 1,
-    devices: Sequence[str] = (),
-    patterns: Sequence[str] = (),
-    sparsities: Sequence[float] = (),
+    devices: str | Sequence[str] = (),
+    patterns: str | Sequence[str] = (),
+    sparsities: float | Sequence[float] = (),
     layer: str | None = None,
     layers: int | None = None,
     objectives: Sequence[str] = (),
@@ -161,23 +162,29 @@ def plot(
     """Draw what is in ``folder`` for a paper: write the file ``out`` (.pdf, .svg, .png) and its numbers as CSV beside
     it, and return its path; without ``out``, return the Matplotlib figure.
 
-    ``kind``: heatmap, bars, roofline, pareto, breakdown, timeline or load-histogram. Raises RequestError, and OSError.
+    ``kind``: heatmap, bars, roofline, pareto, breakdown, timeline or load-histogram. What was chosen for you, and what
+    is left out, is a warning. Raises RequestError, and OSError.
     """
     from gatherline.report.figures.catalog import kind_named
-    from gatherline.report.figures.figure import FigureChoices
+    from gatherline.report.figures.figure import FigureChoices, fractions_of, names_of
     from gatherline.report.figures.figure_file import figure_files, write_figure
 
     wanted = kind_named(kind)
     choices = FigureChoices(
-        columns=columns, devices=tuple(devices), patterns=tuple(patterns), sparsities=tuple(sparsities), layer=layer,
-        layers=layers, objectives=tuple(objectives), title=title, theme=theme,
+        columns=columns, devices=names_of("devices", devices), patterns=names_of("patterns", patterns),
+        sparsities=fractions_of("sparsities", sparsities), layer=layer, layers=layers,
+        objectives=names_of("objectives", objectives), title=title, theme=theme,
     )  # fmt: skip
-    if out is None:
-        return wanted.draw(Path(folder), choices).figure
-    files = figure_files(Path(out), None if csv is None else Path(csv), dpi)
-    files.check()
-    write_figure(wanted.draw(Path(folder), choices), choices.look, files)
-    return files.figure
+    wanted.check(choices)
+    files = None if out is None else figure_files(wanted, Path(out), None if csv is None else Path(csv), dpi)
+    if files is not None:
+        files.check()
+    drawn = wanted.draw(Path(folder), choices)
+    if files is not None:
+        write_figure(drawn, choices.look, files)
+    for remark in drawn.remarks():
+        warnings.warn(remark, stacklevel=2)
+    return drawn.figure if files is None else files.figure
 
 
 def prune(model: str | Path, out: str | Path, *, pattern: str, sparsity: float | None = None, **options: Any) -> Report:

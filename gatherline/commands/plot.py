@@ -56,18 +56,18 @@ def plot(
     from gatherline.report.figures.catalog import kind_named
     from gatherline.report.figures.figure import FigureChoices
     from gatherline.report.figures.figure_file import figure_files, write_figure
-    from gatherline.report.figures.style import PAGE_INCHES
     from gatherline.report.selection import printable
 
-    wanted, files = kind_named(kind), figure_files(out, csv, dpi)
+    wanted = kind_named(kind)
+    files = figure_files(wanted, out, csv, dpi)
     files.check()
     choices = FigureChoices(
         columns=columns, devices=tuple(device or ()), patterns=tuple(pattern or ()), sparsities=tuple(sparsity or ()),
         layer=layer, layers=layers, objectives=tuple(listed("--objective", objective)), title=title, theme=theme.value,
     )  # fmt: skip
+    wanted.check(choices, of_command=True)
     drawn = wanted.draw(folder, choices)
     write_figure(drawn, choices.look, files)
     print(f"{files.figure}\n{files.numbers}\nCaption: {printable(drawn.caption)}")
-    tall = drawn.figure.get_figheight() > PAGE_INCHES
-    for note in (*drawn.notes, *(("higher than a page: --device, --pattern and --sparsity choose",) if tall else ())):
+    for note in drawn.remarks():
         print(f"simulate: note: {printable(note)}", file=sys.stderr)

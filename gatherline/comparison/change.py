@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gatherline.comparison.pairing import Pair
-from gatherline.report.selection import RowLike, number
+from gatherline.report.selection import band_s, number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +56,8 @@ def largest_first(changes: Iterable[Change]) -> list[Change]:
 
 def within_bands(pair: Pair) -> bool | None:
     """Return whether each latency lies in the other's error band, None where one of them has no band."""
-    ends = [_band(pair.before), _band(pair.after)]
+    ends = [band_s(pair.before), band_s(pair.after)]
     first, second = number(pair.before, "latency_s"), number(pair.after, "latency_s")
     if ends[0] is None or ends[1] is None or first is None or second is None:
         return None
     return ends[0][0] <= second <= ends[0][1] and ends[1][0] <= first <= ends[1][1]
-
-
-def _band(row: RowLike) -> tuple[float, float] | None:
-    low, high = number(row, "latency_low_s"), number(row, "latency_high_s")
-    return None if low is None or high is None else (low, high)

@@ -1,7 +1,8 @@
 """The headline of a run as facts: for each device the fastest variant, beside dense, and how sure that is.
 
 Over all, and for those who can remove no more than one of the sparsities that were run. What counts is what a variant
-removes, not what was asked: channels take their consumers' weights with them.
+removes, not what was asked: channels take their consumers' weights with them. What is within 1 % of the fastest is
+alike; of those, dense stands first, then what restricts the mask least.
 
 The table in a terminal, the words under it and the page show these, so that they say the same. Nothing is computed but
 ratios of totals. The ends of a speed-up take the errors of both latencies to be independent, which is the widest that
@@ -19,15 +20,23 @@ from gatherline.report.selection import (
     RowLike,
     Rows,
     Variant,
+    band_s,
+    bands_overlap,
     devices,
     fastest,
     layers,
     number,
     removed,
+    speed_up,
     text,
     totals,
     variant,
 )
+
+ALIKE = 1.01  # times the fastest: what takes less than that is as fast, for who reads it
+
+# of those alike: who gains nothing should not prune, who prunes should not be bound to blocks without need
+_FIRST = {"dense": 0, "unstructured": 1}
 
 Certainty = Literal["validated", "partly validated", "not validated"]
 
@@ -36,7 +45,7 @@ Certainty = Literal["validated", "partly validated", "not validated"]
 class Verdict:
     """The fastest of some totals of one device, beside dense; all rows are totals.
 
-    ``best``: the fastest, dense where dense is among the fastest. ``ties``: the others that take as long. ``dense``:
+    ``best``: the fastest, of those alike dense, then unstructured, then the first. ``ties``: the others. ``dense``:
     None where it was not run. ``tried``: how many totals there are. ``without_band``: the totals that the verdict
     compares and that have no error band. ``partly_banded``: those that have one, but none of whose own for some sparse
     layers.
@@ -57,7 +66,7 @@ class Verdict:
     @property
     def band_s(self) -> tuple[float, float] | None:
         """The error band of the best latency, None where it has none."""
-        return _band(self.best)
+        return band_s(self.best)
 
     @property
     def best_is_dense(self) -> bool:
@@ -65,39 +74,40 @@ class Verdict:
 
     @property
     def nothing_faster(self) -> bool:
-        """Whether other variants than dense were tried and none of them is faster."""
-        return self.best_is_dense and self.tried > 1
+        """Whether other variants than dense were tried and none of them is faster; times of zero tell nothing."""
+        return self.best_is_dense and self.tried > 1 and self.latency_s > 0.0
 
     @property
     def speed_up(self) -> float | None:
         """The best over dense: 1 where dense is the best, None where dense was not run or a time is 0."""
-        dense = None if self.dense is None else number(self.dense, "latency_s")
-        return dense / self.latency_s if dense and self.latency_s else None
+        return None if self.dense is None else speed_up(number(self.dense, "latency_s"), self.latency_s)
 
     @property
     def speed_up_band(self) -> tuple[float, float] | None:
         """The least and the most speed-up that both error bands allow; None without both, and for dense itself."""
-        own, dense = self.band_s, None if self.dense is None else _band(self.dense)
-        if own is None or dense is None or self.best_is_dense or not own[0]:
+        own, dense = self.band_s, None if self.dense is None else band_s(self.dense)
+        if own is None or dense is None or self.best_is_dense:
             return None
-        return dense[0] / own[1], dense[1] / own[0]
+        least, most = speed_up(dense[0], own[1]), speed_up(dense[1], own[0])
+        return None if least is None or most is None else (least, most)
 
     @property
     def may_be_no_faster(self) -> bool:
         """Whether the error bands let dense be as fast; what has no band is not told."""
-        band = self.speed_up_band
-        return band is not None and band[0] <= 1.0
+        own, dense = self.band_s, None if self.dense is None else band_s(self.dense)
+        return own is not None and dense is not None and not self.best_is_dense and bands_overlap(own, dense)
 
     @property
     def certainty(self) -> Certainty:
-        """How much of what the verdict compares has an error band."""
-        if len(self.without_band) == len(self.compared):
+        """How sure the best latency is; what else is compared may have a band or none."""
+        if self.band_s is None:
             return "not validated"
-        return "partly validated" if self.without_band or self.partly_banded else "validated"
+        return "partly validated" if any(row is self.best for row in self.partly_banded) else "validated"
 
     @property
-    def validated(self) -> bool:
-        return self.certainty == "validated"
+    def mixed(self) -> bool:
+        """Whether some of what the verdict compares has an error band and some has none, or not all of its own."""
+        return len(self.without_band) < len(self.compared) and bool(self.without_band or self.partly_banded)
 
     @property
     def extrapolated(self) -> bool:
@@ -185,15 +195,17 @@ def _verdict(of_totals: Rows, unproven: set[Variant]) -> Verdict | None:
     found = fastest(timed)
     if found is None:
         return None
-    alike = [row for row in timed if _seconds(row) == _seconds(found)]
+    least_s = _seconds(found)
+    alike = [row for row in timed if _seconds(row) == least_s or _seconds(row) < ALIKE * least_s]
+    alike.sort(key=lambda row: _FIRST.get(text(row, "pattern"), len(_FIRST)))
     of_dense = [row for row in timed if text(row, "pattern") == "dense"]
-    best = next((row for row in alike if text(row, "pattern") == "dense"), found)  # who gains nothing should not prune
+    best = alike[0]
     compared = of_totals if best in of_dense else [*alike, *(row for row in of_dense if row not in alike)]
-    without = [row for row in compared if _band(row) is None]
+    without = [row for row in compared if band_s(row) is None]
     return Verdict(
         best=best,
         dense=of_dense[0] if of_dense else None,
-        ties=tuple(row for row in alike if row is not best),
+        ties=tuple(alike[1:]),
         tried=len(of_totals),
         compared=tuple(compared),
         without_band=tuple(without),
@@ -210,8 +222,3 @@ def _unproven(rows: Rows) -> set[Variant]:
 def _seconds(row: RowLike) -> float:
     found = number(row, "latency_s")
     return math.inf if found is None or math.isnan(found) else found
-
-
-def _band(row: RowLike) -> tuple[float, float] | None:
-    low, high = number(row, "latency_low_s"), number(row, "latency_high_s")
-    return None if low is None or high is None else (low, high)

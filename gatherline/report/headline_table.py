@@ -20,14 +20,17 @@ from rich.text import Text
 from gatherline.report.bars import bar
 from gatherline.report.fitting import fitting, plain_table, width_of
 from gatherline.report.headline import Certainty, DeviceHeadline, Verdict
-from gatherline.report.remarks import MARK, density, short_label
-from gatherline.report.selection import megabytes, milliseconds, number, percent
+from gatherline.report.remarks import INDEPENDENT, MARK, density, short_label
+from gatherline.report.selection import megabytes, milliseconds, number, percent, times
 
 BAR_WIDTH = 10  # characters of the largest speed-up
 BAR = "over dense"
 BAND = "band ms"
+SPAN = "speed-up band"
 LIMIT = "removes"
-EXPENDABLE = ("density", "peak MB", BAR)  # columns that a narrow terminal loses, in this order
+LONGEST_WORD = 20  # letters of a name that is not broken
+STACKED = 60  # columns, and fewer, keep error bands rather than a table
+EXPENDABLE = ("density", "peak MB", BAR, SPAN)  # columns that a narrow terminal loses, in this order
 _STYLES: dict[Certainty, str] = {"validated": "green", "partly validated": "yellow", "not validated": "yellow"}
 _LEFT = ("device", LIMIT, "best", "how sure", BAR)
 
@@ -55,10 +58,19 @@ def print_headline(found: Sequence[DeviceHeadline], console: Console) -> None:
     console.print(Text(title(found), style="bold"))
     lines = [line for one in found for line in _lines(one)]
     table, left_out = fitting(console, lambda lost: _table(lines, lost, console), EXPENDABLE)
-    if width_of(table, console).minimum > console.width:  # names that fold into words are not enough
-        table = _table(lines, [*left_out, BAND], console)
+    if width_of(table, console).minimum > console.width > STACKED:  # names that fold into words are not enough
+        left_out = [*left_out, BAND]
+        table = _table(lines, left_out, console)
     if width_of(table, console).minimum <= console.width:
         console.print(table)
+        there = {
+            name for line in lines for name, cell in _cells(line).items() if cell != "-"
+        }  # no bars: numbers say it
+        told = [name for name in left_out if name in there]
+        if told:
+            console.print(Text(f"Too narrow for: {', '.join(told)}.", style="dim"))
+        if SPAN not in left_out and any(line.verdict and line.verdict.speed_up_band for line in lines):
+            console.print(Text(f"{SPAN}: {INDEPENDENT}.", style="dim"))
         return
     for one in found:
         console.print(Text(one.device, style="bold"))
@@ -76,6 +88,10 @@ def _print_below(line: _Line, console: Console) -> None:
     console.print(Text(f"{indent}{cells['best']}"))
     if found is not None:
         console.print(Text(f"{indent}{cells['latency ms']} ms{_gain(found)}", style=_gain_style(line)))
+        if found.band_s is not None:
+            console.print(Text(f"{indent}band {cells[BAND]} ms"))
+        if found.speed_up_band is not None:
+            console.print(Text(f"{indent}{cells[SPAN]}\n{indent}{INDEPENDENT}"))
         console.print(Text(f"{indent}{certainty(found)}", style=_STYLES[found.certainty]))
 
 
@@ -118,14 +134,14 @@ def _cells(line: _Line) -> dict[str, str]:
 
 
 def _cells_of_verdict(found: Verdict) -> dict[str, str]:
-    band = found.band_s
-    gain = found.speed_up
+    band, of_gain = found.band_s, found.speed_up_band
     return {
         "best": best_label(found),
         "density": density(found.best),
         "latency ms": milliseconds(found.latency_s),
         BAND: "-" if band is None else f"{milliseconds(band[0])} to {milliseconds(band[1])}",
-        "speed-up": "-" if gain is None else f"{gain:.2f}x",
+        "speed-up": times(found.speed_up),
+        SPAN: "-" if of_gain is None else f"{times(of_gain[0])} to {times(of_gain[1])}",
         "peak MB": megabytes(number(found.best, "peak_memory_bytes")),
         "how sure": found.certainty + (f" {MARK}" if found.extrapolated else ""),
     }
@@ -142,9 +158,10 @@ def _table(lines: Sequence[_Line], left_out: Sequence[str], console: Console) ->
     for name in shown:
         header = name.replace(" ", "\n") if " " in name else f"\n{name}"  # two lines each: rows may fold, too
         header = header if console.is_terminal else name
+        words = [len(word) for row in rows for word in row.get(name, "-").split()]
         table.add_column(
             "" if name == BAR else header, justify="left" if name in _LEFT else "right", overflow="fold",
-            no_wrap=name not in ("best", "how sure"),
+            no_wrap=name not in ("best", "how sure"), min_width=min(max(words, default=1), LONGEST_WORD),
         )  # fmt: skip
     for line, row in zip(lines, rows, strict=True):
         gain, sure = _gain_style(line), "" if line.verdict is None else _STYLES[line.verdict.certainty]
@@ -155,7 +172,7 @@ def _table(lines: Sequence[_Line], left_out: Sequence[str], console: Console) ->
 
 
 def _gain(found: Verdict) -> str:
-    return "" if found.speed_up is None or found.best_is_dense else f", {found.speed_up:.2f}x dense"
+    return "" if found.speed_up is None or found.best_is_dense else f", {times(found.speed_up)} dense"
 
 
 def _gain_style(line: _Line) -> str:

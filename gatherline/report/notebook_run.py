@@ -25,7 +25,9 @@ from gatherline.report.selection import (
     of_device,
     of_variant,
     percent,
+    speed_up,
     text,
+    times,
     totals,
     unique,
     variant,
@@ -111,7 +113,7 @@ def _cell(row: RowLike | None, gains: dict[int, float | None], reach: float, den
     gain, kept, latency = gains[id(row)], number(row, "density"), number(row, "latency_s")
     lines = [milliseconds(latency)]
     if dense_s and latency:
-        lines[0] += f" ({dense_s / latency:.2f}x)"
+        lines[0] += f" ({times(speed_up(dense_s, latency))})"
     lines += [f"density {kept:.3f}"] if kept is not None else []
     style = "text-align:center" if gain is None else f"text-align:center;{_colours(gain / reach)}"
     return f'<td style="{style}">{"<br>".join(map(escape, lines))}</td>'

@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gatherline.report.figures.heatmap import cells_of, draw_cells, draw_scale, scale_of
+from gatherline.report.figures.reached import reached_words
 from gatherline.report.figures.roofline import draw_points, draw_roofs, intensity, name_slowest
 from gatherline.report.figures.style import COLOURS, DENSE_COLOUR, THEMES, file_part, safe, short_name
 from gatherline.report.selection import (
@@ -79,7 +80,7 @@ def layer_bars(rows: Rows) -> Figure | None:
         places = [place + (index - (len(chosen) - 1) / 2) * thickness for place in range(len(labels))]
         total_s = number(of_variant(totals(rows), v)[0], "latency_s") or math.inf
         share = f", {sum(values) / total_s:.0%} of it shown" if len(shown) < len(names) else ""
-        label = f"{safe(v.label)}: network {milliseconds(total_s)} ms{share}"
+        label = f"{safe(_name(rows, v))}: network {milliseconds(total_s)} ms{share}"
         axes.barh(places, [value * 1e3 for value in values], height=thickness, color=colour, label=label)
     axes.set_yticks(range(len(labels)), labels, fontsize=7)
     axes.set_ylim(len(labels) - 0.4, -0.6)
@@ -124,7 +125,7 @@ def roofline(rows: Rows) -> Figure | None:
         return None
     figure = Figure(figsize=(8.0, 5.6), layout="constrained")
     axes = figure.add_subplot()
-    draw_points(axes, points, PAPER, size=40)
+    draw_points(axes, points, PAPER, names={v: _name(rows, v) for v in points}, size=40)
     every = [row for placed in points.values() for row in placed]
     draw_roofs(axes, rows, [intensity(row) or 0.0 for row in every], PAPER)
     axes.set_xlabel("arithmetic intensity (effectual MACs per DRAM byte)")
@@ -148,6 +149,12 @@ def _chosen(rows: Rows) -> list[Variant]:
     kept = sorted(candidates, key=lambda row: (text(row, "pattern") != "dense", number(row, "latency_s") or 0.0))
     best = {variant(row) for row in kept[:SHOWN_VARIANTS]}
     return list(dict.fromkeys(variant(row) for row in candidates if variant(row) in best))
+
+
+def _name(rows: Rows, of: Variant) -> str:
+    """Return what a variant is called: with what it reached where that is not what was asked for."""
+    words = reached_words(of_variant(totals(rows), of))
+    return f"{of.label} ({words})" if words else of.label
 
 
 def _left_out(rows: Rows, chosen: list[Variant]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gatherline.report.headline import DeviceHeadline, headline_facts
+from gatherline.report.headline import DeviceHeadline, Verdict
 from gatherline.report.selection import (
     SAME_SPARSITY,
     RowLike,
@@ -21,11 +21,13 @@ from gatherline.report.selection import (
     percent,
     removed,
     text,
+    times,
     totals,
     unique,
     variant,
 )
 
+INDEPENDENT = "if errors are independent"
 MARK = "*"  # of a time that is extrapolated
 NAMED = 3  # of the layers that share a reason, the first few are named
 SHOWN_REASONS = 12
@@ -40,7 +42,7 @@ def sparsity(row: RowLike) -> str:
         return "" if text(row, "pattern") == "dense" else "own zeros"
     if reached is None or abs(reached - asked) < SAME_SPARSITY:
         return percent(asked)
-    return f"{100 * reached:.3g} % ({percent(asked).removesuffix(' %')} asked)"
+    return f"{percent(reached)} ({percent(asked).removesuffix(' %')} asked)"
 
 
 def label(row: RowLike) -> str:
@@ -74,7 +76,7 @@ def removed_share(reached: float, asked: float | None) -> str:
     if asked is not None and abs(reached - asked) < SAME_SPARSITY:
         return percent(asked)
     whole = f"{100 * reached:.0f} %"
-    return f"{100 * reached:.3g} %" if whole in ("0 %", "100 %", percent(asked)) else whole
+    return percent(reached) if whole in ("0 %", "100 %", percent(asked)) else whole
 
 
 def short_label(row: RowLike) -> str:
@@ -90,27 +92,25 @@ def density(row: RowLike) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def speed_up(dense_s: float | None, latency_s: float | None) -> str:
-    return f"{dense_s / latency_s:.2f}x" if dense_s is not None and latency_s else "-"
-
-
-def headlines(rows: Rows) -> list[str]:
-    """Return one line for each device: the variant with the least latency, beside dense where that was run."""
-    return [headline(found) for found in headline_facts(rows)]
-
-
 def headline(found: DeviceHeadline) -> str:
     """Return the verdict of one device in a sentence."""
     took, unproven = f"{milliseconds(found.latency_s)} ms", _not_validated(found)
     if found.nothing_faster:
-        return f"{found.device}: nothing that was tried is faster than dense ({took}){unproven}."
+        by = " by 1 % or more" if any((number(row, "latency_s") or 0.0) < found.latency_s for row in found.ties) else ""
+        return f"{found.device}: nothing that was tried is faster than dense{by} ({took}){unproven}."
     shown = found.speed_up is not None and not found.best_is_dense
-    gain = f", {found.speed_up:.2f}x dense" if shown else ""
+    gain = ", ".join(["", f"{times(found.speed_up)} dense", *filter(None, [span(found)])]) if shown else ""
     if found.ties:
         names = ", ".join(short_label(row) for row in (found.best, *found.ties))
         return f"{found.device}: fastest are, alike, {names}: {took}{gain}{unproven}."
     fastest_is = "fastest is " if found.tried > 1 else ""
     return f"{found.device}: {fastest_is}{_label_and_density(found.best)}: {took}{gain}{unproven}."
+
+
+def span(found: Verdict, sign: str = "x") -> str:
+    """Return what both error bands leave of a speed-up, "" where they tell nothing."""
+    band = found.speed_up_band
+    return "" if band is None else f"{times(band[0], sign)} to {times(band[1], sign)} {INDEPENDENT}"
 
 
 def verdicts(found: Sequence[DeviceHeadline]) -> list[str]:
@@ -120,7 +120,7 @@ def verdicts(found: Sequence[DeviceHeadline]) -> list[str]:
     """
     if len(found) == 1 and found[0].tried == 1:
         return [headline(found[0])]
-    untold = [one for one in found if one.nothing_faster or one.ties or one.certainty == "partly validated"]
+    untold = [one for one in found if one.nothing_faster or one.ties or one.mixed]
     return [headline(one) for one in untold]
 
 
@@ -131,7 +131,7 @@ def _label_and_density(row: RowLike) -> str:
 
 def _not_validated(found: DeviceHeadline) -> str:
     """Return which of the totals that a verdict compares stand on times without an error band, "" where none does."""
-    if found.certainty == "not validated":
+    if len(found.without_band) == len(found.compared):
         return " (not validated)"
     told = [_named([short_label(row) for row in found.without_band], "variants")] if found.without_band else []
     partly = [short_label(row) for row in found.partly_banded]

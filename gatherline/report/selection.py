@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,8 +29,54 @@ class Variant:
 
 
 def percent(fraction: float | None) -> str:
-    """Return a fraction as the user reads it, "-" where there is none."""
-    return "-" if fraction is None else f"{round(100 * fraction, 4):.3g} %"
+    """Return a fraction as the user reads it, "-" where there is none; what is not all does not read as 100 %."""
+    if fraction is None:
+        return "-"
+    value = round(100 * fraction, 4)
+    texts = [f"{value:.{digits}g}" for digits in (3, 4, 5, 6, 7)]
+    return f"{texts[0] if value == 100 else next(one for one in texts if one != '100')} %"
+
+
+def shortened(name: str, width: int) -> str:
+    """Return a name of at most ``width`` letters: the middle goes, since both ends tell names apart."""
+    plain = printable(name)
+    return plain if len(plain) <= width else plain[: width // 2 - 2] + "..." + plain[-(width // 2 - 1) :]
+
+
+def speed_up(dense_s: float | None, latency_s: float | None) -> float | None:
+    """Return how many times as fast as dense a time is, None where one is missing or zero, or nothing can be told."""
+    if not dense_s or not latency_s:
+        return None
+    factor = dense_s / latency_s
+    return factor if math.isfinite(factor) else None
+
+
+def times(factor: float | None, sign: str = "x") -> str:
+    """Return a speed-up as people write it, "-" where there is none; never 1.00 for what is not.
+
+    ``sign``: pages write a multiplication sign, terminals and files a letter.
+    """
+    if factor is None or not math.isfinite(factor):
+        return "-"
+    if factor >= 100:
+        return f"{factor:,.0f}{sign}"
+    if 0 < factor < 0.1:
+        return f"{factor:.2g}{sign}"
+    for digits in (2, 3, 4, 5, 6):
+        if factor == 1.0 or float(f"{factor:.{digits}f}") != 1.0:
+            return f"{factor:.{digits}f}{sign}"
+    return f"about 1{sign}"
+
+
+def band_s(row: RowLike) -> tuple[float, float] | None:
+    """Return the error band of a row's latency, None where it has none."""
+    low, high = number(row, "latency_low_s"), number(row, "latency_high_s")
+    return None if low is None or high is None else (low, high)
+
+
+def bands_overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Return whether two bands have a time in common: then nothing tells which of the two is less."""
+    return one[0] <= other[1] and other[0] <= one[1]
 
 
 @lru_cache(maxsize=4096)
@@ -129,7 +176,7 @@ def milliseconds(seconds: float | None) -> str:
     for floor, digits in ((100.0, 0), (10.0, 1), (1.0, 2), (0.1, 3), (0.01, 4)):
         if value >= floor:
             return f"{value:,.{digits}f}"
-    return f"{value:.3g}"
+    return f"{value:#.3g}" if value >= 1e-4 else f"{value:.3g}"  # "0.00600", but "1e-06"
 
 
 def megabytes(count: float | None) -> str:

@@ -18,14 +18,14 @@ from gatherline.report.fitting import PIPED_WIDTH, fitting, plain_table
 from gatherline.report.headline import headline_facts
 from gatherline.report.headline_table import print_headline
 from gatherline.report.listing import Catalog
-from gatherline.report.remarks import MARK, density, reasons, remarks, short_label, sparsity, speed_up, verdicts
+from gatherline.report.remarks import MARK, density, reasons, remarks, short_label, sparsity, verdicts
 from gatherline.report.selection import (
     RowLike,
     Rows,
+    band_s,
     count,
     dense_latency_s,
     devices,
-    fastest,
     megabytes,
     millijoules,
     millions,
@@ -33,7 +33,9 @@ from gatherline.report.selection import (
     number,
     of_device,
     printable,
+    speed_up,
     text,
+    times,
     totals,
 )
 
@@ -170,7 +172,8 @@ def _slowest_s(of_totals: Rows) -> float:
 
 
 def _device_table(of_totals: Rows, left_out: Sequence[str], console: Console) -> Table:
-    dense, best, present = dense_latency_s(of_totals), fastest(of_totals), _present(of_totals, console)
+    dense, present = dense_latency_s(of_totals), _present(of_totals, console)
+    best = [one.best for one in headline_facts(of_totals)]
     lines = [_total_cells(row, dense) for row in of_totals]
     for row, cells in zip(of_totals, lines, strict=True):
         if present[BAR]:
@@ -184,7 +187,7 @@ def _device_table(of_totals: Rows, left_out: Sequence[str], console: Console) ->
             vertical="bottom", no_wrap=name not in ("sparsity", "bound"),
         )  # fmt: skip
     for row, cells in zip(of_totals, lines, strict=True):
-        table.add_row(*(Text(cells[name]) for name in shown), style="bold" if row is best else None)
+        table.add_row(*(Text(cells[name]) for name in shown), style="bold" if any(row is one for one in best) else None)
     return table
 
 
@@ -198,7 +201,7 @@ def _total_cells(row: RowLike, dense_s: float | None) -> dict[str, str]:
         "slots": millions(number(row, "weight_slots")),
         "latency ms": milliseconds(latency) + (f" {MARK}" if row.get("extrapolated") else ""),
         BAR: "",
-        "speed-up": speed_up(dense_s, latency),
+        "speed-up": times(speed_up(dense_s, latency)),
         "band ms": _band(row),
         "cycles": count(number(row, "cycles")),
         "weights MB": megabytes(_stored_bytes(row)),
@@ -214,5 +217,5 @@ def _stored_bytes(row: RowLike) -> float | None:
 
 
 def _band(row: RowLike) -> str:
-    low, high = number(row, "latency_low_s"), number(row, "latency_high_s")
-    return "not validated" if low is None or high is None else f"{milliseconds(low)} to {milliseconds(high)}"
+    band = band_s(row)
+    return "not validated" if band is None else f"{milliseconds(band[0])} to {milliseconds(band[1])}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 import warnings
 from dataclasses import replace
@@ -26,7 +27,7 @@ from gatherline.report.figures.heatmap import heatmap
 from gatherline.report.figures.load_histogram import load_histogram
 from gatherline.report.figures.pareto import pareto_of_run
 from gatherline.report.figures.roofline import MOST_POINTS, roofline
-from gatherline.report.figures.style import POINTS, UNPROVEN, WIDTH_INCHES, drawing, safe
+from gatherline.report.figures.style import PAGE_INCHES, POINTS, UNPROVEN, WIDTH_INCHES, drawing, safe
 from gatherline.report.time_causes import TIME_CAUSES
 from gatherline.request_error import RequestError
 from tests.unit.report_rows import DEVICES, VARIANTS, rows_of
@@ -144,7 +145,7 @@ def test_the_front_of_a_run_is_what_nothing_beats(rows: list[Row]) -> None:
 
 def test_any_two_columns_of_numbers_are_objectives_and_no_other(rows: list[Row]) -> None:
     drawn = pareto_of_run(rows, FigureChoices(objectives=("latency_s", "dram_bytes")))
-    assert drawn.header[4:6] == ("latency_s", "dram_bytes")
+    assert drawn.header[5:7] == ("latency_s", "dram_bytes")
     with pytest.raises(RequestError, match="did you mean latency_s"):
         pareto_of_run(rows, FigureChoices(objectives=("latency_s", "latency")))
     with pytest.raises(RequestError, match="two that differ"):
@@ -313,3 +314,76 @@ def test_cells_slower_than_dense_and_no_others_are_hatched(rows: list[Row]) -> N
         assert len(axes.patches) == len(slower) > 0
         assert {patch.get_hatch() for patch in axes.patches} == {"////"}
     assert "hatched: slower" in drawn.caption
+
+
+def got(rows: list[Row], pattern: str, reached: float) -> list[Row]:
+    """Return rows in which a pattern reached one sparsity, whatever was asked for, at one time a device."""
+    times = {row["device"]: row["latency_s"] for row in rows if row["pattern"] == pattern and row["layer"] == "total"}
+    return [
+        row | {"sparsity_reached": reached, "density": 1 - reached, "latency_s": times[row["device"]]}
+        if row["pattern"] == pattern and row["layer"] == "total" else row for row in rows
+    ]  # fmt: skip
+
+
+def test_sparsities_that_a_pattern_cannot_reach_are_one_bar_that_says_what_it_reached(rows: list[Row]) -> None:
+    changed = got(rows, "gs:16,1", 0.5)
+    drawn = bars(changed, FigureChoices(devices=("gs-tcm",)))
+    labels = [label.get_text() for label in drawn.figure.axes[0].get_yticklabels()]
+    assert [label for label in labels if label.startswith("gs:16,1")] == ["gs:16,1 (reached 50 %)"]
+    assert "gs:16,1 at 50 %, 80 % and 90 % is one network (reached 50 %), drawn once" in drawn.notes
+    assert [line["sparsity_reached"] for line in table(drawn) if line["pattern"] == "gs:16,1"] == ["0.5"]
+    alone = bars(changed, FigureChoices(devices=("gs-tcm",), sparsities=(0.9,)))
+    assert "gs:16,1 at 90 % (reached 50 %)" in [one.get_text() for one in alone.figure.axes[0].get_yticklabels()]
+    beside = [one.get_text() for one in heatmap(changed, ALL).figure.axes[0].get_yticklabels()]
+    assert "gs:16,1\n(reached 50 %)" in beside
+    legend = [
+        text.get_text() for text in roofline(changed, FigureChoices(patterns=("gs:16,1",))).figure.legends[0].texts
+    ]
+    assert "gs:16,1 (reached 50 %)" in legend
+
+
+def test_a_heat_map_of_one_latency_has_no_scale_of_colours(rows: list[Row]) -> None:
+    one = [row for row in rows if row["device"] == "gs-tcm" and row["pattern"] == "gs:16,1"
+           and row["sparsity_target"] == 0.9]  # fmt: skip
+    drawn = heatmap(one, ALL)
+    with drawing(ALL.look):
+        drawn.figure.draw_without_rendering()
+    (axes,) = drawn.figure.axes
+    assert len(axes.texts) == 1
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_bars_of_many_devices_fit_a_page_and_numbers_stand_behind_the_line_of_dense(
+    rows: list[Row], columns: int
+) -> None:
+    few = [row for row in rows if row["device"] == "gs-tcm" and row["layer"] == "total"]
+    many = [row | {"device": f"d{at}"} for at in range(5) for row in few]
+    drawn = bars(many, FigureChoices(columns=columns))
+    assert drawn.figure.get_figheight() <= PAGE_INCHES
+    assert any("fastest of" in note for note in drawn.notes) == (columns == 1)
+    with drawing(ALL.look):
+        drawn.figure.draw_without_rendering()
+    axes = drawn.figure.axes[0]
+    (dense,) = [line for line in axes.lines if line.get_marker() != "|"]
+    at = axes.transData.transform((dense.get_xdata()[0], 0))[0]
+    assert not any(box.x0 < at < box.x1 for box in (text.get_window_extent() for text in axes.texts))
+    marks = [text.get_window_extent() for text in axes.get_xticklabels() if text.get_text()]
+    assert not any(one.x1 >= other.x0 for one, other in itertools.pairwise(marks))
+
+
+def test_a_logarithmic_axis_has_marks_between_its_numbers(rows: list[Row]) -> None:
+    axes = roofline(rows, FigureChoices(devices=("gs-tcm",))).figure.axes[0]
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        assert len([mark for mark in axis.get_minorticklocs() if low <= mark <= high]) > len(axis.get_majorticklocs())
+        assert not any(text.get_text() for text in axis.get_minorticklabels())
+
+
+def test_loads_of_several_bundles_are_told_as_such(rows: list[Row]) -> None:
+    assert "the one bundle of 16 rows" in load_histogram([SAMPLE], "net", ALL).caption
+    tall = replace(SAMPLE, m=64)
+    drawn = load_histogram([tall, replace(tall, pattern="unstructured", row_load=load([90, 91, 92, 93]))], "net", ALL)
+    assert "all bundles of 16 rows" in drawn.caption
+    assert "holds how bundles differ beside how banks of a bundle do" in drawn.caption
+    assert "all bundles of 16 rows" in drawn.figure.axes[3].get_xlabel()
+    narrow, other = (drawn.figure.axes[at].get_xlim() for at in (0, 2))
+    assert narrow[1] < other[0]  # each variant has its own axis

@@ -41,7 +41,8 @@ def streams(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_pdf_is_as_wide_as_its_columns_with_every_font_in_it_and_no_date(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "fig.pdf"
-    assert gl.plot("roofline", folder, out, columns=2) == out
+    with pytest.warns(UserWarning, match="shows gs-tcm, the first device"):
+        assert gl.plot("roofline", folder, out, columns=2) == out
     document = pypdf.PdfReader(out)
     (page,) = document.pages
     assert float(page.mediabox.width) == pytest.approx(72 * WIDTH_INCHES[2], abs=0.01)
@@ -125,7 +126,7 @@ def test_a_folder_that_cannot_give_a_kind_is_told_which_command_can(
         ("pareto", tmp_path, "an unfinished run leaves none"),
         ("load-histogram", folder, r"masks\.json"),
         ("breakdown", folder, "time_compute_s and the other causes are empty"),
-        ("timeline", streams, "the trace has conv1, relu, conv2"),
+        ("timeline", streams, "the trace has conv1, conv2, max_pool2d, conv3"),
     ):
         with pytest.raises(RequestError, match=words):
             gl.plot(kind, given)
@@ -138,7 +139,7 @@ def test_a_folder_that_cannot_give_a_kind_is_told_which_command_can(
     [
         (("bars", "{run}", "-o", "{out}/fig.gif"), "ends in .pdf, .svg, .png"),
         (("bars", "{run}", "-o", "{out}/no/fig.pdf"), "no such folder to write into"),
-        (("bars", "{run}", "-o", "{run}/rows.pdf"), "the numbers of a figure would replace them"),
+        (("bars", "{run}", "-o", "{run}/rows.pdf"), "holds something other than the numbers of a bars figure"),
         (("bars", "{run}", "-o", "{out}/fig.png", "--csv", "{out}/fig.png"), "must be two files"),
         (("bars", "{run}", "-o", "{out}/fig.png", "--dpi", "5"), "dpi is 5"),
         (("bars", "{run}", "-o", "{out}/fig.png", "--columns", "3"), "--columns is 3"),
@@ -173,3 +174,111 @@ def test_every_kind_of_a_sweep_but_pareto_is_refused_and_pareto_shows_its_front(
     assert members <= {int(line["point"]) for line in lines if line["fate"] == "front"}
     with pytest.raises(RequestError, match="holds a sweep, of which plot pareto is drawn"):
         gl.plot("bars", tmp_path / "small")
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [("sweep.sqlite", "SQLite"), ("report.json", "{}"), ("masks.json", "{}"), ("rows.csv", "model,layer\nnet,a\n"),
+     ("front.csv", "model,point\n"), ("why.csv", "model,layer,pattern\n"), ("empty.csv", "")],
+)  # fmt: skip
+def test_numbers_replace_no_file_that_is_not_a_figure_s(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, held: str
+) -> None:
+    kept = tmp_path / name
+    kept.write_text(held, encoding="utf-8")
+    told = error_line(capsys, "plot", "bars", str(folder), "-o", str(tmp_path / "fig.png"), "--csv", str(kept))
+    assert str(kept) in told
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert kept.read_text(encoding="utf-8") == held
+
+
+def test_numbers_replace_those_of_the_same_kind_and_of_no_other(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fig.png"
+    gl.plot("bars", folder, out, dpi=60)
+    gl.plot("bars", folder, out, devices="gs-tcm", dpi=60)
+    with out.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        assert {line["device"] for line in csv.DictReader(file)} == {"gs-tcm"}
+    for kind in ("heatmap", "pareto"):
+        with pytest.raises(RequestError, match=f"other than the numbers of a {kind} figure"):
+            gl.plot(kind, folder, out)
+
+
+def test_a_figure_replaces_no_picture_of_a_folder_of_results(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_bytes((folder / "report.json").read_bytes())
+    (tmp_path / "heatmap-gs-tcm.png").write_bytes(b"of the run")
+    with pytest.raises(RequestError, match="is a picture of the results in its folder"):
+        gl.plot("bars", folder, tmp_path / "heatmap-gs-tcm.png")
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "value", "rule"),
+    [
+        ("bars", "--layer", "conv1", "--layer is of timeline and load-histogram; bars has none"),
+        ("heatmap", "--layers", "3", "--layers is of breakdown; heatmap has none"),
+        ("roofline", "--objective", "latency_s", "--objective is of pareto; roofline has none"),
+        ("timeline", "--sparsity", "0.9", "--sparsity is of heatmap, bars, roofline, pareto, breakdown and load-"),
+        ("load-histogram", "--device", "gs-tcm", "timeline; load-histogram has none"),
+    ],
+)
+def test_an_option_that_means_nothing_for_a_kind_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, option: str, value: str, rule: str
+) -> None:
+    assert rule in error_line(capsys, "plot", kind, str(folder), "-o", str(tmp_path / "fig.png"), option, value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ({"columns": True}, "columns is True"),
+        ({"dpi": 300.5}, r"dpi is 300\.5"),
+        ({"sparsities": 90}, "sparsities has 90, and must have fractions"),
+        ({"sparsities": ["a"]}, "sparsities has 'a'"),
+        ({"devices": 3}, "devices is 3"),
+        ({"patterns": [0.5]}, r"patterns has 0\.5"),
+        ({"title": "no"}, "title is 'no'"),
+        ({"layer": "conv1"}, "layer is of timeline and load-histogram; bars has none"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused(
+    folder: Path, tmp_path: Path, wrong: dict[str, object], rule: str
+) -> None:
+    with pytest.raises(RequestError, match=rule):
+        gl.plot("bars", folder, tmp_path / "fig.png", **wrong)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_name_and_one_fraction_need_no_list(folder: Path, tmp_path: Path) -> None:
+    gl.plot("bars", folder, tmp_path / "fig.svg", devices="gs-tcm", patterns="gs:16,1", sparsities=0.9)
+    with (tmp_path / "fig.csv").open(encoding="utf-8", newline="") as file:
+        assert [(line["device"], line["pattern"]) for line in csv.DictReader(file)] == [
+            ("gs-tcm", "dense"), ("gs-tcm", "gs:16,1")
+        ]  # fmt: skip
+
+
+def test_fields_in_which_machines_of_a_sweep_differ_are_columns_and_in_the_caption(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "banks.toml"
+    spec.write_text(
+        'models = ["digits"]\npatterns = ["gs:16,1"]\nsparsities = [0.9, 0.95]\n[[devices]]\ndevice = "gs-tcm"\n'
+        "[devices.fields]\ngather.window = [1, 4]\n", encoding="utf-8",
+    )  # fmt: skip
+    gl.run_sweep(spec)
+    capsys.readouterr()
+    out = tmp_path / "fig.svg"
+    assert call("plot", "pareto", str(tmp_path / "banks"), "-o", str(out)) == 0
+    assert "points of one mark differ in" in (told := capsys.readouterr().out)
+    assert "window" in told
+    with out.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert {line["gather.window"] for line in lines} <= {"1", "4"}
+    assert all(float(line["sparsity_reached"]) > 0.8 for line in lines)
+    wrong = error_line(capsys, "plot", "pareto", str(tmp_path / "banks"), "-o", str(out), "--device", "gs-tmc")
+    assert "--device is 'gs-tmc'" in wrong
+
+
+def test_reads_and_writes_on_the_bus_differ_in_colour_and_later_transfers_of_a_tile_are_dotted(streams: Path) -> None:
+    axes = gl.plot("timeline", streams, layer="conv2").axes[0]  # type: ignore[union-attr]
+    bus = [patch for patch in axes.patches if round(patch.get_y() + patch.get_height() / 2) == 0]
+    assert len({patch.get_facecolor() for patch in bus}) == 2
+    assert [bool(patch.get_hatch()) for patch in bus[:3]] == [False, True, False]  # tile 0 has two operands

@@ -170,3 +170,17 @@ def test_a_run_of_several_sparsities_answers_for_each_as_a_limit(screen: pytest.
     assert at_half < text.index("4.00", at_half) < at_most < text.index("2.00x", at_half)
     assert "block" not in text[at_half:at_most]  # what was asked for half removes more
     assert "any" not in text
+
+
+@pytest.mark.parametrize("width", [160, 80, 60, 40])
+def test_the_band_of_a_speed_up_and_of_a_latency_is_told_or_said_to_be_left_out(
+    screen: pytest.MonkeyPatch, width: int
+) -> None:
+    screen.setenv("COLUMNS", str(width))
+    told = headline_of(shown(Terminal(), [{**row, **BAND} for row in totals_of_a_run()[:2]]))
+    text = " ".join(" ".join(told).split())
+    left_out = re.search(r"Too narrow for: [^.]*speed-up band", text)
+    assert (f"{0.5 / 8:.2g}x to {8 / 0.5:.2f}x" in text) is (left_out is None)
+    assert left_out is not None or "if errors are independent" in text
+    assert "0.500 to 8.00" in text
+    assert max(map(len, told)) <= width

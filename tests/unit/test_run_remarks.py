@@ -11,10 +11,11 @@ from costmodel.devices.catalog import ALL_DEVICES
 from gatherline.pipeline import run
 from gatherline.report import table
 from gatherline.report.columns import Row, complete_row
+from gatherline.report.headline import headline_facts
 from gatherline.report.remarks import (
     MARK,
     SHOWN_REASONS,
-    headlines,
+    headline,
     label,
     labels,
     reasons,
@@ -57,33 +58,35 @@ def ran(**asked: Any) -> list[Row]:
 
 # The verdict
 def test_a_speed_up_over_a_validated_dense_names_the_row_that_is_not_validated() -> None:
-    (line,) = headlines([total("dense", 2.0, **BAND), total("block:4x1", 1.0)])
+    (line,) = [headline(one) for one in headline_facts([total("dense", 2.0, **BAND), total("block:4x1", 1.0)])]
     assert line.endswith("2.00x dense (not validated: block:4x1 at 90 %).")
 
 
 def test_a_speed_up_over_a_dense_that_is_not_validated_names_dense() -> None:
-    (line,) = headlines([total("dense", 2.0), total("block:4x1", 1.0, **BAND)])
+    (line,) = [headline(one) for one in headline_facts([total("dense", 2.0), total("block:4x1", 1.0, **BAND)])]
     assert line.endswith("2.00x dense (not validated: dense).")
 
 
 def test_a_verdict_of_which_nothing_is_validated_says_only_that() -> None:
-    (line,) = headlines([total("dense", 2.0), total("block:4x1", 1.0)])
+    (line,) = [headline(one) for one in headline_facts([total("dense", 2.0), total("block:4x1", 1.0)])]
     assert line.endswith("2.00x dense (not validated).")
 
 
 def test_a_verdict_of_which_all_is_validated_says_nothing_of_it() -> None:
-    (line,) = headlines([total("dense", 2.0, **BAND), total("block:4x1", 1.0, **BAND)])
+    (line,) = [headline(one) for one in headline_facts([total("dense", 2.0, **BAND), total("block:4x1", 1.0, **BAND)])]
     assert "validated" not in line
 
 
 def test_a_band_that_is_only_of_the_dense_layers_does_not_validate_a_speed_up() -> None:
     sparse = row("a", "block:4x1", 0.1, encoding="bsr")
-    (line,) = headlines([total("dense", 2.0, **BAND), sparse, total("block:4x1", 1.0, **BAND)])
-    assert line.endswith("(not validated: sparse layers of block:4x1 at 90 %).")
+    (line,) = [
+        headline(one) for one in headline_facts([total("dense", 2.0, **BAND), sparse, total("block:4x1", 1.0, **BAND)])
+    ]
+    assert "2.00x dense, 0.25x to 4.00x if errors are independent (not validated: sparse layers" in line
 
 
 def test_that_nothing_is_faster_than_dense_is_not_validated_where_what_was_tried_is_not() -> None:
-    (line,) = headlines([total("dense", 1.0, **BAND), total("gs:16,1", 2.0)])
+    (line,) = [headline(one) for one in headline_facts([total("dense", 1.0, **BAND), total("gs:16,1", 2.0)])]
     assert line == "phone: nothing that was tried is faster than dense (1,000 ms) (not validated: gs:16,1 at 90 %)."
 
 

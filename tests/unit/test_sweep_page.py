@@ -277,7 +277,7 @@ def test_a_cell_that_breaks_a_constraint_has_its_speed_beside_dense_in_the_unit_
     ((_, (latency, _)),) = heat_maps(read_sweep(stored(tmp_path, points, spec))).maps
     slow, fast = dict(latency.rows)["gs:16,1"]
     assert latency.title == "least latency (ms)"
-    assert (slow.text, slow.detail) == ("2.893", f"{2.893268 / 1.2:.2f}x slower, breaks a constraint")
+    assert (slow.text, slow.detail) == ("2.893", f"{2.893268 / 1.2:.2f}× slower, breaks a constraint")
     assert (fast.text, fast.detail) == ("0.3000", f"{1.2 / 0.3:.2f}x")
     assert latency.note.startswith("Dense: 1.200 ms")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from gatherline.report.figures.chosen import chosen_totals, one_device, seconds, subject, unproven_words
 from gatherline.report.figures.figure import Cell, Drawn, FigureChoices, titled
+from gatherline.report.figures.reached import Named, named, reached_words
 from gatherline.report.figures.style import (
     BAR_INCHES,
     HATCHES,
@@ -39,7 +40,7 @@ from gatherline.report.time_causes import TIME_CAUSES
 from gatherline.request_error import RequestError
 
 CAUSE_COLUMNS = tuple(cause.column for cause in TIME_CAUSES)
-HEADER = ("device", "pattern", "sparsity_target", "layer", "latency_s", *CAUSE_COLUMNS)
+HEADER = ("device", "pattern", "sparsity_target", "sparsity_reached", "layer", "latency_s", *CAUSE_COLUMNS)
 MOST_BARS = 60
 
 
@@ -58,7 +59,7 @@ def breakdown(rows: Rows, choices: FigureChoices) -> Drawn:
     device, notes = one_device(totals(rows), choices)
     found = of_device(rows, device)
     timed = chosen_totals(found, choices)
-    bars = _of_layers(found, timed.rows, choices) if choices.layers else _of_variants(timed.rows)
+    bars = _of_layers(found, timed.rows, choices) if choices.layers else _of_variants(named(timed))
     bars = _with_causes(bars, device)
     title = f"{subject(bars.rows)} on {device}: {bars.what}{unproven_words(bars.rows)}"
     theme = choices.look
@@ -92,21 +93,21 @@ def breakdown(rows: Rows, choices: FigureChoices) -> Drawn:
     return Drawn(
         figure=figure,
         header=HEADER,
-        rows=tuple(_data(row) for row in bars.rows),
+        rows=tuple(_data(row, timed.rows) for row in bars.rows),
         caption=f"Latency of {subject(bars.rows)} on {device} by cause: {bars.what}{unproven_words(bars.rows)}.",
         notes=(*notes, *bars.notes, *timed.note),
     )
 
 
-def _of_variants(of_totals: Sequence[RowLike]) -> _Bars:
-    kept = list({variant(row): row for row in of_totals}.values())
-    notes: tuple[str, ...] = ()
+def _of_variants(found: Named) -> _Bars:
+    kept = list({variant(row): row for row in found.timed.rows}.values())
+    notes = found.notes
     if len(kept) > MOST_BARS:
-        notes = (f"the first {MOST_BARS} of {len(kept)} variants are drawn; --pattern and --sparsity choose",)
+        notes += (f"the first {MOST_BARS} of {len(kept)} variants are drawn; pattern and sparsity choose",)
     kept = kept[:MOST_BARS]
     return _Bars(
         rows=tuple(kept),
-        labels=tuple(short_name(variant(row).label, 26) for row in kept),
+        labels=tuple(short_name(found.names[variant(row)], 38) for row in kept),
         what="the network under each variant",
         notes=notes,
     )
@@ -118,6 +119,8 @@ def _of_layers(rows: Rows, of_totals: Sequence[RowLike], choices: FigureChoices)
     among = [row for row in of_totals if not asked or text(row, "pattern") in choices.patterns or not _is_dense(row)]
     among = among or list(of_totals)
     of = variant(min(among, key=lambda row: seconds(row) or math.inf))
+    words = reached_words(of_variant(of_totals, of))
+    called = f"{of.label} ({words})" if words else of.label
     every = [row for row in of_variant(layers(rows), of) if seconds(row) is not None]
     if not every:
         raise RequestError(f"no layer of {of.label} has a time above zero, and there is nothing to draw")
@@ -126,13 +129,13 @@ def _of_layers(rows: Rows, of_totals: Sequence[RowLike], choices: FigureChoices)
     kept = [row for row in every if id(row) in slowest]
     share = sum(seconds(row) or 0.0 for row in kept) / sum(seconds(row) or 0.0 for row in every)
     which = f"the {len(kept)} slowest of {len(every):,} layers ({share:.0%} of the time)"
-    notes = [f"shows {of.label}, the fastest of {len(among)} variants"] if len(among) > 1 else []
+    notes = [f"shows {called}, the fastest of {len(among)} variants"] if len(among) > 1 else []
     if (choices.layers or 1) > MOST_BARS:
         notes.append(f"a figure shows at most {MOST_BARS} layers")
     return _Bars(
         rows=tuple(kept),
         labels=tuple(short_name(text(row, "layer"), 26) for row in kept),
-        what=f"{which if len(kept) < len(every) else 'all layers'} under {of.label}, in network order",
+        what=f"{which if len(kept) < len(every) else 'all layers'} under {called}, in network order",
         notes=tuple(notes),
     )
 
@@ -158,7 +161,8 @@ def _with_causes(bars: _Bars, device: str) -> _Bars:
     )
 
 
-def _data(row: RowLike) -> tuple[Cell, ...]:
+def _data(row: RowLike, of_totals: Rows) -> tuple[Cell, ...]:
     of = variant(row)
+    reached = number(of_variant(of_totals, of)[0], "sparsity_reached")  # of the network: layers have none
     causes = (number(row, column) for column in CAUSE_COLUMNS)
-    return text(row, "device"), of.pattern, of.sparsity, text(row, "layer"), number(row, "latency_s"), *causes
+    return text(row, "device"), of.pattern, of.sparsity, reached, text(row, "layer"), number(row, "latency_s"), *causes

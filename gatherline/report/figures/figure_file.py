@@ -1,11 +1,13 @@
 """A figure as a file: PDF, SVG or PNG by its suffix, and its numbers as CSV beside it.
 
 Both are written aside and then renamed, so that neither is ever seen half written. The same figure gives the same
-bytes: no dates, no random ids. Left out: other formats.
+bytes: no dates, no random ids. Numbers replace only what is missing or a CSV of the same kind of figure, and a figure
+no picture of a folder of results: nothing that another command wrote is lost. Left out: other formats.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import tempfile
@@ -13,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gatherline.report.figures.figure import Drawn
+from gatherline.report.figures.catalog import FigureKind
+from gatherline.report.figures.figure import Drawn, is_whole
 from gatherline.report.figures.style import Theme, drawing
 from gatherline.request_error import RequestError
 
@@ -26,14 +29,23 @@ _FACTS: dict[str, dict[str, Any]] = {
 SUFFIXES = tuple(_FACTS)
 DPI = 300
 LEAST_DPI, MOST_DPI = 50, 1200
-# files of results that a figure's numbers must not replace
-_RESULTS = ("rows.csv", "front.csv")
+# pictures that other commands write into a folder of results, and the files by which such a folder is known
+_PICTURES = (
+    "layers-*.png", "heatmap-*.png", "roofline-*.png", "break-even-*.png", "sensitivity-*.png", "scatter-*.png",
+    "mask-*.png", "front*.png",
+)  # fmt: skip
+_RESULTS = (
+    "report.json", "break-even.json", "sensitivity.json", "validation.json", "inspect.json", "front.csv",
+    "sweep.sqlite",
+)  # fmt: skip
+_MOST_HEADER = 10_000  # letters of a header that are read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureFiles:
     """Where a figure and its numbers go."""
 
+    kind: FigureKind
     figure: Path
     numbers: Path
     dpi: int = DPI
@@ -42,29 +54,57 @@ class FigureFiles:
         """Raise RequestError or OSError unless both can be written. Makes nothing."""
         if self.figure.suffix.lower() not in SUFFIXES:
             raise RequestError(f"{self.figure}: a figure is a file that ends in {', '.join(SUFFIXES)}")
-        if not LEAST_DPI <= self.dpi <= MOST_DPI:
-            raise RequestError(f"dpi is {self.dpi}, and must be from {LEAST_DPI} to {MOST_DPI}")
         if self.numbers.absolute() == self.figure.absolute():
             raise RequestError(f"{self.numbers}: the figure and its numbers must be two files")
-        if self.numbers.name in _RESULTS and self.numbers.exists():
-            raise RequestError(
-                f"{self.numbers}: holds results, and the numbers of a figure would replace them; name the figure "
-                "otherwise, or name another file with --csv"
-            )
+        if self.numbers.suffix.lower() != ".csv":
+            raise RequestError(f"{self.numbers}: the numbers of a figure are a file that ends in .csv")
+        if not is_whole(self.dpi) or not LEAST_DPI <= self.dpi <= MOST_DPI:
+            raise RequestError(f"dpi is {self.dpi!r}, and must be a whole number from {LEAST_DPI} to {MOST_DPI}")
         for path in (self.figure, self.numbers):
             _check_file(path)
+        if self.numbers.exists() and not self.kind.wrote(_header(self.numbers)):
+            raise RequestError(
+                f"{self.numbers}: holds something other than the numbers of a {self.kind.name} figure, which would "
+                "replace it; name the figure otherwise, or name another file with --csv"
+            )
+        if self.figure.exists() and _is_result(self.figure):
+            raise RequestError(
+                f"{self.figure}: is a picture of the results in its folder, and a figure would replace it; name the "
+                "figure otherwise"
+            )
 
 
-def figure_files(figure: Path, numbers: Path | None, dpi: int) -> FigureFiles:
+def _header(path: Path) -> tuple[str, ...]:
+    """Return the first line of a CSV file, nothing where it is none."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        try:
+            return tuple(next(csv.reader([file.readline(_MOST_HEADER)]), []))
+        except csv.Error:
+            return ()
+
+
+def _is_result(path: Path) -> bool:
+    named = any(path.match(name) for name in _PICTURES)
+    return named and any((path.parent / name).exists() for name in _RESULTS)
+
+
+def figure_files(kind: FigureKind, figure: Path, numbers: Path | None, dpi: int) -> FigureFiles:
     """Return where a figure goes, its numbers beside it unless said otherwise."""
-    return FigureFiles(figure=figure, numbers=figure.with_suffix(".csv") if numbers is None else numbers, dpi=dpi)
+    beside = figure.with_suffix(".csv") if numbers is None and figure.name else numbers or figure
+    return FigureFiles(kind=kind, figure=figure, numbers=beside, dpi=dpi)
 
 
 def write_figure(drawn: Drawn, theme: Theme, files: FigureFiles) -> None:
     """Write the figure and its numbers. Raises RequestError and OSError; then neither is there under its name."""
     files.check()
     suffix = files.figure.suffix.lower()
-    with tempfile.TemporaryDirectory(prefix=".gatherline-", dir=files.figure.parent) as folder:
+    try:
+        aside_folder = tempfile.TemporaryDirectory(prefix=".gatherline-", dir=files.figure.parent)
+    except OSError as error:  # which names a folder that nobody asked for
+        raise type(error)(
+            error.errno, f"{error.strerror}; no file can be made there", str(files.figure.parent)
+        ) from error
+    with aside_folder as folder:
         picture, numbers = Path(folder) / f"figure{suffix}", Path(folder) / "numbers.csv"
         with drawing(theme):
             drawn.figure.savefig(picture, dpi=files.dpi, metadata=_FACTS[suffix])

@@ -18,6 +18,7 @@ from matplotlib.patches import Rectangle
 from gatherline.report.figures.chosen import chosen_totals, seconds, subject, unproven_words
 from gatherline.report.figures.colours import SLOWER_HATCH, SPEED_UP_STOPS, ink_on
 from gatherline.report.figures.figure import Cell, Drawn, FigureChoices, listed, titled
+from gatherline.report.figures.reached import reached_words
 from gatherline.report.figures.style import (
     PANELS_ACROSS,
     POINTS,
@@ -44,16 +45,18 @@ from gatherline.report.selection import (
 )
 from gatherline.request_error import RequestError
 
+NUMBERS = ("sparsity_reached", "density", "latency_s", "latency_low_s", "latency_high_s")
 HEADER = (
-    "device", "pattern", "sparsity_target", "density", "latency_s", "latency_low_s", "latency_high_s", "dense_s",
-    "speed_up",
+    "device", "pattern", "sparsity_target", "sparsity_reached", "density", "latency_s", "latency_low_s",
+    "latency_high_s", "dense_s", "speed_up",
 )  # fmt: skip
 _LABEL_INCHES, _BAR_INCHES = 1.05, 0.75  # what names of patterns and the scale of colours take
 _DENSITY_FITS_INCHES = 0.5  # the width of a cell from which its density stands in it
 _DIGITS_FIT_INCHES = 0.4  # and the width below which its speed-up has two digits
 LEAST_SAME = 0.995  # a speed-up that reads 1.00x: below it a cell is slower than dense
 _SPEED_UPS = LinearSegmentedColormap.from_list("speed-ups", SPEED_UP_STOPS)
-_LETTERS_OF_PANEL = {1: 30, 2: 42, 3: 30}  # of its title, by panels across
+_LETTERS_OF_PANEL = {1: 30, 2: 42, 3: 30}
+_LETTERS_LESS = 6  # where names of patterns say what was reached, and are longer  # of its title, by panels across
 
 
 def heatmap(rows: Rows, choices: FigureChoices) -> Drawn:
@@ -86,7 +89,12 @@ def heatmap(rows: Rows, choices: FigureChoices) -> Drawn:
             mesh = draw_cells(axes, found, (patterns, levels), dense[name], scale, width_inches=width)
             against = dense[name]
             head = name if against is None else f"{name}, dense {milliseconds(against)} ms"
-            axes.set_title(safe_lines(head, _LETTERS_OF_PANEL[across]), loc="left", fontsize=POINTS)
+            axes.set_title(
+                safe_lines(head, _LETTERS_OF_PANEL[across] - (_LETTERS_LESS if reached_words(every) else 0)),
+                loc="left",
+                fontsize=POINTS,
+            )
+            axes.set_yticks(range(len(patterns)), _names(every, patterns))
         label_below(every_axes, choices.columns, "sparsity asked for")
         draw_scale(figure, every_axes, mesh, scale)
         titled(figure, safe(title), choices)
@@ -119,7 +127,7 @@ def scale_of(cells: dict[str, list[RowLike]], dense: dict[str, float | None]) ->
     times = [(name, seconds(row) or math.nan) for name, found in cells.items() for row in found]
     if dense_known(dense) is None:
         low, high = min(time for _, time in times), max(time for _, time in times)
-        return LogNorm(vmin=low * 1e3, vmax=max(high, low * 1.01) * 1e3)
+        return LogNorm(vmin=low * 1e3, vmax=high * 1e3)
     gains = [abs(math.log2((dense[name] or math.nan) / time)) for name, time in times]
     reach = math.ceil(max([1.0, *gains]))
     return TwoSlopeNorm(vcenter=0.0, vmin=-reach, vmax=reach)
@@ -144,7 +152,7 @@ def draw_cells(
     )  # fmt: skip
     for row in cells:
         y, x = patterns.index(text(row, "pattern")), levels.index(_level(row))
-        colour = mesh.cmap(mesh.norm(grid[y, x]))
+        colour = mesh.cmap(float(mesh.norm(grid[y, x])))
         if relative and 2.0 ** grid[y, x] < LEAST_SAME:
             axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch=SLOWER_HATCH, linewidth=0, alpha=0.35))
         words = _cell_text(row, dense_s if relative else None, width_inches=width_inches)
@@ -153,7 +161,7 @@ def draw_cells(
             bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.6},
         )  # fmt: skip
     axes.set_xticks(range(len(levels)), [percent(level) for level in levels])
-    axes.set_yticks(range(len(patterns)), [short_name(name, 18) for name in patterns])
+    axes.set_yticks(range(len(patterns)), _names(cells, patterns))
     axes.set_ylim(len(patterns) - 0.5, -0.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -161,7 +169,9 @@ def draw_cells(
 
 
 def draw_scale(figure: Any, every_axes: Sequence[Any], mesh: Any, scale: Normalize) -> None:
-    """Draw the scale of colours beside the panels."""
+    """Draw the scale of colours beside the panels, unless it would be of one latency, which stands in its cell."""
+    if not isinstance(scale, TwoSlopeNorm) and scale.vmin == scale.vmax:
+        return
     bar = figure.colorbar(mesh, ax=list(every_axes), aspect=28, pad=0.02)
     bar.outline.set_linewidth(0.4)
     if isinstance(scale, TwoSlopeNorm):
@@ -172,6 +182,10 @@ def draw_scale(figure: Any, every_axes: Sequence[Any], mesh: Any, scale: Normali
         bar.set_label("speed-up over dense")
     else:
         bar.set_label("latency (ms)")
+        low, high = float(scale.vmin or 0), float(scale.vmax or 0)
+        marks = [low * (high / low) ** (step / 3) for step in range(4)]
+        bar.set_ticks(marks, labels=[milliseconds(mark / 1e3) for mark in marks], minor=False)
+        bar.ax.minorticks_off()
 
 
 def _level(row: RowLike) -> float:
@@ -195,9 +209,15 @@ def gain_text(gain: float, *, short: bool) -> str:
 
 def _data(row: RowLike, device: str, dense_s: float | None) -> tuple[Cell, ...]:
     time = seconds(row)
-    numbers = (number(row, name) for name in ("density", "latency_s", "latency_low_s", "latency_high_s"))
+    numbers = (number(row, name) for name in NUMBERS)
     gain = dense_s / time if dense_s and time else None
     return device, text(row, "pattern"), variant(row).sparsity, *numbers, dense_s, gain
+
+
+def _names(rows: Sequence[RowLike], patterns: Sequence[str]) -> list[str]:
+    """Return the patterns as they stand beside the cells, with what they reached where it is not what was asked for."""
+    words = [reached_words([row for row in rows if text(row, "pattern") == name]) for name in patterns]
+    return [short_name(name, 18) + (f"\n({said})" if said else "") for name, said in zip(patterns, words, strict=True)]
 
 
 def _caption(cells: dict[str, list[RowLike]], dense: dict[str, float | None], with_density: bool) -> str:

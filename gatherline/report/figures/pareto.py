@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from gatherline.report.columns import COLUMNS
 from gatherline.report.figures.chosen import DENSE, chosen_totals, subject, unproven_words
 from gatherline.report.figures.figure import Cell, Drawn, FigureChoices, listed, titled
+from gatherline.report.figures.labels import name_points
 from gatherline.report.figures.style import (
     COLOURS,
     MARKERS,
@@ -36,7 +37,7 @@ from gatherline.report.figures.style import (
 )
 from gatherline.report.front_looks import MOST_LOOKS, Look, colouring, in_order, is_log, looks_of, share
 from gatherline.report.front_scatter import heaps_of, thinned
-from gatherline.report.measures import Scale, said, scale_of
+from gatherline.report.measures import Scale, said, scale_of, title_of
 from gatherline.report.selection import RowLike, Rows, number, text, unique, variant
 from gatherline.request_error import RequestError
 from gatherline.sweep.front import DIRECTIONS, Fate, SweepFront
@@ -46,7 +47,11 @@ from gatherline.sweep.pareto import front, knee
 from patterns.names import nearest
 
 FEW_POINTS = 40  # of a panel: of more, only those on the front are counted where they hide one another
-APART = 0.09  # of a panel: nearer numbers would cover one another
+MOST_COUNTS = 12  # of a panel
+_AROUND = 3.0  # points: half a mark's size
+OF_RUN = ("device", "pattern", "sparsity_target", "sparsity_reached", "density")
+OF_SWEEP = ("model", "point", "pattern", "sparsity_target", "sparsity_reached", "device")
+LAST = ("fate", "knee")
 ON_FRONT, BEATEN, INFEASIBLE = "front", "dominated", "breaks a constraint"
 
 
@@ -77,7 +82,7 @@ def pareto_of_run(rows: Rows, choices: FigureChoices) -> Drawn:
     notes = (f"{left} totals without both figures are left out",) if left else ()
     return _draw(
         clouds, names, choices, whose=subject(timed.rows), doubt=unproven_words(timed.rows),
-        told=("device", "pattern", "sparsity_target", "density"), notes=(*notes, *timed.note),
+        told=OF_RUN, notes=(*notes, *timed.note),
     )  # fmt: skip
 
 
@@ -88,9 +93,13 @@ def pareto_of_sweep(folder: Path, choices: FigureChoices) -> Drawn:
         *(f"pattern={name}" for name in choices.patterns),
         *(f"sparsity_target={value:g}" for value in choices.sparsities),
     )
-    found = stored_fronts(FrontRequest(folder=folder, objectives=_objectives(choices), where=where))
+    try:
+        found = stored_fronts(FrontRequest(folder=folder, objectives=_objectives(choices), where=where))
+    except RequestError as error:
+        raise RequestError(_as_asked(str(error))) from error
     fronts = [stored.front for stored in found.fronts]
-    clouds = [_sweep_cloud(each) for each in fronts]
+    varied = _varied(fronts)
+    clouds = [_sweep_cloud(each, varied) for each in fronts]
     bands = np.concatenate([each.points.bands for each in fronts])
     doubt = " (not validated)" if np.isnan(bands).all() else " (some not validated)" if np.isnan(bands).any() else ""
     made = any(value for each in fronts for value in each.points.facts["synthetic"].values)
@@ -98,8 +107,31 @@ def pareto_of_sweep(folder: Path, choices: FigureChoices) -> Drawn:
     whose = f"sweep {fronts[0].sweep}, {listed(models)}{', synthetic weights' if made else ''}"
     return _draw(
         clouds, tuple(each.name for each in fronts[0].objectives), choices, whose=whose, doubt=doubt,
-        told=("model", "point", "pattern", "sparsity_target", "device"), notes=found.without,
+        told=(*OF_SWEEP, *varied), notes=found.without, marks=_marks(fronts, varied),
     )  # fmt: skip
+
+
+def _as_asked(said_: str) -> str:
+    """Return an error of ``simulate front`` in the options of this command."""
+    for choice, option in (("device", "--device"), ("pattern", "--pattern"), ("sparsity_target", "--sparsity")):
+        said_ = said_.replace(f"--where {choice} is", f"{option} is")
+    return said_
+
+
+def _varied(fronts: Sequence[SweepFront]) -> tuple[str, ...]:
+    """Return the choices in which points differ beside those that every sweep has: the fields of the machines."""
+    return tuple(unique(one.name for each in fronts for one in each.points.varying() if one.name not in OF_SWEEP))
+
+
+def _marks(fronts: Sequence[SweepFront], varied: Sequence[str]) -> str:
+    """Return what marks tell apart, and what they don't, for the caption."""
+    by = colouring(fronts[0]).name
+    differ = unique(one.name for each in fronts for one in each.points.varying())
+    others = [
+        title_of(name) for name in ("pattern", "sparsity_target", "device", *varied) if name in differ and name != by
+    ]
+    alike = f", points of one mark differ in {listed(others)}" if others else ""
+    return f"marks tell the {title_of(by)} apart{alike}; "
 
 
 def _objectives(choices: FigureChoices) -> tuple[str, str]:
@@ -154,12 +186,14 @@ def _run_cloud(device: str, rows: Sequence[RowLike], names: Sequence[str], looks
         fates=tuple(ON_FRONT if at in on else BEATEN for at in range(len(rows))),
         knee=None if bend is None else int(members[bend]),
         told=tuple(
-            (device, text(row, "pattern"), variant(row).sparsity, number(row, "density")) for row in rows
+            (device, text(row, "pattern"), variant(row).sparsity, number(row, "sparsity_reached"),
+             number(row, "density"))
+            for row in rows
         ),
     )  # fmt: skip
 
 
-def _sweep_cloud(found: SweepFront) -> _Cloud:
+def _sweep_cloud(found: SweepFront, varied: Sequence[str]) -> _Cloud:
     points = found.points
     drawn = np.isin(found.fates, (Fate.FRONT, Fate.DOMINATED, Fate.INFEASIBLE)) & np.isfinite(points.values).all(axis=1)
     shares = [share(points.values[:, at], drawn, is_log(points.values[drawn, at])) for at in (0, 1)]
@@ -172,7 +206,7 @@ def _sweep_cloud(found: SweepFront) -> _Cloud:
     words = {Fate.FRONT: ON_FRONT, Fate.DOMINATED: BEATEN, Fate.INFEASIBLE: INFEASIBLE}
     order = {code: rank for rank, code in enumerate(in_order(choice))}
     rest = Look(label=f"and {len(looks) - MOST_LOOKS} more", colour=COLOURS[0], marker=MARKERS[0])
-    named = ("pattern", "sparsity_target", "device")
+    reached = points.facts["sparsity_reached"]
     return _Cloud(
         name=" ".join(str(value) for value in points.choices["model"].values),
         values=points.values[places],
@@ -183,7 +217,9 @@ def _sweep_cloud(found: SweepFront) -> _Cloud:
         knee=None if bend is None else places.index(bend),
         told=tuple(
             (said("model", points.choices["model"].of(place)), int(points.numbers[place]),
-             *(_cell(points.choices[name].of(place)) for name in named))
+             *(_cell(points.choices[name].of(place)) for name in ("pattern", "sparsity_target")),
+             _cell(reached.of(place)),
+             *(_cell(points.choices[name].of(place)) for name in ("device", *varied)))
             for place in places
         ),
     )  # fmt: skip
@@ -195,7 +231,7 @@ def _cell(value: object) -> Cell:
 
 def _draw(
     clouds: Sequence[_Cloud], names: tuple[str, ...], choices: FigureChoices, *, whose: str, doubt: str,
-    told: tuple[str, ...], notes: tuple[str, ...],
+    told: tuple[str, ...], notes: tuple[str, ...], marks: str = "",
 ) -> Drawn:  # fmt: skip
     every = np.concatenate([cloud.values for cloud in clouds])
     scales = [scale_of(name, every[:, at].tolist()) for at, name in enumerate(names)]
@@ -215,6 +251,10 @@ def _draw(
         figure.supylabel(_axis_label(names[1], scales[1]), fontsize=POINTS)
         figure.legend(handles=handles, loc="outside lower center", ncols=across, frameon=False, columnspacing=1.0)
         titled(figure, safe(title), choices)
+        figure.draw_without_rendering()  # settles the layout, which the numbers' places depend on
+        for axes, cloud in zip(every_axes, clouds, strict=True):
+            shown = cloud.values / np.array([scale.factor for scale in scales])
+            _count_heaps(axes, shown if len(shown) <= FEW_POINTS else shown[np.array(cloud.fates) == ON_FRONT], theme)
     bend = "; the ring is the knee" if any(cloud.knee is not None for cloud in clouds) else ""
     rows = [
         (*cloud.told[at], *cloud.values[at].tolist(), cloud.fates[at], at == cloud.knee)
@@ -223,12 +263,12 @@ def _draw(
     ]
     return Drawn(
         figure=figure,
-        header=(*told, *names, "fate", "knee"),
+        header=(*told, *names, *LAST),
         rows=tuple(rows),
         caption=(
             f"{scales[0].title.capitalize()} against {scales[1].title} of {whose}{doubt}, on "
-            f"{listed([cloud.name for cloud in clouds])}: points with a dark edge are on the front, which the line "
-            f"joins{bend}; xN: so many points on one another."
+            f"{listed([cloud.name for cloud in clouds])}: {marks}points with a dark edge are on the front, which the "
+            f"line joins{bend}; xN beside a point: so many lie there."
         ),
         notes=notes,
     )
@@ -251,7 +291,6 @@ def _panel(axes: Any, cloud: _Cloud, names: Sequence[str], scales: Sequence[Scal
     axes.plot(*_stairs(shown[fates == ON_FRONT], names), color=theme.ink, linewidth=0.8, zorder=3)
     if cloud.knee is not None:
         axes.scatter(*shown[cloud.knee], s=70, facecolors="none", edgecolors=theme.ink, linewidths=0.9, zorder=5)
-    _count_heaps(axes, shown if len(shown) <= FEW_POINTS else shown[fates == ON_FRONT], theme)
     for axis, column in ((axes.xaxis, shown[:, 0]), (axes.yaxis, shown[:, 1])):
         if is_log(column):
             set_log(axis, float(column.min()) / 1.25, float(column.max()) * 1.25)
@@ -263,18 +302,17 @@ def _panel(axes: Any, cloud: _Cloud, names: Sequence[str], scales: Sequence[Scal
 
 
 def _count_heaps(axes: Any, shown: NDArray[np.float64], theme: Theme) -> None:
-    """Write beside points that hide one another how many they are."""
+    """Write beside points that hide one another how many they are, a line to them where the number stands off."""
     if not len(shown):
         return
     everywhere = np.ones(len(shown), dtype=np.bool_)
     places = np.column_stack([share(column, everywhere, is_log(column)) for column in shown.T])
-    told: list[NDArray[np.float64]] = []
-    for heap in heaps_of(places):
-        if any(np.abs(places[heap[0]] - other).max() < APART for other in told):
-            continue  # numbers on one another tell nothing
-        told.append(places[heap[0]])
-        axes.annotate(f"x{len(heap)}", shown[heap[0]], xytext=(5, 3), textcoords="offset points", fontsize=POINTS,
-                      zorder=6, color=theme.ink)  # fmt: skip
+    wanted = [(f"x{len(heap)}", (float(shown[heap[0], 0]), float(shown[heap[0], 1]))) for heap in heaps_of(places)]
+    reach = _AROUND * axes.figure.dpi / 72
+    taken = [
+        (x - reach, y - reach, x + reach, y + reach) for x, y in axes.transData.transform(np.unique(shown, axis=0))
+    ]
+    name_points(axes, wanted, taken, most=MOST_COUNTS, size=POINTS, colours=(theme.ink, theme.ground))
 
 
 def _stairs(members: NDArray[np.float64], names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,6 +13,7 @@ from typing import Any
 from gatherline.report.figures.chosen import DENSE, chosen_totals, one_device, seconds, subject, unproven_words
 from gatherline.report.figures.figure import Cell, Drawn, FigureChoices, titled
 from gatherline.report.figures.labels import Box, name_points
+from gatherline.report.figures.reached import named
 from gatherline.report.figures.style import (
     COLOURS,
     MARKERS,
@@ -42,8 +43,8 @@ from gatherline.report.selection import (
 from gatherline.request_error import RequestError
 
 HEADER = (
-    "device", "pattern", "sparsity_target", "layer", "macs_effectual", "dram_bytes", "latency_s", "macs_per_dram_byte",
-    "macs_per_s", "bound", "peak_macs_per_s", "dram_bytes_per_s",
+    "device", "pattern", "sparsity_target", "sparsity_reached", "layer", "macs_effectual", "dram_bytes", "latency_s",
+    "macs_per_dram_byte", "macs_per_s", "bound", "peak_macs_per_s", "dram_bytes_per_s",
 )  # fmt: skip
 SHOWN_VARIANTS = 4
 MOST_POINTS = 4_000  # of a variant: the slowest
@@ -54,7 +55,8 @@ def roofline(rows: Rows, choices: FigureChoices) -> Drawn:
     """Return the roofline of one device, the first by default. Raises RequestError where no layer has a place."""
     device, notes = one_device(totals(rows), choices)
     found = of_device(rows, device)
-    shown, more = _shown(chosen_totals(found, choices).rows)
+    asked = named(chosen_totals(found, choices))
+    shown, more = _shown(asked.timed.rows)
     points, left = _points(found, shown)
     if not any(points.values()):
         raise RequestError(f"no layer on {device} has multiply-adds, DRAM bytes and a time: a roofline has no points")
@@ -66,7 +68,7 @@ def roofline(rows: Rows, choices: FigureChoices) -> Drawn:
         height = (2.7 if choices.columns == 1 else 3.6) + title_inches(title if choices.title else "", choices.columns)
         figure = sheet(choices.columns, height + 0.13 * -(-(len(points) + 2) // (2 * choices.columns)))
         axes = figure.add_subplot()
-        draw_points(axes, points, theme)
+        draw_points(axes, points, theme, names=asked.names)
         draw_roofs(axes, found, [intensity(row) or 0.0 for placed in points.values() for row in placed], theme)
         axes.set_xlabel("effectual MACs per DRAM byte")
         axes.set_ylabel("effectual MACs per second")
@@ -74,18 +76,18 @@ def roofline(rows: Rows, choices: FigureChoices) -> Drawn:
         figure.legend(loc="outside lower center", ncols=2 * choices.columns, frameon=False)
         titled(figure, safe(title), choices)
         figure.draw_without_rendering()  # settles the layout, which the names' places depend on
-        named = points[_fastest(of_shown)]
-        name_slowest(axes, named, [row for placed in points.values() for row in placed], theme)
+        slow = points[_fastest(of_shown)]
+        name_slowest(axes, slow, [row for placed in points.values() for row in placed], theme)
     return Drawn(
         figure=figure,
         header=HEADER,
-        rows=tuple(_data(row) for placed in points.values() for row in placed),
+        rows=tuple(_data(row, of_shown) for placed in points.values() for row in placed),
         caption=(
             f"Roofline of {subject(of_shown)} on {device}{unproven_words(of_shown)}: effectual multiply-adds over DRAM "
             f"bytes and time; each point is a layer, the {NAMED_POINTS} slowest of "
-            f"{_fastest(of_shown).label} are named where there is room."
+            f"{asked.names[_fastest(of_shown)]} are named where there is room."
         ),
-        notes=(*notes, *more, *left),
+        notes=(*notes, *more, *asked.notes, *left),
     )
 
 
@@ -98,7 +100,7 @@ def _shown(of_totals: Sequence[RowLike]) -> tuple[list[Variant], tuple[str, ...]
     if len(every) == len(shown):
         return shown, ()
     return shown, (
-        f"dense and the fastest, {len(shown)} of {len(every)} variants, are drawn; --pattern and --sparsity choose",
+        f"dense and the fastest, {len(shown)} of {len(every)} variants, are drawn; pattern and sparsity choose",
     )
 
 
@@ -118,15 +120,18 @@ def _points(rows: Rows, shown: Sequence[Variant]) -> tuple[dict[Variant, list[Ro
     return points, tuple(notes)
 
 
-def draw_points(axes: Any, points: Mapping[Variant, Sequence[RowLike]], theme: Theme, size: float = 16) -> None:
-    """Draw a mark for each layer, colour and shape by variant."""
+def draw_points(
+    axes: Any, points: Mapping[Variant, Sequence[RowLike]], theme: Theme, *, names: Mapping[Variant, str],
+    size: float = 16,
+) -> None:  # fmt: skip
+    """Draw a mark for each layer, colour and shape by variant; ``names``: of variants, in the legend."""
     palette = iter(zip(COLOURS * 2, MARKERS[1:] + MARKERS, strict=False))
     for of, placed in points.items():
         colour, marker = (theme.dense, MARKERS[0]) if of.pattern == DENSE else next(palette)
         xs, ys = [intensity(row) or 0.0 for row in placed], [rate(row) for row in placed]
         axes.scatter(
             xs, ys, s=size, color=colour, marker=marker, alpha=0.8, linewidths=0.4, edgecolors=theme.ground,
-            label=safe(of.label), zorder=3,
+            label=safe(names[of]), zorder=3,
         )  # fmt: skip
 
 
@@ -179,11 +184,12 @@ def _fastest(of_totals: Rows) -> Variant:
     return variant(min(of_totals, key=lambda row: seconds(row) or math.inf))
 
 
-def _data(row: RowLike) -> tuple[Cell, ...]:
+def _data(row: RowLike, of_totals: Rows) -> tuple[Cell, ...]:
     of = variant(row)
+    reached = number(of_variant(of_totals, of)[0], "sparsity_reached")  # of the network: layers have none
     counts = (number(row, name) for name in ("macs_effectual", "dram_bytes", "latency_s"))
     roofs = (number(row, name) for name in ("peak_macs_per_s", "dram_bytes_per_s"))
     return (
-        text(row, "device"), of.pattern, of.sparsity, text(row, "layer"), *counts, intensity(row), rate(row),
+        text(row, "device"), of.pattern, of.sparsity, reached, text(row, "layer"), *counts, intensity(row), rate(row),
         text(row, "bound"), *roofs,
     )  # fmt: skip

@@ -21,9 +21,9 @@ import matplotlib
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from gatherline.report.selection import printable
+from gatherline.report.selection import printable, shortened
 
 WIDTH_INCHES = {1: 3.5, 2: 7.16}  # of one and two columns: IEEE's template; ACM's sigconf has 3.33 and 7.0
 PAGE_INCHES = 9.2  # about the height of a page's text
@@ -84,6 +84,10 @@ def _settings(theme: Theme) -> dict[str, Any]:
         "xtick.major.width": 0.6,
         "ytick.major.width": 0.6,
         "xtick.major.size": 2.5,
+        "xtick.minor.size": 1.5,
+        "ytick.minor.size": 1.5,
+        "xtick.minor.width": 0.4,
+        "ytick.minor.width": 0.4,
         "ytick.major.size": 2.5,
         "hatch.linewidth": 0.5,
         "lines.linewidth": 1.0,
@@ -155,7 +159,7 @@ def set_log(axis: XAxis | YAxis, low: float, high: float) -> None:
         axis.axes.set_ylim(low, high)
     axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0) if high / low < 60 else (1.0,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: engineering(value).rstrip()))
-    axis.set_minor_locator(NullLocator())
+    axis.set_minor_locator(LogLocator(base=10, subs=range(2, 10), numticks=200))  # no fewer where decades are many
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -168,10 +172,8 @@ def engineering(value: float) -> str:
 
 
 def short_name(name: str, width: int = 34) -> str:
-    """Return a name that fits beside an axis: the middle goes, since both ends tell layers apart."""
-    if len(name) > width:
-        name = name[: width // 2 - 2] + "..." + name[-(width // 2 - 1) :]
-    return safe(name)
+    """Return a name that fits beside an axis, as Matplotlib draws it."""
+    return safe(shortened(name, width))
 
 
 def safe(name: str) -> str:

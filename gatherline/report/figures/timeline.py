@@ -45,6 +45,8 @@ SHOWN_TILES = 8
 MOST_CORES = 4
 ROW_INCHES = 0.2
 WAIT = "wait"
+WRITE, NEXT = "write", ", next operand"  # of the bus; of a tile's transfers after its first
+_NEXT_HATCH = "....."
 # as people say it, and its colour
 _UNITS: dict[Track, tuple[str, str]] = {
     "DRAM": ("DRAM bus", "#767676"),
@@ -101,9 +103,9 @@ def timeline(folder: Path, choices: FigureChoices) -> Drawn:
         tidy(axes, theme, grid="x")
         top = axes.secondary_xaxis("top", functions=(_times(1e6 / device.clock_hz), _times(device.clock_hz / 1e6)))
         top.set_xlabel(f"µs at {device.clock_hz / 1e9:g} GHz")
-        if any(span.what == WAIT for span in spans):
-            wait = Patch(facecolor=theme.ground, edgecolor=theme.soft, hatch=UNPROVEN, linewidth=0.4, label="waits")
-            figure.legend(handles=[wait], loc="outside lower right", frameon=False)
+        if handles := _legend(spans, theme):
+            figure.legend(handles=handles, loc="outside lower right", ncols=len(handles), frameon=False,
+                          columnspacing=1.0)  # fmt: skip
         titled(figure, safe(title), choices)
     return Drawn(
         figure=figure,
@@ -118,7 +120,7 @@ def timeline(folder: Path, choices: FigureChoices) -> Drawn:
         ),
         caption=(
             f"Layer {layer} of {who}: when {listed(list(dict.fromkeys(_UNITS[track][0] for _, track in lanes)))} work "
-            f"and wait, {shown}; numbers are tiles. Simulated, not validated."
+            f"and wait, {shown}; numbers are tiles, dots a tile's transfers after its first. Simulated, not validated."
         ),
         notes=notes,
     )  # fmt: skip
@@ -131,25 +133,39 @@ def _events(index: TraceIndex, device: Device, wanted: str | None) -> tuple[str,
         if facts.layer == wanted:
             return (facts.layer, *layer_events(facts, program, device, "tiles", 0))
         names.append(facts.layer)
-    few = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     if wanted is None:
+        names = _working(index, device)
+        few = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         raise RequestError(f"{index.directory}: a timeline is of one layer (--layer), and the trace has {few}")
     raise RequestError(f"{index.directory}: layer {wanted!r} is not in the trace; {nearest(wanted, names)}")
 
 
+def _working(index: TraceIndex, device: Device) -> list[str]:
+    """Return the layers that take a cycle: only those have a timeline."""
+    told = ((facts.layer, layer_events(facts, program, device, "layer", 0)[0])
+            for facts, program in read_programs(index.directory, device))  # fmt: skip
+    return [name for name, cycles in told if cycles]
+
+
 def _spans(events: Iterable[Event], layer: str) -> list[Span]:
     """Return the events of tiles on the tracks that are drawn; the event of the layer as a whole is none."""
-    spans = []
+    spans: list[Span] = []
+    moved: set[tuple[int, Track, str, str]] = set()  # first transfers
     for event in events:
         tile = re.search(r"tile (\d+)$", event.name)
         waits = event.name.startswith("wait for ")
         if event.track not in _UNITS or not (tile or waits) or (event.name == layer and "detail" in event.facts):
             continue
+        what = WAIT if waits else event.name.removesuffix(tile[0]).strip() or "compute" if tile else ""
+        if what in ("read", "load"):
+            which = (event.core, event.track, str(event.facts.get("core", "")), event.name)
+            what += NEXT if which in moved else ""
+            moved.add(which)
         spans.append(
             Span(
                 core=event.core,
                 track=event.track,
-                what=WAIT if waits else event.name.removesuffix(tile[0]).strip() or "compute" if tile else "",
+                what=what,
                 tile=int(tile[1]) if tile and not waits else None,
                 start_cycles=event.start_cycles,
                 end_cycles=event.end_cycles,
@@ -193,10 +209,31 @@ def _draw(
             axes.barh(place, width, left=span.start_cycles, height=0.44, color=theme.ground, edgecolor=theme.soft,
                       hatch=UNPROVEN, linewidth=0.4)  # fmt: skip
             continue
-        colour = _UNITS[span.track][1]
+        colour = _colour(span)
         axes.barh(place, width, left=span.start_cycles, height=0.78, color=colour, edgecolor=theme.ground,
-                  linewidth=0.5)  # fmt: skip
+                  linewidth=0.5, hatch=_NEXT_HATCH if span.what.endswith(NEXT) else None)  # fmt: skip
         words = str(span.tile)
         if width / cycles_an_inch > 0.075 * len(words) + 0.04:
             axes.text(span.start_cycles + width / 2, place, words, ha="center", va="center", fontsize=POINTS,
-                      color=ink_on(to_rgba(colour)), clip_on=True)  # fmt: skip
+                      color=ink_on(to_rgba(colour)), clip_on=True,
+                      bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.4})  # fmt: skip
+
+
+def _colour(span: Span) -> str:
+    """Return the colour of a unit; writes on the bus have that of the unit they come from."""
+    return _UNITS["DMA out" if span.track == "DRAM" and span.what == WRITE else span.track][1]
+
+
+def _legend(spans: Sequence[Span], theme: Theme) -> list[Patch]:
+    """Return entries for what the lanes' names don't say, of what is drawn."""
+    bus, out = _UNITS["DRAM"][1], _UNITS["DMA out"][1]
+    handles = []
+    if {"read", WRITE} <= {span.what.removesuffix(NEXT) for span in spans if span.track == "DRAM"}:
+        handles += [Patch(facecolor=bus, label="bus reads"), Patch(facecolor=out, label="writes")]
+    if any(span.what.endswith(NEXT) for span in spans):
+        handles.append(Patch(facecolor=bus, edgecolor=theme.ground, hatch=_NEXT_HATCH, linewidth=0,
+                             label="next operand"))  # fmt: skip
+    if any(span.what == WAIT for span in spans):
+        handles.append(Patch(facecolor=theme.ground, edgecolor=theme.soft, hatch=UNPROVEN, linewidth=0.4,
+                             label="waits"))  # fmt: skip
+    return handles

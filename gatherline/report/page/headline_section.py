@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 
 from gatherline.report.headline import DeviceHeadline, Verdict, limits_of
-from gatherline.report.page.results import DeviceResults, change, measure, time_shares, times
-from gatherline.report.remarks import density, label, removed_share
+from gatherline.report.page.results import TIMES, DeviceResults, band_text, change, measure, time_shares, times
+from gatherline.report.remarks import density, label, removed_share, span
 from gatherline.report.selection import RowLike, number, percent, removed, text, variant
 
 ANY = 1.0  # the limit of a run with no sparsities to choose between
@@ -110,7 +110,9 @@ def _answer(found: Verdict | None, limit: str) -> dict[str, object]:
         "factor": times(found.speed_up) if other and found.speed_up is not None else "",
         "latency": measure(best, "latency_s"),
         "dense_latency": measure(dense, "latency_s") if other and dense is not None else "",
-        "band": _band(best),
+        "band": band_text(best),
+        "span": span(found, TIMES),
+        "certainty": found.certainty,
         "maybe": found.may_be_no_faster,
         "memory": measure(best, "peak_memory_bytes"),
         "memory_change": change(number(dense, "peak_memory_bytes"), number(best, "peak_memory_bytes"))
@@ -120,8 +122,7 @@ def _answer(found: Verdict | None, limit: str) -> dict[str, object]:
         "density": density(best),
         "bound": text(best, "bound"),
         "shares": time_shares(best),
-        "validated": text(best, "validated"),
-        "extrapolated": bool(best.get("extrapolated")),
+        "extrapolated": found.extrapolated,
     }
 
 
@@ -137,9 +138,3 @@ def named(found: Verdict) -> str:
 def _removes(row: RowLike) -> str:
     share = removed(row)
     return "-" if share is None else removed_share(share, variant(row).sparsity)
-
-
-def _band(row: RowLike) -> str:
-    """Return the error band with its unit, "" for a time that nothing validates."""
-    low, high = number(row, "latency_low_s"), number(row, "latency_high_s")
-    return "" if low is None or high is None else f"{measure(row, 'latency_low_s')} to {measure(row, 'latency_high_s')}"

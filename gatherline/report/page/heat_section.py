@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gatherline.report.headline import DeviceHeadline, Verdict
+from gatherline.report.headline import ALIKE, DeviceHeadline, Verdict
 from gatherline.report.page.results import DeviceResults, measure, patterns_of, sparsities_of, speed_up, times
 from gatherline.report.remarks import label, removed_share
 from gatherline.report.selection import RowLike, percent, removed, text, variant
 
-STEPS = (1.01, 1.25, 2.0, 4.0)  # of a speed-up and, turned over, of a slow-down: where each colour starts
+STEPS = (ALIKE, 1.25, 2.0, 4.0)  # of a speed-up and, turned over, of a slow-down: where each colour starts
 SAME = "same"  # the class of what is as fast as dense
 KEY = (
     ("s4", "4× slower and more"),

@@ -5,9 +5,10 @@ What scripts make of the data: ``layers.js``. Left out: what to do about a slow 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gatherline.report.headline import DeviceHeadline, headline_facts
 from gatherline.report.largest_cause import largest_cause
 from gatherline.report.page.layer_columns import COUNTS, FLAGS, NUMBERS, RATIOS, TEXTS, layer_columns
 from gatherline.report.page.layer_words import (
@@ -29,7 +30,6 @@ from gatherline.report.selection import (
     Rows,
     Variant,
     devices,
-    fastest,
     layers,
     number,
     of_device,
@@ -70,10 +70,16 @@ class SlowestLayers:
     layers: tuple[SlowLayer, ...]
 
 
-def layers_section(rows: Rows, manifest: Mapping[str, object]) -> dict[str, object]:
-    """Return ``layers`` of ``layers.html.jinja``: ``model``, ``data`` for the script, ``slowest`` for the tables."""
+def layers_section(
+    rows: Rows, manifest: Mapping[str, object], facts: Sequence[DeviceHeadline] | None = None
+) -> dict[str, object]:
+    """Return ``layers`` of ``layers.html.jinja``: ``model``, ``data`` for the script, ``slowest`` for the tables.
+
+    ``facts``: the headline facts of ``rows`` where they are known.
+    """
     of_layers, of_totals = layers(rows), totals(rows)
-    best = {device: _best(of_layers, of_totals, device) for device in devices(of_layers)}
+    fastest = {one.device: variant(one.best) for one in facts or headline_facts(rows)}
+    best = {device: _best(of_layers, fastest.get(device), device) for device in devices(of_layers)}
     names = {asked: removed_label(asked, None) for row in of_layers for asked in (variant(row),)} | labels(of_totals)
     runs: Runs = {}
     for row in of_layers:
@@ -86,11 +92,10 @@ def layers_section(rows: Rows, manifest: Mapping[str, object]) -> dict[str, obje
     return {"model": model, "data": _data(of_layers, took, best, names), "slowest": slowest}
 
 
-def _best(of_layers: Rows, of_totals: Rows, device: str) -> Variant:
-    """Return the fastest variant of a device: by its totals, the first that has layers where there are none."""
-    timed = fastest(of_device(of_totals, device))
+def _best(of_layers: Rows, fastest: Variant | None, device: str) -> Variant:
+    """Return the fastest variant of a device: by its headline, the first that has layers where there is none."""
     here = [variant(row) for row in of_device(of_layers, device)]
-    return variant(timed) if timed is not None and variant(timed) in here else here[0]
+    return fastest if fastest is not None and fastest in here else here[0]
 
 
 def _data(

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gatherline.report import selection
 from gatherline.report.columns import TOTAL
 from gatherline.report.measures import scale_of
-from gatherline.report.selection import RowLike, Variant, number, text, variant
+from gatherline.report.selection import RowLike, Variant, band_s, number, text, variant
 from gatherline.report.time_causes import TIME_CAUSES
 
+TIMES = "×"  # the sign of a speed-up on a page
 SHOWN_CAUSES = 3  # of a time, the largest
 LEAST_SHARE = 0.01  # of a time, worth a word
 COLOURS = 6  # of the palette: --c0 to --c5
@@ -78,10 +80,7 @@ def sparsities_of(devices: Iterable[DeviceResults]) -> list[float | None]:
 
 def speed_up(dense: RowLike | None, row: RowLike) -> float | None:
     """Return how many times as fast as dense a row is, None where one of the times is missing or zero."""
-    if dense is None:
-        return None
-    before, after = number(dense, "latency_s"), number(row, "latency_s")
-    return before / after if before and after else None
+    return None if dense is None else selection.speed_up(number(dense, "latency_s"), number(row, "latency_s"))
 
 
 def change(before: float | None, after: float | None) -> str:
@@ -95,13 +94,15 @@ def change(before: float | None, after: float | None) -> str:
 
 
 def times(factor: float | None) -> str:
-    """Return a speed-up as people write it, "-" where there is none; never 1.00 for what is not."""
-    if factor is None:
-        return "-"
-    for digits in (2, 3, 4):
-        if factor == 1.0 or float(f"{factor:.{digits}f}") != 1.0:
-            return f"{factor:.{digits}f}×" if factor < 100 else f"{factor:,.0f}×"
-    return "1.00×"
+    """Return a speed-up as a page writes it."""
+    return selection.times(factor, TIMES)
+
+
+def band_text(row: RowLike) -> str:
+    """Return the error band of a latency with its unit, "" for a time that nothing validates."""
+    if band_s(row) is None:
+        return ""
+    return f"{measure(row, 'latency_low_s')} to {measure(row, 'latency_high_s')}"
 
 
 def measure(row: RowLike, column: str) -> str:

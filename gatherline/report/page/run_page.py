@@ -81,6 +81,6 @@ def _page(folder: Path, written: Written, masks: RunMasks, rows: Rows, shown: st
         answer_notes=[one.note for one in (exact, proved) if one.note],
         trust=trust_section(devices, rows, facts),
         run_manifest=manifest_section(manifest),
-        layers=layers_section(rows, manifest),
+        layers=layers_section(rows, manifest, facts),
         glossary=glossary_section(devices),
     )

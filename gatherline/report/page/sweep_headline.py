@@ -15,6 +15,7 @@ import numpy as np
 from gatherline.report.front_looks import in_order
 from gatherline.report.front_table import point_text, said_of, superlative, why_no_knee
 from gatherline.report.measures import title_of
+from gatherline.report.page.results import times
 from gatherline.report.page.sweep_counts import front_command
 from gatherline.report.page.sweep_distinct import known_objectives
 from gatherline.report.page.sweep_found import ModelPart, SweepFound, best_of, named
@@ -222,7 +223,7 @@ def _picks(front: SweepFront, among: Sequence[Choice]) -> list[Pick]:
             for at, each in enumerate(front.objectives)
         )  # fmt: skip
         gain = math.nan if at_latency is None else _gain(points, point, at_latency)
-        faster = "" if math.isnan(gain) else f"{gain:.2f}x as fast as its fastest dense point"
+        faster = "" if math.isnan(gain) else f"{times(gain)} as fast as its fastest dense point"
         text, number = point_text(points, point, among), int(points.numbers[point])
         found.append(
             Pick(title=title, figures=figures, choose=text, gain=faster, ties=_ties(front, place), number=number)
@@ -258,4 +259,4 @@ def _gain(points: Points, point: int, latency_at: int) -> float:
 
 
 def _gain_cell(gain: float) -> Cell:
-    return Cell(text="-" if math.isnan(gain) else f"{gain:.2f}x", value=sortable(gain))
+    return Cell(text=times(gain), value=sortable(gain))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gatherline.report.front_looks import in_order, is_log, share
 from gatherline.report.front_table import said_of
 from gatherline.report.measures import scale_of
+from gatherline.report.page.results import times
 from gatherline.report.page.sweep_found import SweepFound, best_of, judged
 from gatherline.report.page.sweep_limits import FULL, Limits
 from gatherline.report.selection import percent, printable
@@ -173,7 +174,7 @@ def _beside_dense(gain: float) -> str:
     """Return the speed beside dense; what is slower says so."""
     if abs(gain - 1) <= AS_DENSE:
         return "as dense"
-    return f"{gain:.2f}x" if gain > 1 else f"{1 / gain:.2f}x slower"
+    return times(gain) if gain > 1 else f"{times(1 / gain)} slower"
 
 
 def _dense(points: Points, at: int, objective: Objective) -> float | None:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gatherline.report.figures.style import short_name
 from gatherline.report.front_looks import colouring, in_order, is_log, looks_of, round_marks, share
 from gatherline.report.front_table import differing, point_text, said_of, scales_of
 from gatherline.report.measures import Scale, title_of
 from gatherline.report.page.sweep_found import named
 from gatherline.report.page.sweep_front import colour_of, shown_members
 from gatherline.report.page.sweep_tables import figure_text, numbers_scale
+from gatherline.report.selection import shortened
 from gatherline.sweep.front import Choice, SweepFront
 
 MOST_LINES = 120
@@ -151,7 +151,7 @@ def _tick(choice: Choice, code: int, scale: Scale | None) -> str:
     value = choice.values[code]
     if scale is not None and isinstance(value, int | float):
         return scale.short(value)
-    return short_name(said_of(choice, value), TICK_CHARACTERS)
+    return shortened(said_of(choice, value), TICK_CHARACTERS)
 
 
 def _objective_axis(found: SweepFront, at: int, scale: Scale) -> _Axis:
@@ -179,7 +179,7 @@ def _lines(title: str) -> tuple[str, ...]:
         return ("", title)
     cut = max(title.rfind(" ", 0, TITLE_CHARACTERS + 1), title.rfind(".", 0, TITLE_CHARACTERS) + 1)
     cut = cut if cut > 0 else TITLE_CHARACTERS
-    return (title[:cut].strip(), short_name(title[cut:].strip(), TITLE_CHARACTERS + 3))
+    return (title[:cut].strip(), shortened(title[cut:].strip(), TITLE_CHARACTERS + 3))
 
 
 def _text(found: SweepFront, point: int, among: Sequence[Choice]) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gatherline.report.figures.style import short_name
 from gatherline.report.measures import scale_of
 from gatherline.report.page.sweep_found import FATES, SweepFound, named
 from gatherline.report.page.sweep_limits import FULL, Limits
@@ -23,7 +22,7 @@ from gatherline.report.page.sweep_tables import (
     number_cell,
     table_of,
 )
-from gatherline.report.selection import percent
+from gatherline.report.selection import percent, shortened
 from gatherline.sweep.front import Fate
 
 LONGEST = 400  # letters of a reason
@@ -100,9 +99,9 @@ def refused_table(found: SweepFound, limits: Limits = FULL) -> Table | None:
     for each in shown:
         more = f" (and {each.others:,} with other numbers)" if each.others else ""
         if each.others == 1:  # two are both told
-            more = f"; {short_name(each.second, LONGEST)}"
+            more = f"; {shortened(each.second, LONGEST)}"
         rows.append(
-            (number_cell(each.points), number_cell(each.first), Cell(text=f"{short_name(each.example, LONGEST)}{more}"))
+            (number_cell(each.points), number_cell(each.first), Cell(text=f"{shortened(each.example, LONGEST)}{more}"))
         )
     heads = (Head(title="points", number=True), Head(title="first point", number=True), Head(title="reason"))
     rest = found.refusals[limits.reasons :]

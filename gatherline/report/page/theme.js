@@ -4,7 +4,8 @@
   const root = document.documentElement;
   const button = document.getElementById("theme");
   const system = window.matchMedia("(prefers-color-scheme: dark)");
-  const kept = () => { try { return localStorage.getItem("gatherline-theme"); } catch { return null; } };
+  const known = (theme) => (theme === "dark" || theme === "light" ? theme : null); // others may write there, too
+  const kept = () => { try { return known(localStorage.getItem("gatherline-theme")); } catch { return null; } };
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
   const show = () => {
     button.setAttribute("aria-pressed", String(isDark()));
@@ -19,4 +20,5 @@
   });
   system.addEventListener("change", show);
   show();
+  button.hidden = false; // without scripts it would do nothing
 })();

@@ -6,6 +6,7 @@ from gatherline.report.page.results import DeviceResults, is_dense, speed_up, ti
 from gatherline.report.remarks import density, label
 from gatherline.report.selection import (
     RowLike,
+    band_s,
     count,
     megabytes,
     millijoules,
@@ -28,13 +29,13 @@ def _line(device: DeviceResults, row: RowLike) -> dict[str, object]:
     share = removed(row)
     stored = _sum(row, "weight_bytes", "index_bytes")
     factor = 1.0 if is_dense(row) and number(row, "latency_s") else speed_up(device.dense, row)
-    low, high = number(row, "latency_low_s"), number(row, "latency_high_s")
+    band = band_s(row)
     numbers: list[Cell] = [
         ("-" if share is None else percent(share), share),
         (density(row), number(row, "density")),
         (milliseconds(number(row, "latency_s")), number(row, "latency_s")),
         (times(factor), factor),
-        ("not validated" if low is None or high is None else f"{milliseconds(low)} to {milliseconds(high)}", low),
+        ("not validated", None) if band is None else (f"{milliseconds(band[0])} to {milliseconds(band[1])}", band[0]),
         (megabytes(number(row, "peak_memory_bytes")), number(row, "peak_memory_bytes")),
         (megabytes(stored), stored),
         (megabytes(number(row, "dram_bytes")), number(row, "dram_bytes")),

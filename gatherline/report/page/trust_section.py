@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 
 from gatherline.report.headline import DeviceHeadline, headline_facts
-from gatherline.report.page.results import DeviceResults, is_dense, measure, speed_up, times
+from gatherline.report.page.results import DeviceResults, band_text, is_dense, measure, speed_up, times
 from gatherline.report.remarks import label, reasons, remarks
-from gatherline.report.selection import RowLike, Rows, number, percent, text
+from gatherline.report.selection import RowLike, Rows, band_s, bands_overlap, number, percent, text
 
 NOT_VALIDATED = "not validated"
 NO_BAND = "No error band (not validated)"  # a remark that the tables of this section say device by device
@@ -68,21 +68,16 @@ def beside_dense(row: RowLike, dense: RowLike | None) -> str:
     factor = speed_up(dense, row)
     if factor is None:
         return "-"
-    own, other = _band(row), _band(dense)
+    own, other = band_s(row), band_s(dense)
     if factor == 1.0:
         return "as fast as dense"
     if own is None or other is None:
         which = "either" if own is None and other is None else "this variant" if own is None else "dense"
         return f"{'faster' if factor > 1.0 else 'slower'}, but not validated: no error band of {which}"
-    overlap = own[0] <= other[1] and other[0] <= own[1]
+    overlap = bands_overlap(own, other)
     if factor > 1.0:
         return "may be no faster: its band overlaps dense's" if overlap else "faster, even where both bands are worst"
     return "may be no slower: its band overlaps dense's" if overlap else "slower, even where both bands are best"
-
-
-def _band(row: RowLike) -> tuple[float, float] | None:
-    low, high = number(row, "latency_low_s"), number(row, "latency_high_s")
-    return None if low is None or high is None else (low, high)
 
 
 def _of_device(device: DeviceResults, limits: dict[int, list[float]]) -> dict[str, object]:
@@ -110,16 +105,13 @@ def _of_device(device: DeviceResults, limits: dict[int, list[float]]) -> dict[st
 
 
 def _line(row: RowLike, device: DeviceResults, limits: list[float]) -> dict[str, object]:
-    band = _band(row)
     return {
         "label": label(row),
         "first": is_dense(row) or bool(limits),
         "limits": ", ".join(percent(one) for one in limits),
         "latency": measure(row, "latency_s"),
         "factor": times(1.0 if is_dense(row) else speed_up(device.dense, row)),
-        "band": NOT_VALIDATED
-        if band is None
-        else f"{measure(row, 'latency_low_s')} to {measure(row, 'latency_high_s')}",
+        "band": band_text(row) or NOT_VALIDATED,
         "words": beside_dense(row, device.dense),
         "extrapolated": bool(row.get("extrapolated")),
     }
