@@ -129,6 +129,7 @@ def test_without_scripts_every_limit_stands_in_a_table(
 ) -> None:
     with shown(opened, folder / "page.html", scripts=False) as (page, complaints):
         assert page.locator("#choices").is_hidden()
+        assert page.locator("#theme").is_hidden()  # it would do nothing
         headers = page.locator(".glance thead th[data-limit]").all_inner_texts()
         assert headers == [f"up to {percent(one.limit)} removed" for one in facts[0].limits]
         assert page.locator(".glance tbody tr").count() == len(facts)
@@ -142,3 +143,12 @@ def test_the_theme_button_says_what_it_will_do(page: Page) -> None:
         assert button.inner_text() == said
         assert button.get_attribute("aria-pressed") == str(said == "Light").lower()
         button.click()
+
+
+def test_a_theme_that_another_page_kept_and_that_is_none_is_passed_over(page: Page) -> None:
+    page.evaluate("localStorage.setItem('gatherline-theme', 'junk')")
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme || ''") == ""
+    page.evaluate("localStorage.setItem('gatherline-theme', 'dark')")
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"

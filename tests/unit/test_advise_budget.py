@@ -322,7 +322,7 @@ def test_the_command_writes_a_plan_that_prune_and_run_take(tmp_path: Path, capsy
         capsys, "advise", "digits", "--device", "gs-tcm", "--latency-ms", "0.0054", "-o", plan, *few
     )
     assert code == 0
-    assert text.startswith("digits on gs-tcm, fp16, within 0.0054 ms: ")
+    assert text.startswith("digits on gs-tcm, fp16, within 0.00540 ms: ")
     assert "it is not accuracy" in text
     assert f"wrote {plan}" in text
     code, text, _ = simulate(capsys, "prune", "digits", "--plan", plan, "-o", out)

@@ -113,7 +113,7 @@ def test_a_public_function_says_what_it_does(dotted: str) -> None:
 
 def test_a_field_has_the_type_default_and_comment_of_its_line() -> None:
     facts = {field.name: field for field in class_facts.class_facts("gatherline.request.RunRequest").fields}
-    assert (facts["seed"].type, facts["seed"].default, facts["seed"].comment) == ("int", "0", "")
+    assert (facts["seed"].type, facts["seed"].default, facts["seed"].comment) == ("int", "0", "of synthetic weights")
     assert facts["ratios"].comment == "a method, the path of a list, or the name of a profile"
     assert facts["dtype"].default == repr(request.DEFAULT_DTYPE)  # a constant by its value
     report = {field.name: field.default for field in class_facts.class_facts("gatherline.pipeline_types.Report").fields}

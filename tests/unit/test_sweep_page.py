@@ -112,8 +112,8 @@ def test_each_device_has_its_own_choice_and_its_speed_beside_dense(tmp_path: Pat
     rows = [[cell.text for cell in row] for row in table.rows]
     titles = [head.title for head in table.heads]
     gains = {(row[0], row[1]): row[titles.index("beside dense")] for row in rows}
-    assert gains["gs-tcm", "Fastest"] == f"{4 / 1:.2f}x"
-    assert gains["raspberry-pi-4", "Fastest"] == f"{9 / 6:.2f}x"
+    assert gains["gs-tcm", "Fastest"] == f"{4 / 1:.2f}×"
+    assert gains["raspberry-pi-4", "Fastest"] == f"{9 / 6:.2f}×"
     assert gains["gs-tcm", "Most kept L1"] == "-"  # dense beside itself
 
 
@@ -278,7 +278,7 @@ def test_a_cell_that_breaks_a_constraint_has_its_speed_beside_dense_in_the_unit_
     slow, fast = dict(latency.rows)["gs:16,1"]
     assert latency.title == "least latency (ms)"
     assert (slow.text, slow.detail) == ("2.893", f"{2.893268 / 1.2:.2f}× slower, breaks a constraint")
-    assert (fast.text, fast.detail) == ("0.3000", f"{1.2 / 0.3:.2f}x")
+    assert (fast.text, fast.detail) == ("0.3000", f"{1.2 / 0.3:.2f}×")
     assert latency.note.startswith("Dense: 1.200 ms")
 
 
