@@ -34,7 +34,8 @@
   // Rows as records: those that stand in the page, or those that a script gives, whose elements are made when shown.
   const ofPage = (table) => [...table.tBodies].flatMap((body) => [...body.rows]).map((row) => ({
     row: () => row,
-    text: [...row.cells].map((cell) => cell.textContent.trim()).join(" ").replace(/\s+/g, " ").toLowerCase(),
+    // a cell that shows a few of many names has all of them as its value
+    text: [...row.cells].map((cell) => `${cell.textContent.trim()} ${cell.title}`).join(" ").replace(/\s+/g, " ").toLowerCase(),
     values: [...row.cells].map((cell) => (cell.dataset.value === undefined ? cell.textContent : cell.dataset.value)),
   }));
   const ofScript = (rows, numbers, choose) => rows.map((record) => {
