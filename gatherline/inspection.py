@@ -57,9 +57,10 @@ class Inspection:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from gatherline.report.notebook_pages import inspection_html
+        from gatherline.report.inspection_table import print_inspection
+        from gatherline.report.notebook import page
 
-        return inspection_html(self.manifest, self.rows)
+        return page(lambda console: print_inspection(self.rows, self.manifest, (), console))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -46,7 +46,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from gatherline.report.notebook_pages import report_html
+        from gatherline.report.notebook_report import report_html
 
         return report_html(self.manifest, self.rows)
 

@@ -53,9 +53,10 @@ class ValidationReport:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from gatherline.report.notebook_pages import validation_html
+        from gatherline.report.notebook import page
+        from gatherline.report.validation_table import print_validation
 
-        return validation_html(self.manifest, self.rows)
+        return page(lambda console: print_validation(self.rows, self.manifest, console))
 
 
 def validation_report(

@@ -166,9 +166,10 @@ class BreakEvenReport:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from gatherline.report.notebook_pages import break_even_html
+        from gatherline.report.break_even_table import print_break_even
+        from gatherline.report.notebook import page
 
-        return break_even_html(self.manifest, self.rows)
+        return page(lambda console: print_break_even(self.rows, self.manifest, console))
 
 
 class AdviceInterrupted(KeyboardInterrupt):

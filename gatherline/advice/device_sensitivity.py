@@ -78,9 +78,10 @@ class SensitivityReport:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from gatherline.report.notebook_pages import sensitivity_html
+        from gatherline.report.notebook import page
+        from gatherline.report.sensitivity_table import print_sensitivity
 
-        return sensitivity_html(self.rows)
+        return page(lambda console: print_sensitivity(self.rows, console))
 
 
 def sensitivity(

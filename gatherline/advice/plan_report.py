@@ -86,9 +86,10 @@ class PlanReport:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from gatherline.report.notebook_pages import plan_html
+        from gatherline.report.notebook import page
+        from gatherline.report.plan_table import print_plan
 
-        return plan_html(self)
+        return page(lambda console: print_plan(self, console))
 
 
 def report_of(

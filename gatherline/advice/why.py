@@ -79,9 +79,10 @@ class WhyReport:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from gatherline.report.notebook_pages import why_html
+        from gatherline.report.notebook import page
+        from gatherline.report.why_table import print_why
 
-        return why_html(self.manifest, self.rows)
+        return page(lambda console: print_why(self.rows, self.manifest, console))
 
 
 def why(request: WhyRequest, progress: Progress | None = None, *, network: Network | None = None) -> WhyReport:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from gatherline.comparison.pair import Pair
 from gatherline.comparison.point import DIMENSIONS, Dimension, Point, layer_of, point_of
 from gatherline.request_error import RequestError
-
-if TYPE_CHECKING:
-    from gatherline.comparison.pairing import Pair
 
 Renamed = dict[tuple[Dimension, str], str]
 Which = Literal["first", "second"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gatherline.comparison.pairing import Pair
+from gatherline.comparison.pair import Pair
 from gatherline.report.selection import band_s, number
 
 

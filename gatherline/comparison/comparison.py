@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from gatherline.comparison.change import Change, change_of, largest_first
 from gatherline.comparison.choice import check_columns, check_held, check_names, selected
 from gatherline.comparison.differences import Difference, differences
-from gatherline.comparison.pairing import Pair, Pairing, pair_rows
+from gatherline.comparison.pair import Pair
+from gatherline.comparison.pairing import Pairing, pair_rows
 from gatherline.comparison.rules import Broken, Rule, check_rules, parse_rule, texts_of
 from gatherline.comparison.side import NUMBERS, Given, Side, made_side, side_of
 from gatherline.report.selection import RowLike
@@ -138,9 +139,10 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from gatherline.report.notebook_pages import comparison_html
+        from gatherline.report.comparison_table import print_comparison
+        from gatherline.report.notebook import page
 
-        return comparison_html(self)
+        return page(lambda console: print_comparison(self, console))
 
 
 def compare(

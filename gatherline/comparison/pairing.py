@@ -15,35 +15,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gatherline.comparison.by_hand import Renamed, check_used, hand_names, is_beside, proposal, stands_aside
+from gatherline.comparison.pair import Pair
 from gatherline.comparison.point import DIMENSIONS, Dimension, Point, layer_of, point_of
-from gatherline.report.columns import TOTAL
 from gatherline.report.selection import RowLike
 from gatherline.request_error import RequestError
 
 NAMED = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """The rows of one layer, or of the total, on both sides. ``point``: that of the first."""
-
-    point: Point
-    before: RowLike
-    after: RowLike
-
-    @property
-    def layer(self) -> str:
-        return layer_of(self.before)
-
-    @property
-    def is_total(self) -> bool:
-        return self.layer == TOTAL
-
-    @property
-    def layer_label(self) -> str:
-        """The layer's name, with its new one where that is another."""
-        after = layer_of(self.after)
-        return self.layer if after == self.layer else f"{self.layer} -> {after}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gatherline.comparison.change import Change
 from gatherline.comparison.comparison import Comparison
-from gatherline.comparison.pairing import Pair
+from gatherline.comparison.pair import Pair
 from gatherline.comparison.point import DIMENSIONS, layer_of, point_of
 from gatherline.comparison.side import Side
 from gatherline.report.comparison_broken import broken_text

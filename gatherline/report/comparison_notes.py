@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from gatherline.comparison.change import Change, change_of, within_bands
 from gatherline.comparison.comparison import Comparison
 from gatherline.comparison.differences import summary
-from gatherline.comparison.pairing import Pair
+from gatherline.comparison.pair import Pair
 from gatherline.comparison.point import DIMENSIONS, layer_of, point_of
 from gatherline.report.columns import TOTAL
 from gatherline.report.comparison_words import (

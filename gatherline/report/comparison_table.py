@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gatherline.comparison.change import Change, change_of, largest_first
 from gatherline.comparison.comparison import Comparison
-from gatherline.comparison.pairing import Pair
+from gatherline.comparison.pair import Pair
 from gatherline.report.comparison_notes import headlines, notes
 from gatherline.report.comparison_words import (
     amount_text,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from gatherline.comparison.change import Change, change_of
-from gatherline.comparison.pairing import Pair
+from gatherline.comparison.pair import Pair
 from gatherline.comparison.point import layer_of, point_of
 from gatherline.report.columns import TOTAL
 from gatherline.report.measures import measure_unit, scale_of, title_of

@@ -79,9 +79,10 @@ class StoredFront:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from gatherline.report.notebook_pages import front_html
+        from gatherline.report.front_report import print_front
+        from gatherline.report.notebook import page
 
-        return front_html(self.front)
+        return page(lambda console: print_front(self.front, console))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -62,9 +62,13 @@ class SweepResult:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from gatherline.report.notebook_pages import sweep_html
+        from gatherline.report.notebook_sweep import sweep_html
 
-        return sweep_html(self)
+        points = {
+            "points": self.points, "computed now": self.computed, "in the store before": self.found,
+            "refused": self.refused,
+        }  # fmt: skip
+        return sweep_html(f"Sweep {self.name}, {self.seconds:.1f} s", points, self.folder)
 
 
 class SweepInterrupted(KeyboardInterrupt):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import gatherline as gl
@@ -13,11 +14,13 @@ from gatherline.report.files import write_report
 from gatherline.report.headline import headline_facts
 from gatherline.report.page.layer_columns import Pool
 from gatherline.report.page.no_faster_section import no_faster_section
-from gatherline.report.page.page_size import fewer_variants, variants_of
+from gatherline.report.page.page_size import LARGEST_BYTES, fewer_variants, variants_of
 from gatherline.report.page.results import by_device
 from gatherline.report.page.run_page import run_page
+from gatherline.report.time_causes import TIME_CAUSES
 from gatherline.report_file import read_report
 from gatherline.request_error import RequestError
+from tests.unit.report_rows import rows_of
 
 PATTERNS = 40
 
@@ -92,3 +95,30 @@ def test_each_of_two_layers_of_one_name_is_compared_with_its_own_dense_layer() -
     assert (found["compared"], found["slow"]) == (2, 1)
     (line,) = found["lines"]  # type: ignore[misc]
     assert line["lost"][1] == pytest.approx(2e-3 - 1e-3)
+
+
+@pytest.mark.slow
+def test_resnet50_by_six_patterns_five_sparsities_and_five_devices_is_whole_and_under_5_mb(tmp_path: Path) -> None:
+    """Rows as many as a run has, each with figures of its own: 31 variants on 5 devices, 122 layers."""
+    patterns = ("unstructured", "gs:16,1", "block:4x1", "block:1x16", "n_of_m:2,4", "channel")
+    drawn = np.random.default_rng(0)
+    base = [row for row in rows_of((("dense", None),)) if row["device"] == "gs-tcm"]
+    layers = [row for row in base if row["layer"] != "total"]
+    layers += [row | {"layer": f"{row['layer']}.relu", "kind": "activation"} for row in layers + layers[:14]][:68]
+    variants = [("dense", None), *((name, level) for name in patterns for level in (0.5, 0.7, 0.8, 0.9, 0.95))]
+    rows = []
+    for device in (f"device-{at}" for at in range(5)):
+        for pattern, level in variants:
+            for row in (*layers, base[-1]):
+                parts = drawn.random(len(TIME_CAUSES)) * 1e-3
+                rows.append(
+                    row
+                    | {"device": device, "pattern": pattern, "sparsity_target": level, "latency_s": float(parts.sum())}
+                    | {cause.column: float(part) for cause, part in zip(TIME_CAUSES, parts, strict=True)}
+                    | {"density": float(drawn.random()), "dram_bytes": int(drawn.integers(10**9))}
+                )
+    devices = {f"device-{at}": {"hash": "0" * 64, "summary": "a device"} for at in range(5)}
+    write_report(tmp_path, {"complete": True, "devices": devices}, rows, pictures=False)
+    page = run_page(tmp_path)
+    assert "This page shows" not in page  # nothing is left out
+    assert len(page.encode()) < LARGEST_BYTES

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from gatherline.comparison.change import Change, change_of, largest_first
 from gatherline.comparison.comparison import Comparison
 from gatherline.comparison.differences import fields
-from gatherline.comparison.pairing import Pair
+from gatherline.comparison.pair import Pair
 from gatherline.comparison.rules import Rule
 from gatherline.report.comparison_broken import broken_where
 from gatherline.report.comparison_notes import headlines, notes
