@@ -132,9 +132,9 @@ def kept_reasons(network: Network, smaller: Network, keep: Mapping[str, str]) ->
         new = after[old.name]
         text = f"all its output channels stay: {keep[old.name]}"
         if new.groups * new.m < old.groups * old.m:
-            text = "keeps its own weights; loses the channels that the layer before it lost"
+            text = "keeps its own weights, loses the channels that the layer before it lost"
         elif new.weight_elements < old.weight_elements:
-            text += "; loses the inputs that the layer before it lost"
+            text += ", and it loses the inputs that the layer before it lost"
         found[old.name] = text
     return found
 

@@ -4,7 +4,8 @@ what was asked for. Reads rows and words them; computes nothing but sums of equa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gatherline.report.headline import DeviceHeadline, Verdict
@@ -32,6 +33,7 @@ MARK = "*"  # of a time that is extrapolated
 NAMED = 3  # of the layers that share a reason, the first few are named
 SHOWN_REASONS = 12
 NO_KERNEL = "has no kernel"
+_FOR_PATTERN = re.compile(r"(.* has no kernel for )(.+?)((?: here \(|: dense kernel).*)")
 DENSE_IS_FASTER = "the dense kernel would take"
 
 
@@ -215,8 +217,7 @@ def reasons(rows: Rows) -> list[str]:
                 slower.setdefault((text(row, "device"), variant(row).label), _About()).add(row)
             else:
                 (missing if NO_KERNEL in reason else plain).setdefault(reason, _About()).add(row)
-    lines = [_reason(reason, about) for reason, about in missing.items()]
-    lines += [_slower(device, asked, about) for (device, asked), about in slower.items()]
+    lines = _missing(missing) + _slower(slower)
     lines += [_reason(reason, about) for reason, about in plain.items()]
     return [*lines[:SHOWN_REASONS], *_more(len(lines) - SHOWN_REASONS, unique(others))]
 
@@ -226,11 +227,33 @@ def _reason(reason: str, about: _About) -> str:
     return f"{prefix}{reason}: {_named(about.names)}"
 
 
-def _slower(device: str, asked: str, about: _About) -> str:
-    return (
-        f"{device}: {asked} takes {milliseconds(about.seconds)} ms where {DENSE_IS_FASTER} "
-        f"{milliseconds(about.dense_s)} ms: {_named(about.names)}"
-    )
+def _missing(found: Mapping[str, _About]) -> list[str]:
+    """Return a line for each missing kernel; patterns that miss it in the same layers share one."""
+    alike: dict[tuple[str, str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for reason, about in found.items():
+        parts = _FOR_PATTERN.match(reason)
+        head, pattern, rest = parts.groups() if parts else (reason, "", "")
+        names = alike.setdefault((head, rest, tuple(about.where), tuple(about.names)), [])
+        names.append(pattern)
+    return [
+        _reason(f"{head}{', '.join(names)}{rest}", found[f"{head}{names[0]}{rest}"])
+        for (head, rest, _, _), names in alike.items()
+    ]
+
+
+def _slower(found: Mapping[tuple[str, str], _About]) -> list[str]:
+    """Return a line for each time that sparse kernels lose to dense ones; variants that read alike share one."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for (device, asked), about in found.items():
+        times_of = (
+            f"{milliseconds(about.seconds)} ms where {DENSE_IS_FASTER} {milliseconds(about.dense_s)} ms: "
+            f"{_named(about.names)}"
+        )
+        alike.setdefault((device, times_of), []).append(asked)
+    return [
+        f"{device}: {', '.join(asked)} {'takes' if len(asked) == 1 else 'take'} {rest}"
+        for (device, rest), asked in alike.items()
+    ]
 
 
 def _more(left: int, others: list[str]) -> list[str]:

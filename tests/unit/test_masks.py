@@ -243,10 +243,11 @@ def test_a_layer_that_stays_says_what_it_loses_with_the_layer_before_it(spelling
     x = build.vector("pool", "pool", "GlobalAveragePool", [x], "d", (1, 48, 1, 1), channelwise=True)
     build.linear("head", build.view("e", x, (1, 48)), _weights(5, 16, 48), "y")
     traces = _traces(build.build(["y"]), spelling, 0.5)
-    assert traces["dw"].reason == "keeps its own weights; loses the channels that the layer before it lost"
+    assert traces["dw"].reason == "keeps its own weights, loses the channels that the layer before it lost"
     assert traces["dw"].density < 1
     assert traces["head"].reason == (
-        "all its output channels stay: the classifier stays dense; loses the inputs that the layer before it lost"
+        "all its output channels stay: the classifier stays dense, "
+        "and it loses the inputs that the layer before it lost"
     )
     assert traces["first"].reason == "all its output channels stay: the first layer stays dense"
 

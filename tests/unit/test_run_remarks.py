@@ -202,3 +202,22 @@ def test_a_variant_has_one_name_with_what_was_asked_only_where_it_removes_anothe
     assert named(None, None, "dense") == "dense"
     row = {"layer": "total", "pattern": "channel", "sparsity_target": 0.5, "sparsity_reached": 0.6864}
     assert labels([row]) == {variant(row): label(row)}
+
+
+def test_patterns_that_miss_a_kernel_or_lose_as_much_in_the_same_layers_share_a_line() -> None:
+    missing = "phone has no kernel for {}: dense kernel, zeros computed"
+    slower = {"reason": "the dense kernel would take less time than this sparse one", "dense_kernel_s": 0.5}
+    found = reasons(
+        [
+            *(row("a", name, 1.0, reason=missing.format(name)) for name in ("gs:16,1", "block:4x1")),
+            row("b", "channel", 1.0, reason=missing.format("channel")),
+            *(row("c", name, 1.0, **slower) for name in ("unstructured", "n_of_m:2,4")),
+            row("c", "block:1x16", 2.0, **slower),
+        ]
+    )
+    assert found == [
+        f"{missing.format('gs:16,1, block:4x1')}: a",
+        f"{missing.format('channel')}: b",
+        "phone: unstructured at 90 %, n_of_m:2,4 at 90 % take 1,000 ms where the dense kernel would take 500 ms: c",
+        "phone: block:1x16 at 90 % takes 2,000 ms where the dense kernel would take 500 ms: c",
+    ]
