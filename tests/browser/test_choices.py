@@ -146,9 +146,10 @@ def test_the_theme_button_says_what_it_will_do(page: Page) -> None:
 
 
 def test_a_theme_that_another_page_kept_and_that_is_none_is_passed_over(page: Page) -> None:
-    page.evaluate("localStorage.setItem('gatherline-theme', 'junk')")
+    # before the page's own scripts: what is kept just before a reload may not be there yet after it
+    page.add_init_script("localStorage.setItem('gatherline-theme', 'junk')")
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme || ''") == ""
-    page.evaluate("localStorage.setItem('gatherline-theme', 'dark')")
+    page.add_init_script("localStorage.setItem('gatherline-theme', 'dark')")
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
