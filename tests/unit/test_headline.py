@@ -18,6 +18,7 @@ from gatherline.report.page.results import by_device
 from gatherline.report.remarks import headline, removed_share
 from gatherline.report.selection import SAME_SPARSITY, bands_overlap, percent, shortened, speed_up, times, variant
 from gatherline.report.table import print_report
+from tests.unit.report_rows import rows_of
 
 DENSE_S = 8.0
 
@@ -233,3 +234,15 @@ def test_page_and_terminal_name_the_same_best_where_dense_comes_last() -> None:
     told = stream.getvalue()
     assert "phone: nothing that was tried is faster than dense" in told
     assert "chip: fastest are, alike, unstructured at 90 %, gs:16,1 at 90 %" in told
+
+
+def test_the_page_explains_what_asked_means_by_a_variant_that_it_shows_and_only_then() -> None:
+    def section(reached: float) -> dict[str, object]:
+        totals = [row for row in rows_of((("dense", None), ("gs:16,1", 0.5))) if row["layer"] == "total"]
+        dense, sparse = (row for row in totals if row["device"] == "gs-tcm")
+        channel = dict(sparse) | {"pattern": "channel", "latency_s": 1e-6, "sparsity_reached": reached}
+        rows = [dense, channel]
+        return headline_section(by_device(rows, {}), headline_facts(rows))
+
+    assert section(0.69)["asked_otherwise"] == "channel, 69 % removed (50 % asked)"
+    assert section(0.5)["asked_otherwise"] == ""

@@ -25,15 +25,24 @@ def headline_section(devices: list[DeviceResults], facts: Sequence[DeviceHeadlin
     titles = device_titles(devices)
     about = {device.name: device for device in devices}
     beyond = bool(limits) and any(one.beyond for one in facts)
+    cards = [_card(one, about[one.device], titles, limits, beyond=beyond) for one in facts]
     return {
         "limits": [{"value": limit, "words": percent(limit)} for limit in limits],
         "preset": preset(limits),
         "beyond": beyond,
         "titles": titles,
-        "cards": [_card(one, about[one.device], titles, limits, beyond=beyond) for one in facts],
+        "cards": cards,
+        "asked_otherwise": _asked_otherwise(facts),
         "not_beaten": [one.device for one in facts if one.nothing_faster and one.dense is not None],
         "without_dense": [one.device for one in facts if one.dense is None],
     }
+
+
+def _asked_otherwise(facts: Sequence[DeviceHeadline]) -> str:
+    """Return the name of a variant that is shown and removes another share than it was asked for, "" for none."""
+    verdicts = [each.verdict for one in facts for each in one.limits if each.verdict is not None]
+    names = (label(found.best) for found in (*verdicts, *facts))
+    return next((name for name in names if name.endswith(" asked)")), "")
 
 
 def choices_data(devices: list[DeviceResults], facts: Sequence[DeviceHeadline]) -> dict[str, object]:

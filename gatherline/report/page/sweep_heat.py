@@ -18,7 +18,7 @@ from gatherline.report.measures import scale_of
 from gatherline.report.page.results import times
 from gatherline.report.page.sweep_found import SweepFound, best_of, judged
 from gatherline.report.page.sweep_limits import FULL, Limits
-from gatherline.report.selection import percent, printable
+from gatherline.report.selection import SAME_SPARSITY, percent, printable
 from gatherline.sweep.front import Choice, Points
 from gatherline.sweep.objective import Objective
 
@@ -28,7 +28,6 @@ NARROW = 3  # sparsities of a map that has room beside another
 MOST_FRAMED = 4  # cells that are equally good; more frames say nothing
 STEPS = 4  # of colour, as the style has them
 AS_DENSE = 0.01  # of dense's speed
-SAME = 0.005  # a sparsity that was reached is told where it differs by more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +187,7 @@ def _dense(points: Points, at: int, objective: Objective) -> float | None:
 
 def _reached(points: Points, place: int, sparsities: Choice) -> str:
     asked, reached = _number(sparsities.of(place)), _number(points.facts["sparsity_reached"].of(place))
-    differs = not math.isnan(asked) and not math.isnan(reached) and abs(asked - reached) > SAME
+    differs = not math.isnan(asked) and not math.isnan(reached) and abs(asked - reached) > SAME_SPARSITY
     return f"reached {100 * reached:.3g} %" if differs else ""
 
 
